@@ -1,0 +1,16 @@
+"""aecodec: a learned image codec. Importing it loads no inference engine.
+
+>>> import codec
+>>> from PIL import Image
+>>> data = codec.encode(Image.new("RGB", (64, 48), "orange"), quality=50)
+>>> codec.read_info(data).width
+64
+>>> codec.decode(data).size
+(64, 48)
+"""
+
+from codec.api import Info, decode, encode, read_info
+from codec.errors import CodecError, FormatError, UsageError
+
+__version__ = "0.1.0"
+__all__ = ["CodecError", "FormatError", "Info", "UsageError", "decode", "encode", "read_info"]

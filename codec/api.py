@@ -1,0 +1,208 @@
+"""Image -> bytes and back: the whole data path, encode and decode under each other.
+
+    encode  image -> analysis -> y -> hyper-analysis -> z -> round
+                                                         |-> integer scale network -> table index
+            y, z -> mean and context -> r = round(y - mean) ; z, r, table index -> payloads -> file
+    decode  file -> payloads -> z -> integer scale network -> table index -> r
+            r, z -> mean and context -> y_hat -> synthesis -> image
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.container import (
+    DIGEST_BYTES,
+    FORMAT_VERSION,
+    MAX_PIXELS,
+    QUALITY_CODE_MAX,
+    SIDE_MAX_PX,
+    Container,
+    Header,
+    pack,
+    unpack,
+)
+from codec.entropy.coder import SymbolDecoder, encode_symbols
+from codec.errors import FormatError, UsageError
+from codec.image import pad, padded_size, to_rgb
+from codec.runtime import Networks
+
+QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
+TILE_LOG2 = 10
+NOT_CODED = np.float32(-(2**20))  # a rounding so low that nothing remains
+ROUND = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a file says of itself."""
+
+    width: int
+    height: int
+    quality: float
+    model_id: int
+    model: str
+    format_version: int
+    tiles: int
+    size_bytes: int
+
+    @property
+    def rate_bpp(self) -> float:
+        """File size in bits per pixel."""
+        return 8 * self.size_bytes / (self.width * self.height)
+
+
+def quality_code(quality: float) -> int:
+    """The header's integer for a quality of 1 to 100; UsageError outside."""
+    if not QUALITY_MIN <= quality <= QUALITY_MAX:
+        raise UsageError(f"quality is {quality}; expected {QUALITY_MIN} to {QUALITY_MAX}")
+    return round((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * QUALITY_CODE_MAX)
+
+
+@dataclass(frozen=True)
+class TileCells:
+    """Where a tile lies: slices of the hyper-latents and of the coded latents [1, rows, columns, channels]."""
+
+    hyper: tuple[slice, slice, slice]
+    latents: tuple[slice, slice, slice]
+
+
+def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
+    """The tiles in raster order. Latent cells outside the picture belong to no tile."""
+    rows, columns = header.tile_grid
+
+    def span(start: int, size: int, cell_px: int) -> slice:
+        return slice(start // cell_px, -(-min(start + header.tile_px, size) // cell_px))
+
+    def cells(top: int, left: int, cell_px: int) -> tuple[slice, slice, slice]:
+        return slice(None), span(top, header.height, cell_px), span(left, header.width, cell_px)
+
+    corners = [(row * header.tile_px, column * header.tile_px) for row in range(rows) for column in range(columns)]
+    return [TileCells(cells(*corner, bundle.stride_px), cells(*corner, bundle.latent_px)) for corner in corners]
+
+
+def channel_index(hyper_latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Table of each hyper-latent: its channel. Order of symbols: row, column, channel."""
+    channels = np.arange(hyper_latents.shape[-1], dtype=np.uint8)
+    return np.broadcast_to(channels, hyper_latents.shape).ravel()
+
+
+def encode(image: Image.Image | NDArray[np.uint8], *, quality: float = QUALITY_DEFAULT) -> bytes:
+    """The image as an .aec file.
+
+    `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger is better and
+    need not be whole. Raises UsageError for anything else.
+    """
+    code = quality_code(quality)
+    rgb, _ = to_rgb(image)
+    height, width = rgb.shape[:2]
+    if max(height, width) > SIDE_MAX_PX or height * width > MAX_PIXELS:
+        raise UsageError(f"image of {width} x {height} pixels is over the limit of {MAX_PIXELS}")
+    bundle = load_bundle(DEFAULT_MODEL_ID)
+    header = Header(bundle.model_id, bundle.digest[:DIGEST_BYTES], code, TILE_LOG2, width, height)
+    networks, vectors = Networks(bundle), bundle.vectors(code)
+    gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
+
+    latents = networks.analyze(pad(rgb, bundle.stride_px)[None])
+    latents, hyper_latents = networks.hyper_analyze(latents, gain)
+    tiles = tile_cells(header, bundle)
+    table_index = np.zeros(latents.shape, np.uint8)
+    for tile in tiles:
+        index = networks.table_index(hyper_latents[tile.hyper], bundle.index_offset(code))
+        target = table_index[tile.latents]
+        target[...] = index[:, : target.shape[1], : target.shape[2]]
+    coded = table_index >= bundle.skip_below  # beyond the picture the index is zero
+    residuals = networks.residuals(
+        latents, hyper_latents, np.where(coded, ROUND, NOT_CODED), gain, inverse_gain
+    ).astype(np.int32)
+
+    payloads = []
+    for tile in tiles:
+        hyper, index = hyper_latents[tile.hyper], table_index[tile.latents]
+        mask = index >= bundle.skip_below
+        hyper_part = (hyper.astype(np.int32).ravel(), channel_index(hyper), bundle.hyper_tables_of(code))
+        residual_part = (residuals[tile.latents][mask], index[mask], bundle.residual_tables)
+        payloads.append(encode_symbols([hyper_part, residual_part]))
+    return pack(header, payloads)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in an .aec file, mode RGB.
+
+    Raises FormatError for anything that is not a whole, undamaged file of a known model, or that
+    has more than `max_pixels` pixels.
+    """
+    container = unpack(data, max_pixels=max_pixels)
+    header, bundle = container.header, bundle_of(container)
+    networks, vectors = Networks(bundle), bundle.vectors(header.quality_code)
+    gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
+    hyper_latents, residuals = decode_symbols(container, bundle, networks)
+    latents = networks.reconstruct(
+        residuals.astype(np.float32), hyper_latents.astype(np.float32), gain, inverse_gain
+    )
+    image = networks.synthesize(latents, inverse_gain, vectors["block_scale"])
+    return Image.fromarray(image[0, : header.height, : header.width])
+
+
+def bundle_of(container: Container) -> Bundle:
+    """The bundle that the header names; FormatError if it is unknown or another one."""
+    header = container.header
+    bundle = load_bundle(header.model_id)
+    if header.bundle_digest != bundle.digest[:DIGEST_BYTES]:
+        found, expected = bundle.digest[:DIGEST_BYTES].hex(), header.bundle_digest.hex()
+        raise FormatError(f"file was made with another model {header.model_id} (bundle {expected}, here {found})")
+    return bundle
+
+
+def decode_symbols(
+    container: Container, bundle: Bundle, networks: Networks
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same integers on every machine."""
+    header = container.header
+    tiles = tile_cells(header, bundle)
+    payloads = [container.tile(number) for number in range(len(tiles))]  # all checked before anything is allocated
+    height, width = (padded_size(size, bundle.stride_px) for size in (header.height, header.width))
+    cells = (1, height // bundle.stride_px, width // bundle.stride_px, bundle.hyper_channels)
+    hyper_latents = np.zeros(cells, np.int32)
+    cells = (1, height // bundle.latent_px, width // bundle.latent_px, bundle.latent_channels)
+    residuals = np.zeros(cells, np.int32)
+    for number, (tile, payload) in enumerate(zip(tiles, payloads, strict=True)):
+        try:
+            decoder = SymbolDecoder(payload)
+            hyper = hyper_latents[tile.hyper]
+            hyper[...] = decoder.decode(
+                channel_index(hyper), bundle.hyper_tables_of(header.quality_code)
+            ).reshape(hyper.shape)
+            if np.abs(hyper).max() > bundle.hyper_limit:
+                raise FormatError("hyper-latents out of range")
+            index = networks.table_index(hyper.astype(np.float32), bundle.index_offset(header.quality_code))
+            target = residuals[tile.latents]
+            index = index[:, : target.shape[1], : target.shape[2]]
+            mask = index >= bundle.skip_below
+            target[mask] = decoder.decode(index[mask], bundle.residual_tables)
+            decoder.finish()
+        except FormatError as error:
+            raise FormatError(f"tile {number + 1} of {header.tile_count} is damaged: {error}") from None
+    return hyper_latents, residuals
+
+
+def read_info(data: bytes) -> Info:
+    """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a file that is cut off."""
+    container = unpack(data, max_pixels=SIDE_MAX_PX**2)
+    if len(data) < container.size_bytes:
+        raise FormatError(f"file is cut off: {container.size_bytes - len(data)} bytes missing")
+    header, bundle = container.header, bundle_of(container)
+    span = QUALITY_MAX - QUALITY_MIN
+    return Info(
+        width=header.width,
+        height=header.height,
+        quality=round(QUALITY_MIN + header.quality_code / QUALITY_CODE_MAX * span, 2),
+        model_id=header.model_id,
+        model=bundle.folder.name,
+        format_version=FORMAT_VERSION,
+        tiles=header.tile_count,
+        size_bytes=container.size_bytes,
+    )

@@ -1,0 +1,1 @@
+"""Integers <-> payload bytes: frequency tables and the ANS coder; integers only, no images."""

@@ -1,0 +1,13 @@
+"""The errors that callers may expect; everything else is a bug of this package."""
+
+
+class CodecError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class FormatError(CodecError):
+    """The file is wrong: not an .aec file, damaged, cut off, or made for another model."""
+
+
+class UsageError(CodecError):
+    """The call is wrong: an argument out of range, or an image that cannot be coded."""

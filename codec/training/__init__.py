@@ -1,0 +1,1 @@
+"""Networks, rate, data, training and export; the only package that imports Keras."""

@@ -1,0 +1,212 @@
+"""Training: resumable, with validation, a moving average of the weights and a CSV log."""
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from codec.training.data import CropPositions, crop, load_pool, read_images
+from codec.training.networks import STRIDE_PX, Codec, lmbda_of_level
+
+PART_BYTES = 15 * 2**20  # checkpoints are split: some places take only small files
+EMA_MOMENTUM = 0.999
+LOG_EVERY = 100
+VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+class TrainingModel(keras.Model):
+    """Codec plus its pool of images on the device; inputs are crop positions [batch, 4]."""
+
+    def __init__(self, codec, pool, batch):
+        super().__init__(dtype="float32")
+        self.codec, self.batch = codec, batch
+        self.pool = self.add_weight(shape=pool.shape, dtype="uint8", initializer="zeros", trainable=False, name="pool")
+        self.pool.assign(pool)
+        self.level_noise = keras.random.SeedGenerator(2)
+        self.bpp, self.mse = keras.metrics.Mean(name="bpp"), keras.metrics.Mean(name="mse")
+
+    def call(self, positions, training=False):
+        x = crop(self.pool, positions, self.batch)
+        # One level per stratum: every batch sees the whole range of rates.
+        offset = keras.random.uniform((self.batch,), seed=self.level_noise)
+        level = (ops.arange(self.batch, dtype="float32") + offset) / self.batch
+        return {"x": x, "level": level, **self.codec(x, level, training=training)}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """R + lmbda * 255^2 * MSE over sqrt(lmbda): equal relative weight to all rates."""
+        pixels = y_pred["x"].shape[1] * y_pred["x"].shape[2]
+        bpp = (y_pred["latent_bits"] + y_pred["hyper_bits"]) / pixels
+        mse = ops.mean(ops.square(y_pred["x_hat"] - y_pred["x"]), (1, 2, 3)) * 255.0**2
+        self.bpp.update_state(bpp)
+        self.mse.update_state(mse)
+        lmbda = lmbda_of_level(y_pred["level"])
+        return ops.mean((bpp + lmbda * mse) * ops.sqrt(0.01 / lmbda))
+
+
+def averages(codec, optimizer):
+    """The optimizer's moving averages by the path of the variable they follow."""
+    pairs = zip(codec.trainable_variables, optimizer._model_variables_moving_average)
+    return {variable.path: average for variable, average in pairs}
+
+
+def checkpoint_variables(codec, optimizer):
+    """All that a resumed run needs, by name."""
+    named = {variable.path: variable for variable in codec.variables}
+    named |= {f"average/{path}": average for path, average in averages(codec, optimizer).items()}
+    known = {id(variable) for variable in named.values()}
+    rest = [variable for variable in optimizer.variables if id(variable) not in known]
+    return named | {f"optimizer/{i}": variable for i, variable in enumerate(rest)}
+
+
+def save_checkpoint(folder, codec, optimizer, state):
+    """Write all variables as `part-N.npz` of at most PART_BYTES and `state.json`; the old ones go last."""
+    parts, size = [{}], 0
+    for name, variable in checkpoint_variables(codec, optimizer).items():
+        value = ops.convert_to_numpy(variable)
+        if size + value.nbytes > PART_BYTES:
+            parts.append({})
+            size = 0
+        parts[-1][name] = value
+        size += value.nbytes
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, part in enumerate(parts):
+        np.savez(folder / f"new-{i}.npz", **part)
+    for i in range(len(parts)):
+        (folder / f"new-{i}.npz").replace(folder / f"part-{i}.npz")
+    (folder / "state.json").write_text(json.dumps(state, indent=1))
+
+
+def read_checkpoint(folder):
+    """All arrays of a checkpoint by name."""
+    arrays = {}
+    for part in sorted(folder.glob("part-*.npz")):
+        with np.load(part) as data:
+            arrays |= dict(data)
+    return arrays
+
+
+def restore(arrays, codec, optimizer):
+    for name, variable in checkpoint_variables(codec, optimizer).items():
+        variable.assign(arrays[name])
+
+
+def load_codec(folder):
+    """A built codec with the averaged weights of a checkpoint folder."""
+    codec = build_codec()
+    arrays = read_checkpoint(folder)
+    for variable in codec.trainable_variables:
+        variable.assign(arrays[f"average/{variable.path}"])
+    return codec
+
+
+def build_codec():
+    codec = Codec()
+    codec(np.zeros((1, 2 * STRIDE_PX, 2 * STRIDE_PX, 3), "float32"), np.zeros(1, "float32"))
+    return codec
+
+
+def validate(codec, images):
+    """Estimated mean (bpp, PSNR in dB) per validation level, rounding instead of noise."""
+    rows = []
+    for level in VALIDATION_LEVELS:
+        bpp, psnr = [], []
+        for image in images:
+            height, width = (size // STRIDE_PX * STRIDE_PX for size in image.shape[:2])
+            x = image[None, :height, :width].astype("float32") / 255 - 0.5
+            result = codec(x, np.array([level], "float32"))
+            bits = result["latent_bits"] + result["hyper_bits"]
+            bpp.append(float(bits[0]) / (height * width))
+            mse = np.mean((np.clip(ops.convert_to_numpy(result["x_hat"]), -0.5, 0.5) - x) ** 2)
+            psnr.append(-10 * np.log10(mse))
+        rows.append((level, float(np.mean(bpp)), float(np.mean(psnr))))
+    return rows
+
+
+class Progress(keras.callbacks.Callback):
+    """Log, validation and checkpoints, all counted in steps of the whole training."""
+
+    def __init__(self, folder, first_step, steps, checkpoint_every, valid):
+        super().__init__()
+        self.folder, self.step, self.steps, self.first_step = folder, first_step, steps, first_step
+        self.checkpoint_every, self.valid = checkpoint_every, valid
+        self.start = self.last = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step % LOG_EVERY == 0 or self.step == self.steps:
+            self.log(logs)
+        if self.step % self.checkpoint_every == 0 or self.step == self.steps:
+            self.checkpoint()
+
+    def log(self, logs):
+        seconds = time.monotonic() - self.start
+        per_step = seconds / (self.step - self.first_step)
+        row = {
+            "step": self.step,
+            "seconds": round(seconds, 1),
+            "learning_rate": f"{float(ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3e}",
+            **{name: f"{float(logs[name]):.4f}" for name in ("loss", "bpp", "mse")},
+        }
+        append_csv(self.folder / "loss.csv", row)
+        eta = (self.steps - self.step) * per_step / 60
+        print(*(f"{k} {v}" for k, v in row.items()), f"{1 / per_step:.2f} steps/s, {eta:.0f} min left", flush=True)
+        self.model.reset_metrics()
+
+    def checkpoint(self):
+        codec, optimizer = self.model.codec, self.model.optimizer
+        save_checkpoint(self.folder, codec, optimizer, {"step": self.step, "steps": self.steps})
+        if not self.valid:
+            return
+        current = [ops.convert_to_numpy(variable) for variable in codec.trainable_variables]
+        means = averages(codec, optimizer)
+        for variable in codec.trainable_variables:
+            variable.assign(means[variable.path])
+        for level, bpp, psnr in validate(codec, self.valid):
+            append_csv(
+                self.folder / "validation.csv",
+                {"step": self.step, "level": level, "bpp": f"{bpp:.4f}", "psnr": f"{psnr:.3f}"},
+            )
+            print(f"validation at step {self.step}: level {level:.2f}, {bpp:.4f} bpp, {psnr:.2f} dB", flush=True)
+        for variable, value in zip(codec.trainable_variables, current):
+            variable.assign(value)
+
+
+def append_csv(path, row):
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=()):
+    """Train for `steps` in all, going on from the checkpoint in `folder` if there is one."""
+    keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    pool, probability = load_pool(data)
+    print(f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, backend {keras.backend.backend()}", flush=True)
+    codec = build_codec()
+    warmup = min(300, steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 100, steps - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
+    )
+    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    model = TrainingModel(codec, pool, batch)
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    optimizer.build(model.trainable_variables)
+    first_step = 0
+    if (folder / "state.json").exists():
+        first_step = json.loads((folder / "state.json").read_text())["step"]
+        restore(read_checkpoint(folder), codec, optimizer)
+        print(f"going on from step {first_step}", flush=True)
+    if first_step >= steps:
+        raise SystemExit(f"{folder} is trained to step {first_step} already")
+    folder.mkdir(parents=True, exist_ok=True)
+    positions = CropPositions(probability, batch, first_step, steps - first_step)
+    progress = Progress(folder, first_step, steps, checkpoint_every, list(read_images(valid)))
+    model.fit(positions, epochs=1, shuffle=False, verbose=0, callbacks=[progress])
