@@ -13,4 +13,12 @@ from codec.api import Info, decode, encode, read_info
 from codec.errors import CodecError, FormatError, UsageError
 
 __version__ = "0.1.0"
-__all__ = ["CodecError", "FormatError", "Info", "UsageError", "decode", "encode", "read_info"]
+__all__ = [
+    "CodecError",
+    "FormatError",
+    "Info",
+    "UsageError",
+    "decode",
+    "encode",
+    "read_info",
+]

@@ -1,10 +1,12 @@
 """Image -> bytes and back: the whole data path, encode and decode under each other.
 
-    encode  image -> analysis -> y -> hyper-analysis -> z -> round
-                                                         |-> integer scale network -> table index
-            y, z -> mean and context -> r = round(y - mean) ; z, r, table index -> payloads -> file
-    decode  file -> payloads -> z -> integer scale network -> table index -> r
-            r, z -> mean and context -> y_hat -> synthesis -> image
+encode  image -> analysis -> y -> hyper-analysis -> z -> round
+                                                     |-> integer scale network -> table
+                                                     index
+        y, z -> mean and context -> r = round(y - mean) ; z, r, table index -> payloads
+        -> file
+decode  file -> payloads -> z -> integer scale network -> table index -> r
+        r, z -> mean and context -> y_hat -> synthesis -> image
 """
 
 from dataclasses import dataclass
@@ -58,13 +60,19 @@ class Info:
 def quality_code(quality: float) -> int:
     """The header's integer for a quality of 1 to 100; UsageError outside."""
     if not QUALITY_MIN <= quality <= QUALITY_MAX:
-        raise UsageError(f"quality is {quality}; expected {QUALITY_MIN} to {QUALITY_MAX}")
-    return round((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * QUALITY_CODE_MAX)
+        raise UsageError(
+            f"quality is {quality}; expected {QUALITY_MIN} to {QUALITY_MAX}"
+        )
+    return round(
+        (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * QUALITY_CODE_MAX
+    )
 
 
 @dataclass(frozen=True)
 class TileCells:
-    """Where a tile lies: slices of the hyper-latents and of the coded latents [1, rows, columns, channels]."""
+    """Where a tile lies: slices of the hyper-latents and of the coded latents [1, rows,
+    columns, channels].
+    """
 
     hyper: tuple[slice, slice, slice]
     latents: tuple[slice, slice, slice]
@@ -78,10 +86,21 @@ def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
         return slice(start // cell_px, -(-min(start + header.tile_px, size) // cell_px))
 
     def cells(top: int, left: int, cell_px: int) -> tuple[slice, slice, slice]:
-        return slice(None), span(top, header.height, cell_px), span(left, header.width, cell_px)
+        return (
+            slice(None),
+            span(top, header.height, cell_px),
+            span(left, header.width, cell_px),
+        )
 
-    corners = [(row * header.tile_px, column * header.tile_px) for row in range(rows) for column in range(columns)]
-    return [TileCells(cells(*corner, bundle.stride_px), cells(*corner, bundle.latent_px)) for corner in corners]
+    corners = [
+        (row * header.tile_px, column * header.tile_px)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    return [
+        TileCells(cells(*corner, bundle.stride_px), cells(*corner, bundle.latent_px))
+        for corner in corners
+    ]
 
 
 def channel_index(hyper_latents: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -90,19 +109,30 @@ def channel_index(hyper_latents: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.broadcast_to(channels, hyper_latents.shape).ravel()
 
 
-def encode(image: Image.Image | NDArray[np.uint8], *, quality: float = QUALITY_DEFAULT) -> bytes:
+def encode(
+    image: Image.Image | NDArray[np.uint8],
+    *,
+    quality: float = QUALITY_DEFAULT,
+    bundle: Bundle | None = None,
+) -> bytes:
     """The image as an .aec file.
 
-    `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger is better and
-    need not be whole. Raises UsageError for anything else.
+    `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger
+    is better and
+    need not be whole; `bundle` another model than the shipped one. Raises UsageError
+    for anything else.
     """
     code = quality_code(quality)
     rgb, _ = to_rgb(image)
     height, width = rgb.shape[:2]
     if max(height, width) > SIDE_MAX_PX or height * width > MAX_PIXELS:
-        raise UsageError(f"image of {width} x {height} pixels is over the limit of {MAX_PIXELS}")
-    bundle = load_bundle(DEFAULT_MODEL_ID)
-    header = Header(bundle.model_id, bundle.digest[:DIGEST_BYTES], code, TILE_LOG2, width, height)
+        raise UsageError(
+            f"image of {width} x {height} pixels is over the limit of {MAX_PIXELS}"
+        )
+    bundle = bundle or load_bundle(DEFAULT_MODEL_ID)
+    header = Header(
+        bundle.model_id, bundle.digest[:DIGEST_BYTES], code, TILE_LOG2, width, height
+    )
     networks, vectors = Networks(bundle), bundle.vectors(code)
     gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
 
@@ -111,7 +141,9 @@ def encode(image: Image.Image | NDArray[np.uint8], *, quality: float = QUALITY_D
     tiles = tile_cells(header, bundle)
     table_index = np.zeros(latents.shape, np.uint8)
     for tile in tiles:
-        index = networks.table_index(hyper_latents[tile.hyper], bundle.index_offset(code))
+        index = networks.table_index(
+            hyper_latents[tile.hyper], bundle.index_offset(code)
+        )
         target = table_index[tile.latents]
         target[...] = index[:, : target.shape[1], : target.shape[2]]
     coded = table_index >= bundle.skip_below  # beyond the picture the index is zero
@@ -123,51 +155,85 @@ def encode(image: Image.Image | NDArray[np.uint8], *, quality: float = QUALITY_D
     for tile in tiles:
         hyper, index = hyper_latents[tile.hyper], table_index[tile.latents]
         mask = index >= bundle.skip_below
-        hyper_part = (hyper.astype(np.int32).ravel(), channel_index(hyper), bundle.hyper_tables_of(code))
-        residual_part = (residuals[tile.latents][mask], index[mask], bundle.residual_tables)
+        hyper_part = (
+            hyper.astype(np.int32).ravel(),
+            channel_index(hyper),
+            bundle.hyper_tables_of(code),
+        )
+        residual_part = (
+            residuals[tile.latents][mask],
+            index[mask],
+            bundle.residual_tables,
+        )
         payloads.append(encode_symbols([hyper_part, residual_part]))
     return pack(header, payloads)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, bundle: Bundle | None = None
+) -> Image.Image:
     """The picture in an .aec file, mode RGB.
 
-    Raises FormatError for anything that is not a whole, undamaged file of a known model, or that
+    Raises FormatError for anything that is not a whole, undamaged file of a known
+    model, or that
     has more than `max_pixels` pixels.
     """
     container = unpack(data, max_pixels=max_pixels)
-    header, bundle = container.header, bundle_of(container)
+    header, bundle = container.header, bundle_of(container, bundle)
     networks, vectors = Networks(bundle), bundle.vectors(header.quality_code)
     gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
     hyper_latents, residuals = decode_symbols(container, bundle, networks)
     latents = networks.reconstruct(
-        residuals.astype(np.float32), hyper_latents.astype(np.float32), gain, inverse_gain
+        residuals.astype(np.float32),
+        hyper_latents.astype(np.float32),
+        gain,
+        inverse_gain,
     )
     image = networks.synthesize(latents, inverse_gain, vectors["block_scale"])
     return Image.fromarray(image[0, : header.height, : header.width])
 
 
-def bundle_of(container: Container) -> Bundle:
-    """The bundle that the header names; FormatError if it is unknown or another one."""
+def bundle_of(container: Container, bundle: Bundle | None = None) -> Bundle:
+    """The shipped bundle that the header names, or `bundle`; FormatError if it is not
+    the one of the file.
+    """
     header = container.header
-    bundle = load_bundle(header.model_id)
+    bundle = bundle or load_bundle(header.model_id)
     if header.bundle_digest != bundle.digest[:DIGEST_BYTES]:
         found, expected = bundle.digest[:DIGEST_BYTES].hex(), header.bundle_digest.hex()
-        raise FormatError(f"file was made with another model {header.model_id} (bundle {expected}, here {found})")
+        raise FormatError(
+            f"file was made with another model {header.model_id} (bundle {expected}, here {found})"
+        )
     return bundle
 
 
 def decode_symbols(
     container: Container, bundle: Bundle, networks: Networks
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same integers on every machine."""
+    """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same
+    integers on every machine.
+    """
     header = container.header
     tiles = tile_cells(header, bundle)
-    payloads = [container.tile(number) for number in range(len(tiles))]  # all checked before anything is allocated
-    height, width = (padded_size(size, bundle.stride_px) for size in (header.height, header.width))
-    cells = (1, height // bundle.stride_px, width // bundle.stride_px, bundle.hyper_channels)
+    payloads = [
+        container.tile(number) for number in range(len(tiles))
+    ]  # all checked before anything is allocated
+    height, width = (
+        padded_size(size, bundle.stride_px) for size in (header.height, header.width)
+    )
+    cells = (
+        1,
+        height // bundle.stride_px,
+        width // bundle.stride_px,
+        bundle.hyper_channels,
+    )
     hyper_latents = np.zeros(cells, np.int32)
-    cells = (1, height // bundle.latent_px, width // bundle.latent_px, bundle.latent_channels)
+    cells = (
+        1,
+        height // bundle.latent_px,
+        width // bundle.latent_px,
+        bundle.latent_channels,
+    )
     residuals = np.zeros(cells, np.int32)
     for number, (tile, payload) in enumerate(zip(tiles, payloads, strict=True)):
         try:
@@ -178,22 +244,30 @@ def decode_symbols(
             ).reshape(hyper.shape)
             if np.abs(hyper).max() > bundle.hyper_limit:
                 raise FormatError("hyper-latents out of range")
-            index = networks.table_index(hyper.astype(np.float32), bundle.index_offset(header.quality_code))
+            index = networks.table_index(
+                hyper.astype(np.float32), bundle.index_offset(header.quality_code)
+            )
             target = residuals[tile.latents]
             index = index[:, : target.shape[1], : target.shape[2]]
             mask = index >= bundle.skip_below
             target[mask] = decoder.decode(index[mask], bundle.residual_tables)
             decoder.finish()
         except FormatError as error:
-            raise FormatError(f"tile {number + 1} of {header.tile_count} is damaged: {error}") from None
+            raise FormatError(
+                f"tile {number + 1} of {header.tile_count} is damaged: {error}"
+            ) from None
     return hyper_latents, residuals
 
 
 def read_info(data: bytes) -> Info:
-    """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a file that is cut off."""
+    """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
+    file that is cut off.
+    """
     container = unpack(data, max_pixels=SIDE_MAX_PX**2)
     if len(data) < container.size_bytes:
-        raise FormatError(f"file is cut off: {container.size_bytes - len(data)} bytes missing")
+        raise FormatError(
+            f"file is cut off: {container.size_bytes - len(data)} bytes missing"
+        )
     header, bundle = container.header, bundle_of(container)
     span = QUALITY_MAX - QUALITY_MIN
     return Info(

@@ -1,4 +1,5 @@
-"""Model bundles: a folder of LiteRT graphs, tables and vectors, named by a model id and guarded by a digest.
+"""Model bundles: a folder of LiteRT graphs, tables and vectors, named by a model id and
+guarded by a digest.
 
 Loading a bundle starts no inference engine.
 """
@@ -19,7 +20,8 @@ from codec.errors import FormatError
 GRAPHS = ("analysis", "hyper_analysis", "scales", "mean_context", "synthesis")
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
-# Model ids in files are literals, never reused. From the first release on, every one decodes for ever.
+# Model ids in files are literals, never reused. From the first release on, every one
+# decodes for ever.
 SHIPPED = {1: "base-1"}
 DEFAULT_MODEL_ID = 1
 MODELS = Path(__file__).parent / "models"
@@ -38,8 +40,12 @@ class Bundle:
     hyper_channels: int
     hyper_limit: int  # hyper-latents lie in [-hyper_limit, hyper_limit]
     index_offset_max: int  # added to table indices at the highest quality
-    skip_below: int  # table indices below this one are not coded: their residual is zero
-    hyper_tables: tuple[Tables, ...]  # one stack per range of qualities, a table per channel
+    skip_below: (
+        int  # table indices below this one are not coded: their residual is zero
+    )
+    hyper_tables: tuple[
+        Tables, ...
+    ]  # one stack per range of qualities, a table per channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
@@ -49,12 +55,16 @@ class Bundle:
         return self.folder / f"{name}.tflite"
 
     def vectors(self, quality_code: int) -> dict[str, NDArray[np.float32]]:
-        """`gain`, `inverse_gain` and `block_scale` of a quality, each float32 [1, 1, 1, channels]."""
+        """`gain`, `inverse_gain` and `block_scale` of a quality, each float32 [1, 1, 1,
+        channels].
+        """
         position = quality_code / QUALITY_CODE_MAX * (len(self.log_gain) - 1)
         low = min(int(position), len(self.log_gain) - 2)
 
         def between(anchors: NDArray[np.float32]) -> NDArray[np.float32]:
-            value = anchors[low] + (anchors[low + 1] - anchors[low]) * np.float32(position - low)
+            value = anchors[low] + (anchors[low + 1] - anchors[low]) * np.float32(
+                position - low
+            )
             return value[None, None, None]
 
         return {
@@ -68,8 +78,12 @@ class Bundle:
         return nearest_fraction(quality_code, self.index_offset_max)
 
     def hyper_tables_of(self, quality_code: int) -> Tables:
-        """The tables of the hyper-latents for the range of qualities that holds `quality_code`."""
-        return self.hyper_tables[nearest_fraction(quality_code, len(self.hyper_tables) - 1)]
+        """The tables of the hyper-latents for the range of qualities that holds
+        `quality_code`.
+        """
+        return self.hyper_tables[
+            nearest_fraction(quality_code, len(self.hyper_tables) - 1)
+        ]
 
 
 def nearest_fraction(quality_code: int, maximum: int) -> int:
@@ -78,13 +92,21 @@ def nearest_fraction(quality_code: int, maximum: int) -> int:
 
 
 def bundle_digest(folder: Path) -> bytes:
-    """SHA-256 over the SHA-256 of the bundle's files, in the order config, arrays, graphs."""
+    """SHA-256 over the SHA-256 of the bundle's files, in the order config, arrays,
+    graphs.
+    """
     names = [CONFIG, ARRAYS, *(f"{name}.tflite" for name in GRAPHS)]
-    return hashlib.sha256(b"".join(hashlib.sha256((folder / name).read_bytes()).digest() for name in names)).digest()
+    return hashlib.sha256(
+        b"".join(
+            hashlib.sha256((folder / name).read_bytes()).digest() for name in names
+        )
+    ).digest()
 
 
 def read_tables(arrays: dict[str, NDArray[np.int32]], name: str) -> Tables:
-    return Tables(arrays[f"{name}_minimum"], arrays[f"{name}_length"], arrays[f"{name}_frequency"])
+    return Tables(
+        arrays[f"{name}_minimum"], arrays[f"{name}_length"], arrays[f"{name}_frequency"]
+    )
 
 
 @cache
@@ -96,9 +118,15 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(
         folder=folder,
         digest=bundle_digest(folder),
-        hyper_tables=tuple(read_tables(arrays, f"hyper_{i}") for i in range(config.pop("hyper_table_sets"))),
+        hyper_tables=tuple(
+            read_tables(arrays, f"hyper_{i}")
+            for i in range(config.pop("hyper_table_sets"))
+        ),
         residual_tables=read_tables(arrays, "residual"),
-        **{name: arrays[name] for name in ("log_gain", "log_inverse_gain", "block_scale")},
+        **{
+            name: arrays[name]
+            for name in ("log_gain", "log_inverse_gain", "block_scale")
+        },
         **config,
     )
 
@@ -107,5 +135,7 @@ def load_bundle(model_id: int) -> Bundle:
     """The shipped bundle with this id; FormatError if there is none."""
     if model_id not in SHIPPED:
         known = ", ".join(map(str, SHIPPED))
-        raise FormatError(f"file needs model {model_id}, which this program does not have (it has {known})")
+        raise FormatError(
+            f"file needs model {model_id}, which this program does not have (it has {known})"
+        )
     return read_bundle(MODELS / SHIPPED[model_id])

@@ -1,6 +1,7 @@
 """Header, tiles and chunks <-> bytes, as in codec/FORMAT.md; standard library only.
 
-This module knows nothing of images, models or entropy coding: a payload is a string of bytes.
+This module knows nothing of images, models or entropy coding: a payload is a string of
+bytes.
 """
 
 import zlib
@@ -19,14 +20,17 @@ MAX_PIXELS = 2**28  # default limit of decoders
 CRC_BYTES = 4
 
 TILE_CHUNK = 0x01
-# Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown lower ones.
+# Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown
+# lower ones.
 FIRST_ANCILLARY_CHUNK = 0x80
 EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the payloads; every field is range-checked by `pack` and `unpack` alike."""
+    """What stands before the payloads; every field is range-checked by `pack` and
+    `unpack` alike.
+    """
 
     model_id: int
     bundle_digest: bytes
@@ -50,7 +54,8 @@ class Header:
         return rows * columns
 
 
-# The fields after the magic and the version, in file order: (name, bytes or 0 for a varint, minimum, maximum).
+# The fields after the magic and the version, in file order: (name, bytes or 0 for a
+# varint, minimum, maximum).
 FIELDS = (
     ("model_id", 1, 0, 255),
     ("bundle_digest", DIGEST_BYTES, None, None),
@@ -70,7 +75,9 @@ class Reader:
     def take(self, count: int, what: str) -> bytes:
         if self.position + count > len(self.data):
             missing = self.position + count - len(self.data)
-            raise FormatError(f"file is cut off: not enough bytes for {what} ({missing} missing)")
+            raise FormatError(
+                f"file is cut off: not enough bytes for {what} ({missing} missing)"
+            )
         self.position += count
         return self.data[self.position - count : self.position]
 
@@ -88,7 +95,9 @@ class Reader:
 
 
 def varint(value: int) -> bytes:
-    """LEB128: 7 bits per byte, least significant first, the high bit set on all but the last."""
+    """LEB128: 7 bits per byte, least significant first, the high bit set on all but the
+    last.
+    """
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -101,12 +110,16 @@ def crc(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(CRC_BYTES, "little")
 
 
-def check_field(name: str, value: int, low: int, high: int, error: type[Exception]) -> None:
+def check_field(
+    name: str, value: int, low: int, high: int, error: type[Exception]
+) -> None:
     if not low <= value <= high:
         raise error(f"{name} is {value}; expected {low} to {high}")
 
 
-def pack(header: Header, tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]] = ()) -> bytes:
+def pack(
+    header: Header, tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]] = ()
+) -> bytes:
     """The whole file: header, chunk table, CRC, payloads each with its CRC.
 
     `tiles` are the tile payloads in raster order, `chunks` further (id, payload) pairs.
@@ -149,7 +162,9 @@ class Container:
         return offset + length + CRC_BYTES
 
     def tile(self, number: int) -> bytes:
-        """Payload of tile `number` in raster order; FormatError names the tile if it is damaged."""
+        """Payload of tile `number` in raster order; FormatError names the tile if it is
+        damaged.
+        """
         return self.payload(number, f"tile {number + 1} of {self.header.tile_count}")
 
     def payload(self, number: int, what: str) -> bytes:
@@ -164,7 +179,8 @@ class Container:
 
 
 def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
-    """Parse and check everything before the payloads; allocates no more than the file is long.
+    """Parse and check everything before the payloads; allocates no more than the file
+    is long.
 
     Raises FormatError; "cut off" in the message means that bytes are missing at the end.
     """
@@ -174,12 +190,19 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     reader.take(len(MAGIC), "the header")
     version = reader.take(1, "the header")[0]
     if version != FORMAT_VERSION:
-        raise FormatError(f"format version {version} is not supported; this program reads version {FORMAT_VERSION}")
-    values = {name: read_field(reader, name, size, low, high) for name, size, low, high in FIELDS}
+        raise FormatError(
+            f"format version {version} is not supported; this program reads version {FORMAT_VERSION}"
+        )
+    values = {
+        name: read_field(reader, name, size, low, high)
+        for name, size, low, high in FIELDS
+    }
     header = Header(**values)
     pixels = header.width * header.height
     if pixels > max_pixels:
-        raise FormatError(f"image of {header.width} x {header.height} pixels is over the limit of {max_pixels}")
+        raise FormatError(
+            f"image of {header.width} x {header.height} pixels is over the limit of {max_pixels}"
+        )
     table = read_table(reader, header)
     expected = crc(data[: reader.position])
     if reader.take(CRC_BYTES, "the header") != expected:
@@ -190,14 +213,22 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
         offset += length + CRC_BYTES
     container = Container(header, data, tuple(spans))
     if len(data) > container.size_bytes:
-        raise FormatError(f"{len(data) - container.size_bytes} bytes after the end of the file")
+        raise FormatError(
+            f"{len(data) - container.size_bytes} bytes after the end of the file"
+        )
     return container
 
 
-def read_field(reader: Reader, name: str, size: int, low: int | None, high: int | None) -> int | bytes:
+def read_field(
+    reader: Reader, name: str, size: int, low: int | None, high: int | None
+) -> int | bytes:
     if low is None or high is None:
         return reader.take(size, "the header")
-    value = int.from_bytes(reader.take(size, "the header"), "little") if size else reader.varint(name)
+    value = (
+        int.from_bytes(reader.take(size, "the header"), "little")
+        if size
+        else reader.varint(name)
+    )
     check_field(name, value, low, high, FormatError)
     return value
 
@@ -205,15 +236,25 @@ def read_field(reader: Reader, name: str, size: int, low: int | None, high: int 
 def read_table(reader: Reader, header: Header) -> list[tuple[int, int]]:
     """(chunk id, length) of every chunk: all tiles first, then the others."""
     count = reader.varint("the number of chunks")
-    check_field("number of chunks", count, header.tile_count, header.tile_count + EXTRA_CHUNKS_MAX, FormatError)
+    check_field(
+        "number of chunks",
+        count,
+        header.tile_count,
+        header.tile_count + EXTRA_CHUNKS_MAX,
+        FormatError,
+    )
     if 2 * count > len(reader.data):  # before anything of that size is made
         raise FormatError("file is cut off: not enough bytes for the chunk table")
     table = []
     for number in range(count):
         chunk_id = reader.take(1, "the chunk table")[0]
         if (chunk_id == TILE_CHUNK) != (number < header.tile_count):
-            raise FormatError(f"chunk {number + 1} has id {chunk_id:#04x} where tiles stand first and nowhere else")
+            raise FormatError(
+                f"chunk {number + 1} has id {chunk_id:#04x} where tiles stand first and nowhere else"
+            )
         if chunk_id != TILE_CHUNK and chunk_id < FIRST_ANCILLARY_CHUNK:
-            raise FormatError(f"chunk id {chunk_id:#04x} is not supported by this program")
+            raise FormatError(
+                f"chunk id {chunk_id:#04x} is not supported by this program"
+            )
         table.append((chunk_id, reader.varint("the chunk table")))
     return table

@@ -7,10 +7,14 @@ from PIL import Image, ImageOps
 from codec.errors import UsageError
 
 
-def to_rgb(image: Image.Image | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
-    """(uint8 [H, W, 3], notices): the picture as people see it, and what was lost on the way.
+def to_rgb(
+    image: Image.Image | NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """(uint8 [H, W, 3], notices): the picture as people see it, and what was lost on
+    the way.
 
-    The EXIF orientation is applied; transparency is laid on white; 16-bit gray keeps its
+    The EXIF orientation is applied; transparency is laid on white; 16-bit gray keeps
+    its
     upper 8 bits. Raises UsageError for arrays of another type or shape.
     """
     if not isinstance(image, Image.Image):
@@ -22,7 +26,9 @@ def to_rgb(image: Image.Image | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], l
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         notices.append(f"{image.mode} is reduced to 8 bits per sample")
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+        image = Image.fromarray(
+            (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
+        )
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         if rgba.getextrema()[3] != (255, 255):  # type: ignore[index]
@@ -37,7 +43,9 @@ def array_to_rgb(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3:
-        raise UsageError(f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]")
+        raise UsageError(
+            f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]"
+        )
     if 0 in array.shape:
         raise UsageError(f"image array has shape {array.shape}: no pixels")
     return array
@@ -51,5 +59,8 @@ def padded_size(size: int, stride: int) -> int:
 def pad(array: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
     """Repeat the last row and column until both sides are multiples of `stride`."""
     height, width = array.shape[:2]
-    bottom, right = padded_size(height, stride) - height, padded_size(width, stride) - width
+    bottom, right = (
+        padded_size(height, stride) - height,
+        padded_size(width, stride) - width,
+    )
     return np.pad(array, ((0, bottom), (0, right), (0, 0)), mode="edge")

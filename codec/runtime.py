@@ -1,6 +1,7 @@
 """Runs a bundle's graphs through LiteRT on NumPy arrays.
 
-Importing this module is cheap; the engine is imported with the first graph, and each graph is
+Importing this module is cheap; the engine is imported with the first graph, and each
+graph is
 loaded when it is first used.
 """
 
@@ -21,7 +22,11 @@ Array = NDArray[np.generic]
 
 def cpu_count() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 @contextlib.contextmanager
@@ -38,17 +43,20 @@ def native_stderr_silenced() -> Iterator[None]:
 
 
 class Graph:
-    """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe to share between threads."""
+    """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe
+    to share between threads.
+    """
 
     def __init__(self, path: Path, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        with native_stderr_silenced():
-            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self.interpreter.allocate_tensors()
+        self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self.lock = threading.Lock()
         details = self.interpreter.get_input_details()
-        self.inputs = {d["name"].split(":")[0].removeprefix("serving_default_"): d["index"] for d in details}
+        self.inputs = {
+            d["name"].split(":")[0].removeprefix("serving_default_"): d["index"]
+            for d in details
+        }
         self.outputs = [d["index"] for d in self.interpreter.get_output_details()]
         self.shapes: dict[str, tuple[int, ...]] = {}
 
@@ -57,14 +65,18 @@ class Graph:
         with self.lock:
             shapes = {name: array.shape for name, array in arrays.items()}
             if shapes != self.shapes:
-                for name, shape in shapes.items():
-                    self.interpreter.resize_tensor_input(self.inputs[name], shape)
-                self.interpreter.allocate_tensors()
-                self.shapes = shapes
+                self.resize(shapes)
             for name, array in arrays.items():
                 self.interpreter.set_tensor(self.inputs[name], array)
             self.interpreter.invoke()
             return tuple(self.interpreter.get_tensor(index) for index in self.outputs)
+
+    def resize(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        for name, shape in shapes.items():
+            self.interpreter.resize_tensor_input(self.inputs[name], shape)
+        with native_stderr_silenced() if not self.shapes else contextlib.nullcontext():
+            self.interpreter.allocate_tensors()
+        self.shapes = shapes
 
 
 @cache
@@ -100,15 +112,28 @@ class Networks:
         return self.graph("scales")(hyper_latents=hyper_latents, offset=offsets)[0]
 
     def residuals(
-        self, latents: Array, hyper_latents: Array, rounding: Array, gain: Array, inverse_gain: Array
+        self,
+        latents: Array,
+        hyper_latents: Array,
+        rounding: Array,
+        gain: Array,
+        inverse_gain: Array,
     ) -> Array:
-        """Integer residuals float32 [1, H/16, W/16, C]: sign(d) * max(0, floor(|d| + rounding)), d = latents - mean."""
-        return self._mean_context(latents, hyper_latents, rounding, gain, inverse_gain, 1.0)[0]
+        """Integer residuals float32 [1, H/16, W/16, C]: sign(d) * max(0, floor(|d| +
+        rounding)), d = latents - mean.
+        """
+        return self._mean_context(
+            latents, hyper_latents, rounding, gain, inverse_gain, 1.0
+        )[0]
 
-    def reconstruct(self, residuals: Array, hyper_latents: Array, gain: Array, inverse_gain: Array) -> Array:
+    def reconstruct(
+        self, residuals: Array, hyper_latents: Array, gain: Array, inverse_gain: Array
+    ) -> Array:
         """Decoded latents, residuals + mean."""
         rounding = np.full_like(residuals, 0.5)
-        return self._mean_context(residuals, hyper_latents, rounding, gain, inverse_gain, 0.0)[1]
+        return self._mean_context(
+            residuals, hyper_latents, rounding, gain, inverse_gain, 0.0
+        )[1]
 
     def _mean_context(
         self,
@@ -128,6 +153,10 @@ class Networks:
             subtract=np.full((1, 1, 1, 1), subtract, np.float32),
         )
 
-    def synthesize(self, latents: Array, inverse_gain: Array, block_scale: Array) -> Array:
+    def synthesize(
+        self, latents: Array, inverse_gain: Array, block_scale: Array
+    ) -> Array:
         """Image uint8 [1, H, W, 3]."""
-        return self.graph("synthesis")(latents=latents, inverse_gain=inverse_gain, block_scale=block_scale)[0]
+        return self.graph("synthesis")(
+            latents=latents, inverse_gain=inverse_gain, block_scale=block_scale
+        )[0]

@@ -1,1 +1,3 @@
-"""Integers <-> payload bytes: frequency tables and the ANS coder; integers only, no images."""
+"""Integers <-> payload bytes: frequency tables and the ANS coder; integers only, no
+images.
+"""

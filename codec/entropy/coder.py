@@ -1,7 +1,10 @@
-"""Symbols <-> payload with constriction's ANS coder, grouped by table; see "Payload" in codec/FORMAT.md.
+"""Symbols <-> payload with constriction's ANS coder, grouped by table; see "Payload" in
+codec/FORMAT.md.
 
-An entropy decoder cannot notice damage: any words decode to some symbols. Integrity is the
-container's business; this module only promises to end and to stay within the sizes asked for.
+An entropy decoder cannot notice damage: any words decode to some symbols. Integrity is
+the
+container's business; this module only promises to end and to stay within the sizes
+asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,12 +16,17 @@ from numpy.typing import NDArray
 from codec.entropy.tables import ESCAPE_CLASSES, Tables, escape_excess, escape_value
 from codec.errors import FormatError, UsageError
 
-AnsCoder, Uniform = constriction.stream.stack.AnsCoder, constriction.stream.model.Uniform
+AnsCoder, Uniform = (
+    constriction.stream.stack.AnsCoder,
+    constriction.stream.model.Uniform,
+)
 WORD_BYTES = 4
 
 
 def groups(table_index: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """(table, positions) for every table that occurs, ascending; positions in order. Both directions walk this."""
+    """(table, positions) for every table that occurs, ascending; positions in order.
+    Both directions walk this.
+    """
     order = np.argsort(table_index, kind="stable")
     counts = np.bincount(table_index, minlength=256)
     ends = np.cumsum(counts)
@@ -26,13 +34,18 @@ def groups(table_index: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.int
         yield int(table), order[ends[table] - counts[table] : ends[table]]
 
 
-def encode_symbols(parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], Tables]]) -> bytes:
-    """Payload of several arrays, each (values [n], table_index [n], tables), to be decoded in this order.
+def encode_symbols(
+    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], Tables]],
+) -> bytes:
+    """Payload of several arrays, each (values [n], table_index [n], tables), to be
+    decoded in this order.
 
     Raises UsageError for a value more than 2^22 outside its table.
     """
     coder = AnsCoder()
-    for values, table_index, tables in reversed(parts):  # the coder is a stack: last in, first out
+    for values, table_index, tables in reversed(
+        parts
+    ):  # the coder is a stack: last in, first out
         steps = []
         escaped = np.zeros(values.shape, bool)
         for table, positions in groups(table_index):
@@ -40,7 +53,12 @@ def encode_symbols(parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], T
             symbols = values[positions] - tables.minimum[table]
             outside = (symbols < 0) | (symbols >= length - 1)
             escaped[positions] = outside
-            steps.append((np.where(outside, length - 1, symbols).astype(np.int32), tables.model(table)))
+            steps.append(
+                (
+                    np.where(outside, length - 1, symbols).astype(np.int32),
+                    tables.model(table),
+                )
+            )
         encode_escapes(coder, values[escaped], table_index[escaped], tables)
         for symbols, model in reversed(steps):
             coder.encode_reverse(symbols, model)
@@ -48,12 +66,18 @@ def encode_symbols(parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], T
 
 
 def encode_escapes(
-    coder: AnsCoder, values: NDArray[np.int32], table_index: NDArray[np.uint8], tables: Tables
+    coder: AnsCoder,
+    values: NDArray[np.int32],
+    table_index: NDArray[np.uint8],
+    tables: Tables,
 ) -> None:
     """Exp-Golomb of order 0: first all bit lengths of excess + 1, then all lower bits."""
     if not values.size:
         return
-    number = escape_excess(values, tables.minimum[table_index], tables.length[table_index]) + 1
+    number = (
+        escape_excess(values, tables.minimum[table_index], tables.length[table_index])
+        + 1
+    )
     bits = np.frexp(number)[1].astype(np.int32) - 1
     if bits.max() >= ESCAPE_CLASSES:
         raise UsageError("a latent is too large to be coded")
@@ -69,13 +93,17 @@ class SymbolDecoder:
     def __init__(self, payload: bytes) -> None:
         """Raises FormatError if `payload` cannot come from the coder."""
         if len(payload) % WORD_BYTES:
-            raise FormatError(f"payload of {len(payload)} bytes is not a whole number of words")
+            raise FormatError(
+                f"payload of {len(payload)} bytes is not a whole number of words"
+            )
         words = np.frombuffer(payload, "<u4").astype(np.uint32)
         if words.size and words[-1] == 0:
             raise FormatError("payload ends in a zero word")
         self.coder = AnsCoder(words)
 
-    def decode(self, table_index: NDArray[np.uint8], tables: Tables) -> NDArray[np.int32]:
+    def decode(
+        self, table_index: NDArray[np.uint8], tables: Tables
+    ) -> NDArray[np.int32]:
         """Values int32 [n] for `table_index` uint8 [n]."""
         values = np.empty(table_index.shape, np.int32)
         escaped = np.zeros(table_index.shape, bool)
@@ -87,13 +115,17 @@ class SymbolDecoder:
             values[escaped] = self.decode_escapes(table_index[escaped], tables)
         return values
 
-    def decode_escapes(self, table_index: NDArray[np.uint8], tables: Tables) -> NDArray[np.int32]:
+    def decode_escapes(
+        self, table_index: NDArray[np.uint8], tables: Tables
+    ) -> NDArray[np.int32]:
         bits = self.coder.decode(Uniform(ESCAPE_CLASSES), table_index.size)
         number = (1 << bits).astype(np.int32)
         wide = bits > 0
         if wide.any():
             number[wide] += self.coder.decode(Uniform(), number[wide])
-        return escape_value(number - 1, tables.minimum[table_index], tables.length[table_index])
+        return escape_value(
+            number - 1, tables.minimum[table_index], tables.length[table_index]
+        )
 
     def finish(self) -> None:
         """Raises FormatError if words are left over."""

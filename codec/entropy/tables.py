@@ -1,4 +1,6 @@
-"""Integer frequency tables, each with an escape symbol; see "Tables" in codec/FORMAT.md."""
+"""Integer frequency tables, each with an escape symbol; see "Tables" in
+codec/FORMAT.md.
+"""
 
 from dataclasses import dataclass
 
@@ -15,8 +17,10 @@ CODER_BITS = 24  # constriction works with 24-bit probabilities
 class Tables:
     """A stack of up to 256 tables.
 
-    Table t codes the integers `minimum[t]` to `minimum[t] + length[t] - 2`; its last symbol is the
-    escape. Its frequencies are `frequency[t, :length[t]]`, all positive, summing to 2^PRECISION_BITS.
+    Table t codes the integers `minimum[t]` to `minimum[t] + length[t] - 2`; its last
+    symbol is the
+    escape. Its frequencies are `frequency[t, :length[t]]`, all positive, summing to
+    2^PRECISION_BITS.
     """
 
     minimum: NDArray[np.int32]  # [tables]
@@ -26,21 +30,34 @@ class Tables:
     def model(self, table: int) -> Categorical:
         """The exact integer distribution as constriction takes it.
 
-        With `perfect=False` constriction gives every symbol one unit and shares out the rest in
+        With `perfect=False` constriction gives every symbol one unit and shares out the
+        rest in
         proportion, so `frequency * 2^8 - 1` comes back as exactly `frequency * 2^8`.
         """
         frequency = self.frequency[table, : self.length[table]].astype(np.float64)
-        return Categorical(frequency * (1 << CODER_BITS - PRECISION_BITS) - 1, perfect=False)
+        return Categorical(
+            frequency * (1 << CODER_BITS - PRECISION_BITS) - 1, perfect=False
+        )
 
     def bits(self, values: NDArray[np.int32], table_index: NDArray[np.uint8]) -> float:
-        """Ideal code length of `values`, escapes counted with the bits of their Exp-Golomb code."""
-        symbols = np.clip(values - self.minimum[table_index], -1, self.length[table_index] - 1)
+        """Ideal code length of `values`, escapes counted with the bits of their Exp-
+        Golomb code.
+        """
+        symbols = np.clip(
+            values - self.minimum[table_index], -1, self.length[table_index] - 1
+        )
         escaped = (symbols < 0) | (symbols == self.length[table_index] - 1)
         symbols = np.where(escaped, self.length[table_index] - 1, symbols)
         frequency = self.frequency[table_index, symbols]
         bits = float(np.sum(PRECISION_BITS - np.log2(frequency)))
-        excess = escape_excess(values[escaped], self.minimum[table_index[escaped]], self.length[table_index[escaped]])
-        return bits + float(np.sum(np.log2(ESCAPE_CLASSES) + np.floor(np.log2(excess + 1.0))))
+        excess = escape_excess(
+            values[escaped],
+            self.minimum[table_index[escaped]],
+            self.length[table_index[escaped]],
+        )
+        return bits + float(
+            np.sum(np.log2(ESCAPE_CLASSES) + np.floor(np.log2(excess + 1.0)))
+        )
 
 
 ESCAPE_CLASSES = 24  # of the Exp-Golomb code: excess + 1 < 2^24
@@ -49,9 +66,13 @@ ESCAPE_CLASSES = 24  # of the Exp-Golomb code: excess + 1 < 2^24
 def escape_excess(
     values: NDArray[np.int32], minimum: NDArray[np.int32], length: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """How far `values` lie outside their tables, as integers from 0: 2 * distance, plus 1 below the table."""
+    """How far `values` lie outside their tables, as integers from 0: 2 * distance, plus
+    1 below the table.
+    """
     maximum = minimum + length - 2
-    return np.where(values > maximum, 2 * (values - maximum - 1), 2 * (minimum - 1 - values) + 1).astype(np.int32)
+    return np.where(
+        values > maximum, 2 * (values - maximum - 1), 2 * (minimum - 1 - values) + 1
+    ).astype(np.int32)
 
 
 def escape_value(
@@ -59,4 +80,6 @@ def escape_value(
 ) -> NDArray[np.int32]:
     """Inverse of `escape_excess`."""
     distance = excess >> 1
-    return np.where(excess & 1, minimum - 1 - distance, minimum + length - 1 + distance).astype(np.int32)
+    return np.where(
+        excess & 1, minimum - 1 - distance, minimum + length - 1 + distance
+    ).astype(np.int32)

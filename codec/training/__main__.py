@@ -11,18 +11,84 @@ def main():
 
 
 @main.command()
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run; resumed if it exists.")
+@click.argument(
+    "data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the run; resumed if it exists.",
+)
 @click.option("--steps", default=20000, help="Length of the whole training.")
 @click.option("--batch", default=8, help="256-px crops per step.")
-@click.option("--learning-rate", default=1e-3, help="Peak, after a short warm-up; cosine to zero.")
-@click.option("--checkpoint-every", default=1000, help="Steps between checkpoints and validations.")
-@click.option("--valid", multiple=True, type=click.Path(exists=True, path_type=Path), help="Images to validate on.")
+@click.option(
+    "--learning-rate", default=1e-3, help="Peak, after a short warm-up; cosine to zero."
+)
+@click.option(
+    "--checkpoint-every",
+    default=1000,
+    help="Steps between checkpoints and validations.",
+)
+@click.option(
+    "--valid",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Images to validate on.",
+)
 def train(data, output, **options):
     """Train on DATA: tar shards of images, folders, or single images."""
     from codec.training.train import train as run
 
     run(data, output, **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the bundle.",
+)
+@click.option(
+    "--model-id",
+    required=True,
+    type=click.IntRange(1, 255),
+    help="Id in the files; never reused.",
+)
+@click.option(
+    "--calibration-tiles",
+    default=400,
+    help="512-px tiles of DATA whose symbols are counted for the tables.",
+)
+def export(run, data, output, **options):
+    """Export the averaged weights of RUN as a bundle, its tables counted on DATA (needs
+    TensorFlow).
+    """
+    from codec.training.export import export as write
+    from codec.training.train import load_codec
+
+    write(load_codec(run), output, data=data, **options)
+
+
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+)
+def evaluate(bundle, images):
+    """Rate and distortion of BUNDLE on IMAGES, in real file sizes, with the ideal code
+    length of the tables.
+    """
+    from codec.training.evaluate import evaluate as run
+
+    run(bundle, images)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Photographs -> a pool of square tiles on the training device, and crops of it.
 
-The pool lies on the device as one uint8 tensor, and cropping happens there: an accelerator is
+The pool lies on the device as one uint8 tensor, and cropping happens there: an
+accelerator is
 fed four integers per crop.
 """
 
@@ -53,44 +54,68 @@ def tiles(image):
 
 
 def texture(tile):
-    """Sampling weight of a tile: mean gradient in gray levels, bounded, so that sky does not dominate."""
+    """Sampling weight of a tile: mean gradient in gray levels, bounded, so that sky
+    does not dominate.
+    """
     gray = tile[::2, ::2].astype("float32").mean(-1)
-    gradient = np.abs(np.diff(gray, axis=0)).mean() + np.abs(np.diff(gray, axis=1)).mean()
+    gradient = (
+        np.abs(np.diff(gray, axis=0)).mean() + np.abs(np.diff(gray, axis=1)).mean()
+    )
     return min(gradient, 30.0) + 2.0
 
 
 def load_pool(sources):
-    """(tiles uint8 [N, TILE_PX, TILE_PX, 3], sampling probability float64 [N]); at least one tile."""
+    """(tiles uint8 [N, TILE_PX, TILE_PX, 3], sampling probability float64 [N]); at
+    least one tile.
+    """
     pool = [tile for image in read_images(sources) for tile in tiles(image)]
     if not pool:
-        raise SystemExit(f"no image of at least {TILE_PX} x {TILE_PX} pixels in {', '.join(map(str, sources))}")
+        raise SystemExit(
+            f"no image of at least {TILE_PX} x {TILE_PX} pixels in {', '.join(map(str, sources))}"
+        )
     weights = np.array([texture(tile) for tile in pool])
     return np.stack(pool), weights / weights.sum()
 
 
 class CropPositions(keras.utils.PyDataset):
-    """Batches of (tile, top, left, orientation 0 to 7), int32 [batch, 4]; a pure function of seed and step."""
+    """Batches of (tile, top, left, orientation 0 to 7), int32 [batch, 4]; a pure
+    function of seed and step.
+    """
 
     def __init__(self, probability, batch, first_step, steps, seed=0):
         super().__init__(workers=1)
         self.cumulative = np.cumsum(probability)
-        self.batch, self.first_step, self.steps, self.seed = batch, first_step, steps, seed
+        self.batch, self.first_step, self.steps, self.seed = (
+            batch,
+            first_step,
+            steps,
+            seed,
+        )
 
     def __len__(self):
         return self.steps
 
     def __getitem__(self, step):
         random = np.random.default_rng((self.seed, self.first_step + step))
-        tile = np.searchsorted(self.cumulative, random.random(self.batch) * self.cumulative[-1])
+        tile = np.searchsorted(
+            self.cumulative, random.random(self.batch) * self.cumulative[-1]
+        )
         corner = random.integers(0, TILE_PX - CROP_PX + 1, (2, self.batch))
-        positions = np.stack([tile, *corner, random.integers(0, 8, self.batch)], axis=1).astype("int32")
+        positions = np.stack(
+            [tile, *corner, random.integers(0, 8, self.batch)], axis=1
+        ).astype("int32")
         return (positions,)
 
 
 def crop(pool, positions, batch):
-    """float32 [batch, CROP_PX, CROP_PX, 3] in [-0.5, 0.5] from `pool` at `positions` [batch, 4]."""
+    """float32 [batch, CROP_PX, CROP_PX, 3] in [-0.5, 0.5] from `pool` at `positions`
+    [batch, 4].
+    """
     size = (1, CROP_PX, CROP_PX, 3)
-    crops = [ops.slice(pool, (positions[i, 0], positions[i, 1], positions[i, 2], 0), size) for i in range(batch)]
+    crops = [
+        ops.slice(pool, (positions[i, 0], positions[i, 1], positions[i, 2], 0), size)
+        for i in range(batch)
+    ]
     x = ops.cast(ops.concatenate(crops), "float32") / 255 - 0.5
 
     def bit(n):

@@ -19,15 +19,26 @@ VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class TrainingModel(keras.Model):
-    """Codec plus its pool of images on the device; inputs are crop positions [batch, 4]."""
+    """Codec plus its pool of images on the device; inputs are crop positions [batch,
+    4].
+    """
 
     def __init__(self, codec, pool, batch):
         super().__init__(dtype="float32")
         self.codec, self.batch = codec, batch
-        self.pool = self.add_weight(shape=pool.shape, dtype="uint8", initializer="zeros", trainable=False, name="pool")
+        self.pool = self.add_weight(
+            shape=pool.shape,
+            dtype="uint8",
+            initializer="zeros",
+            trainable=False,
+            name="pool",
+        )
         self.pool.assign(pool)
         self.level_noise = keras.random.SeedGenerator(2)
-        self.bpp, self.mse = keras.metrics.Mean(name="bpp"), keras.metrics.Mean(name="mse")
+        self.bpp, self.mse = (
+            keras.metrics.Mean(name="bpp"),
+            keras.metrics.Mean(name="mse"),
+        )
 
     def call(self, positions, training=False):
         x = crop(self.pool, positions, self.batch)
@@ -36,7 +47,9 @@ class TrainingModel(keras.Model):
         level = (ops.arange(self.batch, dtype="float32") + offset) / self.batch
         return {"x": x, "level": level, **self.codec(x, level, training=training)}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
         """R + lmbda * 255^2 * MSE over sqrt(lmbda): equal relative weight to all rates."""
         pixels = y_pred["x"].shape[1] * y_pred["x"].shape[2]
         bpp = (y_pred["latent_bits"] + y_pred["hyper_bits"]) / pixels
@@ -56,14 +69,19 @@ def averages(codec, optimizer):
 def checkpoint_variables(codec, optimizer):
     """All that a resumed run needs, by name."""
     named = {variable.path: variable for variable in codec.variables}
-    named |= {f"average/{path}": average for path, average in averages(codec, optimizer).items()}
+    named |= {
+        f"average/{path}": average
+        for path, average in averages(codec, optimizer).items()
+    }
     known = {id(variable) for variable in named.values()}
     rest = [variable for variable in optimizer.variables if id(variable) not in known]
     return named | {f"optimizer/{i}": variable for i, variable in enumerate(rest)}
 
 
 def save_checkpoint(folder, codec, optimizer, state):
-    """Write all variables as `part-N.npz` of at most PART_BYTES and `state.json`; the old ones go last."""
+    """Write all variables as `part-N.npz` of at most PART_BYTES and `state.json`; the
+    old ones go last.
+    """
     parts, size = [{}], 0
     for name, variable in checkpoint_variables(codec, optimizer).items():
         value = ops.convert_to_numpy(variable)
@@ -105,7 +123,10 @@ def load_codec(folder):
 
 def build_codec():
     codec = Codec()
-    codec(np.zeros((1, 2 * STRIDE_PX, 2 * STRIDE_PX, 3), "float32"), np.zeros(1, "float32"))
+    codec(
+        np.zeros((1, 2 * STRIDE_PX, 2 * STRIDE_PX, 3), "float32"),
+        np.zeros(1, "float32"),
+    )
     return codec
 
 
@@ -120,7 +141,9 @@ def validate(codec, images):
             result = codec(x, np.array([level], "float32"))
             bits = result["latent_bits"] + result["hyper_bits"]
             bpp.append(float(bits[0]) / (height * width))
-            mse = np.mean((np.clip(ops.convert_to_numpy(result["x_hat"]), -0.5, 0.5) - x) ** 2)
+            mse = np.mean(
+                (np.clip(ops.convert_to_numpy(result["x_hat"]), -0.5, 0.5) - x) ** 2
+            )
             psnr.append(-10 * np.log10(mse))
         rows.append((level, float(np.mean(bpp)), float(np.mean(psnr))))
     return rows
@@ -131,7 +154,12 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, folder, first_step, steps, checkpoint_every, valid):
         super().__init__()
-        self.folder, self.step, self.steps, self.first_step = folder, first_step, steps, first_step
+        self.folder, self.step, self.steps, self.first_step = (
+            folder,
+            first_step,
+            steps,
+            first_step,
+        )
         self.checkpoint_every, self.valid = checkpoint_every, valid
         self.start = self.last = time.monotonic()
 
@@ -153,24 +181,40 @@ class Progress(keras.callbacks.Callback):
         }
         append_csv(self.folder / "loss.csv", row)
         eta = (self.steps - self.step) * per_step / 60
-        print(*(f"{k} {v}" for k, v in row.items()), f"{1 / per_step:.2f} steps/s, {eta:.0f} min left", flush=True)
+        print(
+            *(f"{k} {v}" for k, v in row.items()),
+            f"{1 / per_step:.2f} steps/s, {eta:.0f} min left",
+            flush=True,
+        )
         self.model.reset_metrics()
 
     def checkpoint(self):
         codec, optimizer = self.model.codec, self.model.optimizer
-        save_checkpoint(self.folder, codec, optimizer, {"step": self.step, "steps": self.steps})
+        save_checkpoint(
+            self.folder, codec, optimizer, {"step": self.step, "steps": self.steps}
+        )
         if not self.valid:
             return
-        current = [ops.convert_to_numpy(variable) for variable in codec.trainable_variables]
+        current = [
+            ops.convert_to_numpy(variable) for variable in codec.trainable_variables
+        ]
         means = averages(codec, optimizer)
         for variable in codec.trainable_variables:
             variable.assign(means[variable.path])
         for level, bpp, psnr in validate(codec, self.valid):
             append_csv(
                 self.folder / "validation.csv",
-                {"step": self.step, "level": level, "bpp": f"{bpp:.4f}", "psnr": f"{psnr:.3f}"},
+                {
+                    "step": self.step,
+                    "level": level,
+                    "bpp": f"{bpp:.4f}",
+                    "psnr": f"{psnr:.3f}",
+                },
             )
-            print(f"validation at step {self.step}: level {level:.2f}, {bpp:.4f} bpp, {psnr:.2f} dB", flush=True)
+            print(
+                f"validation at step {self.step}: level {level:.2f}, {bpp:.4f} bpp, {psnr:.2f} dB",
+                flush=True,
+            )
         for variable, value in zip(codec.trainable_variables, current):
             variable.assign(value)
 
@@ -185,17 +229,28 @@ def append_csv(path, row):
 
 
 def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=()):
-    """Train for `steps` in all, going on from the checkpoint in `folder` if there is one."""
+    """Train for `steps` in all, going on from the checkpoint in `folder` if there is
+    one.
+    """
     keras.utils.set_random_seed(0)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     pool, probability = load_pool(data)
-    print(f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, backend {keras.backend.backend()}", flush=True)
+    print(
+        f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, backend {keras.backend.backend()}",
+        flush=True,
+    )
     codec = build_codec()
     warmup = min(300, steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 100, steps - warmup, alpha=0.0, warmup_target=learning_rate, warmup_steps=warmup
+        learning_rate / 100,
+        steps - warmup,
+        alpha=0.0,
+        warmup_target=learning_rate,
+        warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    optimizer = keras.optimizers.Adam(
+        schedule, global_clipnorm=1.0, use_ema=True, ema_momentum=EMA_MOMENTUM
+    )
     model = TrainingModel(codec, pool, batch)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)
@@ -208,5 +263,7 @@ def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=
         raise SystemExit(f"{folder} is trained to step {first_step} already")
     folder.mkdir(parents=True, exist_ok=True)
     positions = CropPositions(probability, batch, first_step, steps - first_step)
-    progress = Progress(folder, first_step, steps, checkpoint_every, list(read_images(valid)))
+    progress = Progress(
+        folder, first_step, steps, checkpoint_every, list(read_images(valid))
+    )
     model.fit(positions, epochs=1, shuffle=False, verbose=0, callbacks=[progress])

@@ -1,0 +1,66 @@
+"""Make the checkout's virtual environment `.venv/` when it is missing or out of date,
+then hand over to it.
+
+Standard library only: this runs on a bare machine with Python and pip.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed.txt"  # what the environment was made for: one line per extra
+SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = SCRIPTS / "python"
+
+
+def ensure(*extras: str) -> None:
+    """Install the package with `extras` into `.venv/`, unless that is done already."""
+    if sys.version_info < (3, 10):
+        sys.exit(
+            f"aecodec needs Python 3.10 or newer; this is {sys.version.split()[0]}"
+        )
+    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    done = STAMP.read_text().split() if STAMP.exists() else []
+    if digest not in done:
+        done = []
+    if digest in done and set(extras) <= set(done):
+        return
+    wanted = sorted({*extras, *done} - {digest})
+    if not PYTHON.exists() and not PYTHON.with_suffix(".exe").exists():
+        say(f"creating {VENV} (first run)")
+        run(sys.executable, "-m", "venv", str(VENV))
+    requirement = str(ROOT) + (f"[{','.join(wanted)}]" if wanted else "")
+    say(
+        f"installing aecodec and its packages{' with ' + ', '.join(wanted) if wanted else ''}"
+    )
+    run(
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--editable",
+        requirement,
+    )
+    STAMP.write_text("\n".join([digest, *wanted]) + "\n")
+
+
+def say(message: str) -> None:
+    print(f"aecodec: {message}", file=sys.stderr, flush=True)
+
+
+def run(*command: str) -> None:
+    """Run a set-up step, its output on standard error; end with one line if it fails."""
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        sys.exit(f"aecodec: set-up failed: {' '.join(command)}")
+
+
+def replace_process(*command: str) -> None:
+    """Go on as `command`, keeping the exit status."""
+    if os.name == "nt":
+        sys.exit(subprocess.run(command, check=False).returncode)
+    os.execv(command[0], command)

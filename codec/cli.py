@@ -1,0 +1,303 @@
+"""Command line: files in and out; everything else is the public interface of `codec`."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from PIL import Image
+
+import codec
+from codec.api import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from codec.container import MAX_PIXELS
+from codec.errors import CodecError, UsageError
+from codec.image import to_rgb
+
+T = TypeVar("T")
+
+STREAM = "-"
+SUFFIX = ".aec"
+# What lossy formats are written with when a decoded picture goes into them.
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"quality": 95},
+}
+
+input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE|DIR",
+    help="Output file, or folder with several inputs; - is standard output.",
+)
+force_option = click.option(
+    "-f", "--force", is_flag=True, help="Replace outputs that exist."
+)
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Refuse pictures with more pixels, before any memory is taken for them.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(codec.__version__, prog_name="aecodec")
+def main() -> None:
+    """Learned image codec: photographs to compact .aec files and back.
+
+    Exit status: 0 all done, 1 a file failed (the others are still done), 2 wrong usage.
+    """
+
+
+@main.command()
+@input_argument
+@output_option
+@click.option(
+    "-q",
+    "--quality",
+    type=click.FloatRange(QUALITY_MIN, QUALITY_MAX),
+    default=QUALITY_DEFAULT,
+    show_default=True,
+    help="Larger is better and takes more bytes; need not be whole.",
+)
+@force_option
+@max_pixels_option
+def encode(
+    inputs: Sequence[str],
+    output: str | None,
+    quality: float,
+    force: bool,
+    max_pixels: int,
+) -> None:
+    """Encode pictures of any format that Pillow reads; - is standard input.
+
+    Without -o, photo.png becomes photo.aec beside it.
+    """
+
+    def convert(source: str, target: str) -> str:
+        rgb, notices = read_picture(source, max_pixels)
+        data = codec.encode(rgb, quality=quality)
+        write(target, data, force)
+        bpp = 8 * len(data) / (rgb.shape[0] * rgb.shape[1])
+        return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *notices])
+
+    convert_all(plan(inputs, output, SUFFIX), convert, force)
+
+
+@main.command()
+@input_argument
+@output_option
+@force_option
+@max_pixels_option
+def decode(
+    inputs: Sequence[str], output: str | None, force: bool, max_pixels: int
+) -> None:
+    """Decode .aec files; - is standard input.
+
+    The suffix of the output names the format, PNG if there is none: photo.aec becomes
+    photo.png.
+    """
+
+    def convert(source: str, target: str) -> str:
+        image_format = format_of(target)
+        image = codec.decode(read(source), max_pixels=max_pixels)
+        buffer = io.BytesIO()
+        image.save(buffer, image_format, **SAVE_OPTIONS.get(image_format, {}))
+        write(target, buffer.getvalue(), force)
+        return f"{image.width} x {image.height} pixels"
+
+    convert_all(plan(inputs, output, ".png"), convert, force)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object per line and file."
+)
+def info(files: Sequence[str], as_json: bool) -> None:
+    """Show dimensions, quality and model of .aec files, without decoding them."""
+
+    def show(name: str) -> None:
+        facts = codec.read_info(read(name))
+        if as_json:
+            click.echo(
+                json.dumps(
+                    {
+                        "file": name,
+                        **dataclasses.asdict(facts),
+                        "rate_bpp": round(facts.rate_bpp, 4),
+                    }
+                )
+            )
+        else:
+            click.echo(
+                f"{name}: {facts.width} x {facts.height}, quality {facts.quality:g}, {facts.size_bytes} bytes, "
+                f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
+                f"{facts.tiles} tile{'s' * (facts.tiles > 1)}, format {facts.format_version}"
+            )
+
+    run_all(files, lambda name: name, show)
+
+
+def plan(
+    inputs: Sequence[str], output: str | None, suffix: str
+) -> list[tuple[str, str]]:
+    """(input, output) of every file; click.UsageError if two would write the same
+    output.
+    """
+    folder = (
+        output is not None
+        and output != STREAM
+        and (len(inputs) > 1 or Path(output).is_dir())
+    )
+    if output == STREAM and len(inputs) > 1:
+        raise click.UsageError("several inputs cannot go to standard output")
+
+    def target(source: str) -> str:
+        if folder:
+            return str(
+                Path(str(output))
+                / Path("stdin" if source == STREAM else source).with_suffix(suffix).name
+            )
+        if output is not None:
+            return output
+        return STREAM if source == STREAM else str(Path(source).with_suffix(suffix))
+
+    pairs = [(source, target(source)) for source in inputs]
+    writers: dict[str, str] = {}
+    for source, name in pairs:
+        key = os.path.realpath(name)
+        if key in writers:
+            raise click.UsageError(
+                f"{writers[key]} and {source} would both write {name}"
+            )
+        writers[key] = source
+    if folder:
+        make_folder(Path(str(output)))
+    return pairs
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"{folder}: {error.strerror}") from None
+
+
+def convert_all(
+    pairs: list[tuple[str, str]], convert: Callable[[str, str], str], force: bool
+) -> None:
+    """Convert every pair, report on standard error, exit 1 if one failed."""
+
+    def one(pair: tuple[str, str]) -> None:
+        source, target = pair
+        check_target(target, force)
+        click.echo(f"{source} -> {target}: {convert(source, target)}", err=True)
+
+    run_all(pairs, lambda pair: pair[0], one)
+
+
+def run_all(
+    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+) -> None:
+    failed = False
+    for item in items:
+        try:
+            action(item)
+        except (CodecError, OSError, MemoryError) as error:
+            failed = True
+            click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
+
+
+def read(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
+
+
+def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
+    """(uint8 [H, W, 3], notices); UsageError if it is no picture or too large."""
+    data = read(name)
+    if not data:
+        raise UsageError("file is empty")
+    Image.MAX_IMAGE_PIXELS = (
+        None  # our own limit stands below, before any pixel is read
+    )
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels:
+                raise UsageError(
+                    f"image of {image.width} x {image.height} pixels is over the limit of {max_pixels}"
+                )
+            return to_rgb(image)
+    except (CodecError, MemoryError):
+        raise
+    except Image.UnidentifiedImageError:
+        raise UsageError("not an image in a format that Pillow reads") from None
+    except Exception as error:  # Pillow's readers raise all kinds on damaged files
+        raise UsageError(f"image cannot be read: {error}") from None
+
+
+def format_of(target: str) -> str:
+    """Pillow's name of the format that the suffix of `target` stands for."""
+    suffix = Path(target).suffix.lower()
+    if target == STREAM or not suffix:
+        return "PNG"
+    known = Image.registered_extensions().get(suffix)
+    if known is None or known not in Image.SAVE:
+        raise UsageError(f"cannot write {suffix} files")
+    return known
+
+
+def check_target(target: str, force: bool) -> None:
+    if target != STREAM and not force and os.path.lexists(target):
+        raise UsageError(f"{target} exists; use --force to replace it")
+    if target == STREAM and sys.stdout.isatty():
+        raise UsageError("not writing binary data to a terminal")
+
+
+def write(target: str, data: bytes, force: bool) -> None:
+    if target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    with replacing(Path(target)) as file:
+        file.write(data)
+        check_target(target, force)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+    """A temporary file beside `path` that takes its place when all went well, and
+    vanishes otherwise.
+    """
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
