@@ -19,7 +19,7 @@ PYTHON = SCRIPTS / "python"
 
 def ensure(*extras: str) -> None:
     """Install the package with `extras` into `.venv/`, unless that is done already."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(
             f"aecodec needs Python 3.10 or newer; this is {sys.version.split()[0]}"
         )
@@ -35,7 +35,8 @@ def ensure(*extras: str) -> None:
         run(sys.executable, "-m", "venv", str(VENV))
     requirement = str(ROOT) + (f"[{','.join(wanted)}]" if wanted else "")
     say(
-        f"installing aecodec and its packages{' with ' + ', '.join(wanted) if wanted else ''}"
+        "installing aecodec and its packages"
+        + "".join(f" and {name}" for name in wanted)
     )
     run(
         str(PYTHON),
@@ -54,7 +55,7 @@ def say(message: str) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a set-up step, its output on standard error; end with one line if it fails."""
+    """Run a set-up step, output on standard error; exit with one line if it fails."""
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         sys.exit(f"aecodec: set-up failed: {' '.join(command)}")
 

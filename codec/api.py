@@ -10,6 +10,7 @@ decode  file -> payloads -> z -> integer scale network -> table index -> r
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ class Info:
     quality: float
     model_id: int
     model: str
+    bundle_digest: str  # first bytes of it, hex
     format_version: int
     tiles: int
     size_bytes: int
@@ -103,8 +105,8 @@ def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
     ]
 
 
-def channel_index(hyper_latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Table of each hyper-latent: its channel. Order of symbols: row, column, channel."""
+def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
+    """Table of each hyper-latent: its channel. Symbols run by row, column, channel."""
     channels = np.arange(hyper_latents.shape[-1], dtype=np.uint8)
     return np.broadcast_to(channels, hyper_latents.shape).ravel()
 
@@ -113,21 +115,21 @@ def encode(
     image: Image.Image | NDArray[np.uint8],
     *,
     quality: float = QUALITY_DEFAULT,
+    max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
 ) -> bytes:
     """The image as an .aec file.
 
     `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger
-    is better and
-    need not be whole; `bundle` another model than the shipped one. Raises UsageError
-    for anything else.
+    is better and need not be whole; `bundle` another model than the shipped one. Raises
+    UsageError for anything else, and for more than `max_pixels` pixels.
     """
     code = quality_code(quality)
     rgb, _ = to_rgb(image)
     height, width = rgb.shape[:2]
-    if max(height, width) > SIDE_MAX_PX or height * width > MAX_PIXELS:
+    if max(height, width) > SIDE_MAX_PX or height * width > max_pixels:
         raise UsageError(
-            f"image of {width} x {height} pixels is over the limit of {MAX_PIXELS}"
+            f"image of {width} x {height} pixels is over the limit of {max_pixels}"
         )
     bundle = bundle or load_bundle(DEFAULT_MODEL_ID)
     header = Header(
@@ -202,7 +204,8 @@ def bundle_of(container: Container, bundle: Bundle | None = None) -> Bundle:
     if header.bundle_digest != bundle.digest[:DIGEST_BYTES]:
         found, expected = bundle.digest[:DIGEST_BYTES].hex(), header.bundle_digest.hex()
         raise FormatError(
-            f"file was made with another model {header.model_id} (bundle {expected}, here {found})"
+            f"file was made with another model {header.model_id} "
+            f"(bundle {expected}, here {found})"
         )
     return bundle
 
@@ -215,9 +218,7 @@ def decode_symbols(
     """
     header = container.header
     tiles = tile_cells(header, bundle)
-    payloads = [
-        container.tile(number) for number in range(len(tiles))
-    ]  # all checked before anything is allocated
+    payloads = container.payloads()[: len(tiles)]  # all checked before any allocation
     height, width = (
         padded_size(size, bundle.stride_px) for size in (header.height, header.width)
     )
@@ -276,6 +277,7 @@ def read_info(data: bytes) -> Info:
         quality=round(QUALITY_MIN + header.quality_code / QUALITY_CODE_MAX * span, 2),
         model_id=header.model_id,
         model=bundle.folder.name,
+        bundle_digest=header.bundle_digest.hex(),
         format_version=FORMAT_VERSION,
         tiles=header.tile_count,
         size_bytes=container.size_bytes,

@@ -74,7 +74,7 @@ class Bundle:
         }
 
     def index_offset(self, quality_code: int) -> int:
-        """Integer added to every table index; integer arithmetic on the header alone."""
+        """Integer added to every table index; exact, from the header alone."""
         return nearest_fraction(quality_code, self.index_offset_max)
 
     def hyper_tables_of(self, quality_code: int) -> Tables:
@@ -136,6 +136,7 @@ def load_bundle(model_id: int) -> Bundle:
     if model_id not in SHIPPED:
         known = ", ".join(map(str, SHIPPED))
         raise FormatError(
-            f"file needs model {model_id}, which this program does not have (it has {known})"
+            f"file needs model {model_id}, which this program does not have "
+            f"(it has {known})"
         )
     return read_bundle(MODELS / SHIPPED[model_id])

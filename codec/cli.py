@@ -1,18 +1,21 @@
-"""Command line: files in and out; everything else is the public interface of `codec`."""
+"""Command line: files in and out; all else is the public interface of `codec`."""
 
 import contextlib
 import dataclasses
 import io
 import json
+import logging
+import math
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 import codec
 from codec.api import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
@@ -49,6 +52,13 @@ max_pixels_option = click.option(
 )
 
 
+def refuse_nan(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Click's ranges let it pass."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no quality")
+    return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(codec.__version__, prog_name="aecodec")
 def main() -> None:
@@ -65,6 +75,7 @@ def main() -> None:
     "-q",
     "--quality",
     type=click.FloatRange(QUALITY_MIN, QUALITY_MAX),
+    callback=refuse_nan,
     default=QUALITY_DEFAULT,
     show_default=True,
     help="Larger is better and takes more bytes; need not be whole.",
@@ -85,7 +96,7 @@ def encode(
 
     def convert(source: str, target: str) -> str:
         rgb, notices = read_picture(source, max_pixels)
-        data = codec.encode(rgb, quality=quality)
+        data = codec.encode(rgb, quality=quality, max_pixels=max_pixels)
         write(target, data, force)
         bpp = 8 * len(data) / (rgb.shape[0] * rgb.shape[1])
         return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *notices])
@@ -110,9 +121,7 @@ def decode(
     def convert(source: str, target: str) -> str:
         image_format = format_of(target)
         image = codec.decode(read(source), max_pixels=max_pixels)
-        buffer = io.BytesIO()
-        image.save(buffer, image_format, **SAVE_OPTIONS.get(image_format, {}))
-        write(target, buffer.getvalue(), force)
+        write(target, file_bytes(image, image_format), force)
         return f"{image.width} x {image.height} pixels"
 
     convert_all(plan(inputs, output, ".png"), convert, force)
@@ -140,9 +149,11 @@ def info(files: Sequence[str], as_json: bool) -> None:
             )
         else:
             click.echo(
-                f"{name}: {facts.width} x {facts.height}, quality {facts.quality:g}, {facts.size_bytes} bytes, "
+                f"{name}: {facts.width} x {facts.height}, quality {facts.quality:g}, "
+                f"{facts.size_bytes} bytes, "
                 f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
-                f"{facts.tiles} tile{'s' * (facts.tiles > 1)}, format {facts.format_version}"
+                f"{facts.tiles} tile{'s' * (facts.tiles > 1)}, "
+                f"format {facts.format_version}"
             )
 
     run_all(files, lambda name: name, show)
@@ -172,6 +183,9 @@ def plan(
             return output
         return STREAM if source == STREAM else str(Path(source).with_suffix(suffix))
 
+    for source in inputs:
+        if source != STREAM and not Path(source).name:
+            raise click.UsageError(f"{source!r} is not the name of a file")
     pairs = [(source, target(source)) for source in inputs]
     writers: dict[str, str] = {}
     for source, name in pairs:
@@ -241,18 +255,33 @@ def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
         None  # our own limit stands below, before any pixel is read
     )
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > max_pixels:
                 raise UsageError(
-                    f"image of {image.width} x {image.height} pixels is over the limit of {max_pixels}"
+                    f"image of {image.width} x {image.height} pixels is over the "
+                    f"limit of {max_pixels}"
                 )
             return to_rgb(image)
     except (CodecError, MemoryError):
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UsageError("not an image in a format that Pillow reads") from None
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
         raise UsageError(f"image cannot be read: {error}") from None
+
+
+def file_bytes(image: Image.Image, image_format: str) -> bytes:
+    """The picture in a format of Pillow's; UsageError if the format cannot hold it."""
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, image_format, **SAVE_OPTIONS.get(image_format, {}))
+    except MemoryError:
+        raise
+    except Exception as error:  # every format raises its own
+        raise UsageError(
+            f"cannot write this picture as {image_format}: {error}"
+        ) from None
+    return buffer.getvalue()
 
 
 def format_of(target: str) -> str:
@@ -278,9 +307,21 @@ def write(target: str, data: bytes, force: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    with replacing(Path(target)) as file:
-        file.write(data)
-        check_target(target, force)
+    try:
+        with replacing(Path(target)) as file:
+            file.write(data)
+            check_target(target, force)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Pillow warns of odd metadata, which we do not use, on standard error."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ bytes.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from codec.errors import FormatError, UsageError
 
@@ -95,9 +96,7 @@ class Reader:
 
 
 def varint(value: int) -> bytes:
-    """LEB128: 7 bits per byte, least significant first, the high bit set on all but the
-    last.
-    """
+    """LEB128: 7 bits a byte, lowest first, the high bit set on all but the last."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -125,18 +124,23 @@ def pack(
     `tiles` are the tile payloads in raster order, `chunks` further (id, payload) pairs.
     Raises UsageError for values that no file can hold.
     """
-    if len(tiles) != header.tile_count:
-        raise UsageError(f"{len(tiles)} tiles; expected {header.tile_count}")
     out = bytearray(MAGIC + bytes([FORMAT_VERSION]))
     for name, size, low, high in FIELDS:
         value = getattr(header, name)
-        if isinstance(value, bytes):
+        if low is None or high is None:
             if len(value) != size:
                 raise UsageError(f"{name} has {len(value)} bytes; expected {size}")
             out += value
         else:
             check_field(name, value, low, high, UsageError)
             out += value.to_bytes(size, "little") if size else varint(value)
+    if len(tiles) != header.tile_count:
+        raise UsageError(f"{len(tiles)} tiles; expected {header.tile_count}")
+    check_field(
+        "number of further chunks", len(chunks), 0, EXTRA_CHUNKS_MAX, UsageError
+    )
+    for chunk_id, _ in chunks:
+        check_field("chunk id", chunk_id, FIRST_ANCILLARY_CHUNK, 255, UsageError)
     payloads = [(TILE_CHUNK, tile) for tile in tiles] + list(chunks)
     out += varint(len(payloads))
     for chunk_id, payload in payloads:
@@ -161,14 +165,16 @@ class Container:
         _, offset, length = self.spans[-1]
         return offset + length + CRC_BYTES
 
-    def tile(self, number: int) -> bytes:
-        """Payload of tile `number` in raster order; FormatError names the tile if it is
-        damaged.
-        """
-        return self.payload(number, f"tile {number + 1} of {self.header.tile_count}")
+    def payloads(self) -> list[bytes]:
+        """All payloads in file order; FormatError names the first damaged one."""
+        return [self.payload(number) for number in range(len(self.spans))]
 
-    def payload(self, number: int, what: str) -> bytes:
-        _, offset, length = self.spans[number]
+    def payload(self, number: int) -> bytes:
+        """Payload `number` in file order, its checksum tested."""
+        chunk_id, offset, length = self.spans[number]
+        what = f"chunk {chunk_id:#04x}"
+        if chunk_id == TILE_CHUNK:
+            what = f"tile {number + 1} of {self.header.tile_count}"
         end = offset + length
         if len(self.data) < end + CRC_BYTES:
             raise FormatError(f"file is cut off: not enough bytes for {what}")
@@ -182,7 +188,7 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     """Parse and check everything before the payloads; allocates no more than the file
     is long.
 
-    Raises FormatError; "cut off" in the message means that bytes are missing at the end.
+    Raises FormatError; "cut off" in the message means that bytes are missing.
     """
     if not MAGIC.startswith(data[: len(MAGIC)]):
         raise FormatError("not an .aec file")
@@ -191,7 +197,8 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     version = reader.take(1, "the header")[0]
     if version != FORMAT_VERSION:
         raise FormatError(
-            f"format version {version} is not supported; this program reads version {FORMAT_VERSION}"
+            f"format version {version} is not supported; "
+            f"this program reads version {FORMAT_VERSION}"
         )
     values = {
         name: read_field(reader, name, size, low, high)
@@ -201,7 +208,8 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise FormatError(
-            f"image of {header.width} x {header.height} pixels is over the limit of {max_pixels}"
+            f"image of {header.width} x {header.height} pixels is over the "
+            f"limit of {max_pixels}"
         )
     table = read_table(reader, header)
     expected = crc(data[: reader.position])
@@ -221,7 +229,7 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
 
 def read_field(
     reader: Reader, name: str, size: int, low: int | None, high: int | None
-) -> int | bytes:
+) -> Any:
     if low is None or high is None:
         return reader.take(size, "the header")
     value = (
@@ -250,7 +258,8 @@ def read_table(reader: Reader, header: Header) -> list[tuple[int, int]]:
         chunk_id = reader.take(1, "the chunk table")[0]
         if (chunk_id == TILE_CHUNK) != (number < header.tile_count):
             raise FormatError(
-                f"chunk {number + 1} has id {chunk_id:#04x} where tiles stand first and nowhere else"
+                f"chunk {number + 1} has id {chunk_id:#04x}; expected "
+                f"{header.tile_count} tiles first and no others"
             )
         if chunk_id != TILE_CHUNK and chunk_id < FIRST_ANCILLARY_CHUNK:
             raise FormatError(

@@ -6,7 +6,7 @@ class CodecError(Exception):
 
 
 class FormatError(CodecError):
-    """The file is wrong: not an .aec file, damaged, cut off, or made for another model."""
+    """The file is wrong: no .aec file, damaged, cut off, or made for another model."""
 
 
 class UsageError(CodecError):

@@ -20,9 +20,11 @@ def to_rgb(
     if not isinstance(image, Image.Image):
         return array_to_rgb(np.asarray(image)), []
     notices = []
-    if getattr(image, "n_frames", 1) > 1:
-        notices.append("only the first frame is coded")
-        image.seek(0)
+    if 0 in image.size:
+        raise UsageError(f"image of {image.width} x {image.height} has no pixels")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notices.append(f"one frame of {frames} is coded")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         notices.append(f"{image.mode} is reduced to 8 bits per sample")
@@ -31,7 +33,7 @@ def to_rgb(
         )
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        if rgba.getextrema()[3] != (255, 255):  # type: ignore[index]
+        if rgba.getchannel("A").getextrema() != (255, 255):
             notices.append("transparency is laid on white")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.asarray(image.convert("RGB")), notices

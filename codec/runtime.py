@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.bundle import Bundle
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 def cpu_count() -> int:
@@ -29,17 +30,21 @@ def cpu_count() -> int:
     )
 
 
+STDERR_LOCK = threading.Lock()
+
+
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
     """LiteRT announces its delegate on the C level, with no switch to turn that off."""
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
+    with STDERR_LOCK:
+        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(sink)
 
 
 class Graph:
@@ -72,9 +77,10 @@ class Graph:
             return tuple(self.interpreter.get_tensor(index) for index in self.outputs)
 
     def resize(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        first, self.shapes = not self.shapes, {}  # unknown until all went well
         for name, shape in shapes.items():
             self.interpreter.resize_tensor_input(self.inputs[name], shape)
-        with native_stderr_silenced() if not self.shapes else contextlib.nullcontext():
+        with native_stderr_silenced() if first else contextlib.nullcontext():
             self.interpreter.allocate_tensors()
         self.shapes = shapes
 

@@ -8,6 +8,7 @@ asked for.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import constriction
 import numpy as np
@@ -40,7 +41,7 @@ def encode_symbols(
     """Payload of several arrays, each (values [n], table_index [n], tables), to be
     decoded in this order.
 
-    Raises UsageError for a value more than 2^22 outside its table.
+    Raises UsageError for a value 2^23 or more outside its table.
     """
     coder = AnsCoder()
     for values, table_index, tables in reversed(
@@ -53,12 +54,8 @@ def encode_symbols(
             symbols = values[positions] - tables.minimum[table]
             outside = (symbols < 0) | (symbols >= length - 1)
             escaped[positions] = outside
-            steps.append(
-                (
-                    np.where(outside, length - 1, symbols).astype(np.int32),
-                    tables.model(table),
-                )
-            )
+            symbols = np.where(outside, length - 1, symbols).astype(np.int32)
+            steps.append((symbols, tables.model(table)))
         encode_escapes(coder, values[escaped], table_index[escaped], tables)
         for symbols, model in reversed(steps):
             coder.encode_reverse(symbols, model)
@@ -66,24 +63,23 @@ def encode_symbols(
 
 
 def encode_escapes(
-    coder: AnsCoder,
+    coder: Any,
     values: NDArray[np.int32],
     table_index: NDArray[np.uint8],
     tables: Tables,
 ) -> None:
-    """Exp-Golomb of order 0: first all bit lengths of excess + 1, then all lower bits."""
+    """Exp-Golomb of order 0: all bit lengths of excess + 1, then all lower bits."""
     if not values.size:
         return
-    number = (
-        escape_excess(values, tables.minimum[table_index], tables.length[table_index])
-        + 1
-    )
+    lengths = tables.length[table_index]
+    number = escape_excess(values, tables.minimum[table_index], lengths) + 1
     bits = np.frexp(number)[1].astype(np.int32) - 1
     if bits.max() >= ESCAPE_CLASSES:
         raise UsageError("a latent is too large to be coded")
     wide = bits > 0
     if wide.any():
-        coder.encode_reverse((number - (1 << bits))[wide], Uniform(), (1 << bits)[wide])
+        rest = (number - (1 << bits))[wide].astype(np.int32)
+        coder.encode_reverse(rest, Uniform(), (1 << bits)[wide])
     coder.encode_reverse(bits, Uniform(ESCAPE_CLASSES))
 
 

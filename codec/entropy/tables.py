@@ -3,12 +3,12 @@ codec/FORMAT.md.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-Categorical = constriction.stream.model.Categorical
 PRECISION_BITS = 16  # the frequencies of a table sum to 2^16
 CODER_BITS = 24  # constriction works with 24-bit probabilities
 
@@ -27,7 +27,7 @@ class Tables:
     length: NDArray[np.int32]  # [tables], at least 2
     frequency: NDArray[np.int32]  # [tables, longest], zero beyond the length
 
-    def model(self, table: int) -> Categorical:
+    def model(self, table: int) -> Any:
         """The exact integer distribution as constriction takes it.
 
         With `perfect=False` constriction gives every symbol one unit and shares out the
@@ -35,7 +35,7 @@ class Tables:
         proportion, so `frequency * 2^8 - 1` comes back as exactly `frequency * 2^8`.
         """
         frequency = self.frequency[table, : self.length[table]].astype(np.float64)
-        return Categorical(
+        return constriction.stream.model.Categorical(
             frequency * (1 << CODER_BITS - PRECISION_BITS) - 1, perfect=False
         )
 
@@ -65,18 +65,17 @@ ESCAPE_CLASSES = 24  # of the Exp-Golomb code: excess + 1 < 2^24
 
 def escape_excess(
     values: NDArray[np.int32], minimum: NDArray[np.int32], length: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """How far `values` lie outside their tables, as integers from 0: 2 * distance, plus
-    1 below the table.
-    """
-    maximum = minimum + length - 2
-    return np.where(
-        values > maximum, 2 * (values - maximum - 1), 2 * (minimum - 1 - values) + 1
-    ).astype(np.int32)
+) -> NDArray[np.int64]:
+    """How far `values` lie outside their tables: 2 * distance, plus 1 below it."""
+    values = values.astype(np.int64)  # type: ignore[assignment]
+    above, below = values - (minimum + length - 1), minimum - 1 - values
+    return np.where(above >= 0, 2 * above, 2 * below + 1)
 
 
 def escape_value(
-    excess: NDArray[np.int32], minimum: NDArray[np.int32], length: NDArray[np.int32]
+    excess: NDArray[np.integer[Any]],
+    minimum: NDArray[np.int32],
+    length: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """Inverse of `escape_excess`."""
     distance = excess >> 1

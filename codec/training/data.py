@@ -39,7 +39,7 @@ def rgb(file):
 
 
 def tiles(image):
-    """TILE_PX squares that cover the image, the last of a row or column moved inside."""
+    """Squares of TILE_PX that cover the image; the last ones are moved inside."""
     height, width = image.shape[:2]
     if min(height, width) < TILE_PX:
         return
@@ -71,7 +71,8 @@ def load_pool(sources):
     pool = [tile for image in read_images(sources) for tile in tiles(image)]
     if not pool:
         raise SystemExit(
-            f"no image of at least {TILE_PX} x {TILE_PX} pixels in {', '.join(map(str, sources))}"
+            f"no image of at least {TILE_PX} x {TILE_PX} pixels in "
+            + ", ".join(map(str, sources))
         )
     weights = np.array([texture(tile) for tile in pool])
     return np.stack(pool), weights / weights.sum()

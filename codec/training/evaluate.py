@@ -58,5 +58,6 @@ def evaluate(folder: Path, images: tuple[Path, ...]) -> None:
             )
         bpp, psnr, ideal = np.mean(rows, axis=0)
         print(
-            f"quality {quality:3}: {bpp:.4f} bpp, {psnr:.2f} dB, {100 * (bpp / ideal - 1):+.2f} % over the ideal"
+            f"quality {quality:3}: {bpp:.4f} bpp, {psnr:.2f} dB, "
+            f"{100 * (bpp / ideal - 1):+.2f} % over the ideal"
         )

@@ -20,6 +20,7 @@ from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.training import networks as net
 from codec.training.data import load_pool
+from codec.training.rate import interval_bits, residual_cdf
 
 FLOAT = tf.float32
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
@@ -120,7 +121,8 @@ def integer_layers(codec):
         bound = int((np.abs(kernel).sum((0, 1, 2)) * limit + margin).max())
         if bound >= EXACT_LIMIT:
             raise SystemExit(
-                f"scale network is not exact: a partial sum may reach {bound}, limit {EXACT_LIMIT}"
+                f"scale network is not exact: a partial sum may reach {bound}, "
+                f"limit {EXACT_LIMIT}"
             )
         layers.append((kernel, bias, bound))
         limit = layer.limit
@@ -190,7 +192,7 @@ def interval_pmf(cdf):
     [tables, 2 * half + 1].
     """
     grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")
-    return ops.convert_to_numpy(2.0 ** -net.interval_bits(grid, cdf)).astype(float)
+    return ops.convert_to_numpy(2.0 ** -interval_bits(grid, cdf)).astype(float)
 
 
 def residual_prior():
@@ -199,7 +201,7 @@ def residual_prior():
     scale = net.SCALE_MIN * np.exp(
         index * math.log(net.SCALE_MAX / net.SCALE_MIN) / (net.SCALE_LEVELS - 1)
     )
-    return interval_pmf(lambda value: net.residual_cdf(value, scale))
+    return interval_pmf(lambda value: residual_cdf(value, scale))
 
 
 def hyper_prior(codec, anchor):
@@ -303,11 +305,12 @@ def complexity(codec):
         weights([hyper.first]) / 32**2 + weights([hyper.last]) / 64**2
     )
     macs["scales"] = sum(
-        weights([c]) / side**2 for c, side in zip(scales.convs, (64, 32, 16))
+        weights([c]) / side**2
+        for c, side in zip(scales.convs, (64, 32, 16), strict=True)
     )
     at_latents = [mean.base, mean.hyper, *mean.known, *mean.mix, *mean.correct]
     macs["mean and context"] = weights(at_latents) / 16**2 + sum(
-        weights([c]) / side**2 for c, side in zip(mean.up, (64, 32))
+        weights([c]) / side**2 for c, side in zip(mean.up, (64, 32), strict=True)
     )
     return macs
 
@@ -366,16 +369,13 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
 
 def report(codec, folder, integer, skip_below):
     macs = complexity(codec)
+    shared = macs["scales"] + macs["mean and context"]
+    macs["whole decode"] = shared + macs["synthesis"]
+    macs["whole encode"] = shared + macs["analysis"] + macs["hyper-analysis"]
     for name, count in macs.items():
         print(f"{name:18} {count / 1000:6.2f} kMAC/px")
-    shared = macs["scales"] + macs["mean and context"]
-    print(f"{'whole decode':18} {(shared + macs['synthesis']) / 1000:6.2f} kMAC/px")
-    print(
-        f"{'whole encode':18} {(shared + macs['analysis'] + macs['hyper-analysis']) / 1000:6.2f} kMAC/px"
-    )
-    print(
-        f"largest partial sums of the scale network: {[bound for *_, bound in integer]}, limit {EXACT_LIMIT}"
-    )
+    bounds = ", ".join(str(bound) for *_, bound in integer)
+    print(f"largest partial sums of the scale network: {bounds}; limit {EXACT_LIMIT}")
     print(f"residuals with a table index below {skip_below} are not coded")
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"bundle {folder}: {size / 1e6:.2f} MB")

@@ -1,9 +1,8 @@
-"""Training: resumable, with validation, a moving average of the weights and a CSV log."""
+"""Training: resumable, with validation, averaged weights and a CSV log."""
 
 import csv
 import json
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -50,7 +49,7 @@ class TrainingModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """R + lmbda * 255^2 * MSE over sqrt(lmbda): equal relative weight to all rates."""
+        """(R + lmbda * 255^2 * MSE) / sqrt(lmbda): all rates count alike."""
         pixels = y_pred["x"].shape[1] * y_pred["x"].shape[2]
         bpp = (y_pred["latent_bits"] + y_pred["hyper_bits"]) / pixels
         mse = ops.mean(ops.square(y_pred["x_hat"] - y_pred["x"]), (1, 2, 3)) * 255.0**2
@@ -62,7 +61,8 @@ class TrainingModel(keras.Model):
 
 def averages(codec, optimizer):
     """The optimizer's moving averages by the path of the variable they follow."""
-    pairs = zip(codec.trainable_variables, optimizer._model_variables_moving_average)
+    means = optimizer._model_variables_moving_average
+    pairs = zip(codec.trainable_variables, means, strict=True)
     return {variable.path: average for variable, average in pairs}
 
 
@@ -131,7 +131,7 @@ def build_codec():
 
 
 def validate(codec, images):
-    """Estimated mean (bpp, PSNR in dB) per validation level, rounding instead of noise."""
+    """Estimated mean bpp and PSNR per validation level, with rounding, no noise."""
     rows = []
     for level in VALIDATION_LEVELS:
         bpp, psnr = [], []
@@ -173,10 +173,11 @@ class Progress(keras.callbacks.Callback):
     def log(self, logs):
         seconds = time.monotonic() - self.start
         per_step = seconds / (self.step - self.first_step)
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {
             "step": self.step,
             "seconds": round(seconds, 1),
-            "learning_rate": f"{float(ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3e}",
+            "learning_rate": f"{rate:.3e}",
             **{name: f"{float(logs[name]):.4f}" for name in ("loss", "bpp", "mse")},
         }
         append_csv(self.folder / "loss.csv", row)
@@ -212,10 +213,11 @@ class Progress(keras.callbacks.Callback):
                 },
             )
             print(
-                f"validation at step {self.step}: level {level:.2f}, {bpp:.4f} bpp, {psnr:.2f} dB",
+                f"validation at step {self.step}: level {level:.2f}, "
+                f"{bpp:.4f} bpp, {psnr:.2f} dB",
                 flush=True,
             )
-        for variable, value in zip(codec.trainable_variables, current):
+        for variable, value in zip(codec.trainable_variables, current, strict=True):
             variable.assign(value)
 
 
@@ -236,7 +238,8 @@ def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     pool, probability = load_pool(data)
     print(
-        f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, backend {keras.backend.backend()}",
+        f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, "
+        f"backend {keras.backend.backend()}",
         flush=True,
     )
     codec = build_codec()

@@ -1,0 +1,1 @@
+"""Measurements of aecodec against other codecs; `python -m benchmarks --help`."""

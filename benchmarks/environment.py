@@ -1,0 +1,49 @@
+"""What a benchmark ran with: versions, machine and settings."""
+
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import PIL
+from PIL import Image, features
+
+import codec
+from benchmarks.codecs import ImageCodec
+
+LIBRARIES = {"libjpeg_turbo": "libjpeg-turbo", "webp": "libwebp", "avif": "libavif"}
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions of all that takes part, and the machine; ready for JSON."""
+    file = codec.encode(Image.new("RGB", (64, 64)))
+    info = codec.read_info(file)
+    supported = features.get_supported()  # features.check warns of unknown names
+    return {
+        "aecodec": codec.__version__,
+        "model": info.model,
+        "model_id": info.model_id,
+        "bundle_digest": info.bundle_digest,
+        "format_version": info.format_version,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        **{
+            name: features.version(feature) if feature in supported else None
+            for feature, name in LIBRARIES.items()
+        },
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def describe_codecs(codecs: Sequence[ImageCodec]) -> dict[str, Any]:
+    """Settings and qualities of each codec; ready for JSON."""
+    return {
+        codec.name: {
+            "description": codec.description,
+            "qualities": list(codec.qualities),
+        }
+        for codec in codecs
+    }

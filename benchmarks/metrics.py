@@ -1,0 +1,87 @@
+"""Distortion between two images: PSNR and MS-SSIM, both over RGB."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
+
+PEAK = 255.0
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest first
+WINDOW_PX, WINDOW_SIGMA_PX = 11, 1.5
+MS_SSIM_SIDE_MIN_PX = WINDOW_PX * 2 ** (len(SCALE_WEIGHTS) - 1)  # 176
+K1, K2 = 0.01, 0.03
+
+
+def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """10 log10(255^2 / MSE) in dB of uint8 [H, W, 3], one MSE over all three channels.
+
+    Infinite for equal images.
+    """
+    error = np.mean((reference.astype(np.float64) - other) ** 2)
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def ms_ssim(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Multi-scale structural similarity of uint8 [H, W, 3]; 1 for equal images.
+
+    The mean of the R, G and B channels' values, each after Wang, Simoncelli and Bovik,
+    "Multiscale structural similarity for image quality assessment" (2003): Gaussian
+    window of 11 x 11 pixels and sigma 1.5 where it lies inside the image, five scales,
+    each the average of 2 x 2 pixels of the one before. The same as TensorFlow's
+    `tf.image.ssim_multiscale`, also in that negative terms count as zero. NaN for
+    images with a side under 176 pixels, for which the coarsest scale has no room.
+    """
+    if min(reference.shape[:2]) < MS_SSIM_SIDE_MIN_PX:
+        return math.nan
+    x, y = reference.astype(np.float64), other.astype(np.float64)
+    product = np.ones(x.shape[2])
+    coarsest = len(SCALE_WEIGHTS) - 1
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        if scale:
+            x, y = halve(x), halve(y)
+        luminance, contrast_structure = similarity_maps(x, y)
+        similarity = contrast_structure
+        if scale == coarsest:
+            similarity = luminance * contrast_structure
+        product *= np.maximum(similarity.mean(axis=(0, 1)), 0) ** weight
+    return float(product.mean())
+
+
+def decibels(similarity: float) -> float:
+    """-10 log10(1 - x) of an MS-SSIM; spreads out the values near 1."""
+    return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
+
+
+def similarity_maps(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(luminance, contrast-structure) terms of SSIM, both [H - 10, W - 10, C]."""
+    mean_x, mean_y = window_mean(x), window_mean(y)
+    mean_product, mean_squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    covariance = window_mean(x * y) - mean_product
+    variances = window_mean(x**2 + y**2) - mean_squares
+    c1, c2 = (K1 * PEAK) ** 2, (K2 * PEAK) ** 2
+    return (
+        (2 * mean_product + c1) / (mean_squares + c1),
+        (2 * covariance + c2) / (variances + c2),
+    )
+
+
+def window_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gaussian-weighted means of [H, W, C] inside: [H - 10, W - 10, C]."""
+    radius = WINDOW_PX // 2
+    offsets = np.arange(-radius, radius + 1)
+    window = np.exp(-(offsets**2) / (2 * WINDOW_SIGMA_PX**2))
+    window /= window.sum()
+    for axis in (0, 1):
+        x = correlate1d(x, window, axis=axis)
+    means: NDArray[np.float64] = x[radius:-radius, radius:-radius]
+    return means
+
+
+def halve(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Averages of 2 x 2 pixels; the last row or column of an odd side is repeated."""
+    height, width = x.shape[:2]
+    x = np.pad(x, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4

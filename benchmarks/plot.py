@@ -1,0 +1,72 @@
+"""Rate-distortion plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from benchmarks.results import Average
+
+BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+# Colors of Okabe and Ito, which color-blind people can tell apart, and marks as well.
+STYLES = (
+    ("#D55E00", "o"),
+    ("#000000", "s"),
+    ("#0072B2", "^"),
+    ("#009E73", "D"),
+    ("#CC79A7", "v"),
+    ("#E69F00", "P"),
+)
+
+
+def plot_curves(
+    path: Path, averages: Sequence[Average], labels: dict[str, str], title: str
+) -> None:
+    """A PNG with PSNR and MS-SSIM in dB against rate; `labels` by codec name, in order.
+
+    The rate is on a logarithmic axis, as in the BD-rate: equal steps are equal factors.
+    """
+    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    panels = figure.subplots(1, 2)
+    draw_panel(panels[0], averages, labels, "psnr", "PSNR over RGB (dB)")
+    draw_panel(
+        panels[1],
+        averages,
+        labels,
+        "ms_ssim_db",
+        "MS-SSIM over RGB, -10 log10(1 - x) (dB)",
+    )
+    panels[0].legend(loc="upper left")
+    figure.suptitle(title)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def draw_panel(
+    axes: Any,
+    averages: Sequence[Average],
+    labels: dict[str, str],
+    metric: str,
+    metric_label: str,
+) -> None:
+    axes.set_xscale("log")
+    for number, (codec, label) in enumerate(labels.items()):
+        rows = [row for row in averages if row.codec == codec]
+        color, marker = STYLES[number % len(STYLES)]
+        axes.plot(
+            [row.bpp for row in rows],
+            [getattr(row, metric) for row in rows],
+            color=color,
+            marker=marker,
+            markersize=4,
+            linewidth=1.5,
+            label=label,
+        )
+    axes.xaxis.set_major_locator(FixedLocator(BPP_TICKS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda bpp, _: f"{bpp:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("rate (bits per pixel, log scale)")
+    axes.set_ylabel(metric_label)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)

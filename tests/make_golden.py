@@ -1,0 +1,106 @@
+"""Write the files that later versions must decode alike: `python tests/make_golden.py`.
+
+Run it by hand, and only for a new model: files in tests/golden/v1 that have been
+released are never changed. Also writes tests/malformed, files that must be refused.
+"""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+from pictures import picture
+from PIL import Image
+from raw_files import raw_file
+
+import codec
+from codec import api
+from codec.bundle import load_bundle
+from codec.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
+from codec.runtime import Networks
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden" / "v1"
+MALFORMED = HERE / "malformed"
+GOLDEN_JSON = GOLDEN / "golden.json"
+# (width, height) and quality of the golden pictures.
+CASES = (
+    *(((1, 1), quality) for quality in (1, 50, 100)),
+    *(((65, 33), quality) for quality in (1, 50, 100)),
+    *(((96, 70), quality) for quality in (1, 50, 100)),
+    ((1030, 8), 1),
+)
+LARGEST_BYTES = 60_000  # all golden files together
+
+
+def symbols_sha256(container: Container) -> str:
+    """Of the hyper-latents and the residuals, as little-endian int32, in that order."""
+    bundle = load_bundle(container.header.model_id)
+    symbols = api.decode_symbols(container, bundle, Networks(bundle))
+    return hashlib.sha256(
+        b"".join(s.astype("<i4").tobytes() for s in symbols)
+    ).hexdigest()
+
+
+def write_golden() -> None:
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for old in GOLDEN.iterdir():
+        old.unlink()
+    hashes = {}
+    for (width, height), quality in CASES:
+        name = f"{width}x{height}-q{quality}"
+        data = codec.encode(picture(height, width), quality=quality)
+        (GOLDEN / f"{name}.aec").write_bytes(data)
+        codec.decode(data).save(GOLDEN / f"{name}.png", optimize=True)
+        hashes[name] = symbols_sha256(unpack(data))
+    GOLDEN_JSON.write_text(json.dumps(hashes, indent=1) + "\n")
+    size = sum(path.stat().st_size for path in GOLDEN.iterdir())
+    assert size <= LARGEST_BYTES, f"{size} bytes of golden files"
+    print(f"{GOLDEN}: {len(CASES)} files of {size} bytes together")
+
+
+def malformed_files() -> dict[str, bytes]:
+    """Files that must be refused, by name; all checksums are right but one."""
+    digest = load_bundle(1).digest[:DIGEST_BYTES]
+    good = codec.encode(picture(20, 30), quality=30)
+    png = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(png, "PNG")
+    return {
+        "empty": b"",
+        "text": b"This is no picture.\n",
+        "png": png.getvalue(),
+        "magic-only": good[:4],
+        "version-0": raw_file(version=0, digest=digest),
+        "version-2": raw_file(version=2, digest=digest),
+        "unknown-model": raw_file(model_id=254, digest=digest),
+        "unknown-bundle": raw_file(digest=bytes(b ^ 0xFF for b in digest)),
+        "width-0": raw_file(width=0, digest=digest),
+        "huge-dimensions": raw_file(
+            width=SIDE_MAX_PX, height=SIDE_MAX_PX, digest=digest
+        ),
+        "huge-dimensions-and-table": raw_file(
+            width=2**14, height=2**14, count=256, digest=digest
+        ),
+        "no-tile": raw_file(chunks=(), digest=digest),
+        "critical-chunk": raw_file(chunks=((1, b""), (2, b"")), digest=digest),
+        "zero-word": raw_file(chunks=((1, bytes(4)),), digest=digest),
+        "odd-payload": raw_file(chunks=((1, b"abc"),), digest=digest),
+        "leftover-words": raw_file(chunks=((1, b"\x01" * 4000),), digest=digest),
+        "bad-payload-checksum": good[:-1] + bytes([good[-1] ^ 1]),
+        "cut-off": good[:-7],
+        "trailing-byte": good + b"\0",
+    }
+
+
+def write_malformed() -> None:
+    MALFORMED.mkdir(exist_ok=True)
+    for old in MALFORMED.iterdir():
+        old.unlink()
+    for name, data in malformed_files().items():
+        (MALFORMED / f"{name}.aec").write_bytes(data)
+    print(f"{MALFORMED}: {len(malformed_files())} files")
+
+
+if __name__ == "__main__":
+    write_golden()
+    write_malformed()

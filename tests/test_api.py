@@ -1,0 +1,264 @@
+"""The public calls: encode, decode, read_info."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pictures import picture, psnr
+from PIL import Image
+
+import codec
+from codec import api
+from codec.container import DIGEST_BYTES, MAX_PIXELS, QUALITY_CODE_MAX, pack, unpack
+from codec.errors import FormatError, UsageError
+from codec.runtime import Networks
+
+HALF_STEP = np.float32(0.5)
+
+
+def repacked(data: bytes, **changes) -> bytes:
+    """The same tiles under a changed header."""
+    container = unpack(data)
+    tiles = [container.payload(n) for n in range(container.header.tile_count)]
+    return pack(dataclasses.replace(container.header, **changes), tiles)
+
+
+@pytest.mark.parametrize("width", [1, 16, 37, 63, 64, 65])
+@pytest.mark.parametrize("height", [1, 3, 64, 127, 128, 129, 200])
+def test_a_picture_comes_back_in_its_own_size(width, height):
+    data = codec.encode(picture(height, width), quality=40)
+    decoded = codec.decode(data)
+    assert decoded.mode == "RGB"
+    assert decoded.size == (width, height)
+    info = codec.read_info(data)
+    assert (info.width, info.height) == (width, height)
+
+
+@pytest.mark.parametrize("gray_level", [0, 77, 128, 255])
+def test_a_flat_picture_comes_back_flat(gray_level):
+    flat = np.full((70, 50, 3), gray_level, np.uint8)
+    decoded = np.asarray(codec.decode(codec.encode(flat, quality=80)), int)
+    assert np.abs(decoded - gray_level).max() <= 6
+
+
+def test_a_gray_array_is_coded_like_its_three_channels():
+    gray = picture(64, 48)[..., 0]
+    assert codec.encode(gray) == codec.encode(np.stack([gray] * 3, axis=-1))
+
+
+def test_an_image_and_its_array_are_coded_alike(small_picture):
+    assert codec.encode(Image.fromarray(small_picture)) == codec.encode(small_picture)
+
+
+def test_encoding_twice_gives_the_same_bytes(small_picture):
+    assert codec.encode(small_picture) == codec.encode(small_picture)
+
+
+def test_the_shipped_bundle_is_the_default(bundle, small_picture, small_file):
+    assert codec.encode(small_picture, quality=50, bundle=bundle) == small_file
+    assert codec.decode(small_file, bundle=bundle) == codec.decode(small_file)
+
+
+def test_a_picture_of_several_tiles_comes_back():
+    original = picture(1030, 1100)
+    data = codec.encode(original, quality=5)
+    assert codec.read_info(data).tiles == 4
+    decoded = codec.decode(data)
+    assert decoded.size == (1100, 1030)
+    assert psnr(original, decoded) > 15
+
+
+def test_tile_borders_leave_no_seam():
+    """A smooth picture differs no more from its original at the border of two tiles."""
+    y, x = np.mgrid[:40, :1100]
+    smooth = np.stack([x // 5, 40 + y, 200 - x // 8], axis=-1).astype(np.uint8)
+    decoded = np.asarray(codec.decode(codec.encode(smooth, quality=70)), int)
+    difference = np.abs(decoded - smooth)
+    assert difference[:, 1016:1032].mean() <= difference.mean() + 1
+
+
+def test_quality_60_keeps_a_picture_recognizable():
+    original = picture(192, 256)
+    assert psnr(original, codec.decode(codec.encode(original, quality=60))) >= 28
+
+
+def test_size_and_fidelity_grow_with_quality():
+    original = picture(192, 256)
+    files = [codec.encode(original, quality=q) for q in (1, 20, 40, 60, 80, 100)]
+    sizes = [len(data) for data in files]
+    fidelities = [psnr(original, codec.decode(data)) for data in files]
+    assert sizes == sorted(set(sizes))
+    assert fidelities == sorted(set(fidelities))
+
+
+def test_a_fractional_quality_lies_between_its_neighbors():
+    codes = [api.quality_code(q) for q in (50, 50.5, 51)]
+    assert codes == sorted(set(codes))
+
+
+def test_quality_codes_span_the_whole_range():
+    assert api.quality_code(1) == 0
+    assert api.quality_code(100) == QUALITY_CODE_MAX
+
+
+@pytest.mark.parametrize("quality", [1, 60, 100])
+def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
+    """The whole chain without files: the coded integers are equal, pixels nearly."""
+    original = picture(70, 130)
+    data = codec.encode(original, quality=quality)
+    container = unpack(data)
+    code = container.header.quality_code
+    networks, vectors = Networks(bundle), bundle.vectors(code)
+    gains = vectors["gain"], vectors["inverse_gain"]
+
+    padded = np.pad(original, ((0, 58), (0, 62), (0, 0)), mode="edge")
+    latents, hyper = networks.hyper_analyze(networks.analyze(padded[None]), gains[0])
+    index = networks.table_index(hyper, bundle.index_offset(code))
+    coded = index >= bundle.skip_below
+    coded[:, 5:], coded[:, :, 9:] = False, False  # cells beyond the picture
+    rounding = np.where(coded, HALF_STEP, np.float32(-(2**20)))
+    residuals = networks.residuals(latents, hyper, rounding, *gains)
+    rebuilt = networks.reconstruct(residuals, hyper, *gains)
+    image = networks.synthesize(rebuilt, gains[1], vectors["block_scale"])
+
+    found_hyper, found_residuals = api.decode_symbols(container, bundle, networks)
+    assert np.array_equal(found_hyper, hyper)
+    assert np.array_equal(found_residuals, residuals)
+    decoded = np.asarray(codec.decode(data), int)
+    assert np.abs(decoded - image[0, :70, :130]).max() <= 1
+
+
+def test_the_symbols_do_not_depend_on_the_number_of_threads(bundle):
+    container = unpack(codec.encode(picture(300, 400), quality=70))
+    one, two = (
+        api.decode_symbols(container, bundle, Networks(bundle, threads=n))
+        for n in (1, 2)
+    )
+    for a, b in zip(one, two, strict=True):
+        assert a.dtype == np.int32
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "quality", [0, 0.99, 100.01, 101, -1, float("nan"), float("inf")]
+)
+def test_a_quality_outside_1_to_100_is_refused(small_picture, quality):
+    with pytest.raises(UsageError, match="expected 1 to 100"):
+        codec.encode(small_picture, quality=quality)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.uint16),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 1), np.uint8),
+        np.zeros((8,), np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_an_array_that_is_no_picture_is_refused(array):
+    with pytest.raises(UsageError, match="image array has"):
+        codec.encode(array)
+
+
+def test_a_picture_over_the_limit_is_refused():
+    huge = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (2**14, 2**14 + 1, 3))
+    with pytest.raises(UsageError, match=f"over the limit of {MAX_PIXELS}"):
+        codec.encode(huge)
+
+
+def test_read_info_says_what_the_file_is(small_file, bundle):
+    info = codec.read_info(small_file)
+    assert info == codec.Info(
+        width=120,
+        height=90,
+        quality=50.0,
+        model_id=bundle.model_id,
+        model=bundle.folder.name,
+        bundle_digest=bundle.digest[:DIGEST_BYTES].hex(),
+        format_version=1,
+        tiles=1,
+        size_bytes=len(small_file),
+    )
+    assert info.rate_bpp == 8 * len(small_file) / (120 * 90)
+
+
+@pytest.mark.parametrize("quality", [1, 33.3, 50, 99.99, 100])
+def test_read_info_gives_the_quality_back(quality):
+    data = codec.encode(picture(8, 8), quality=quality)
+    assert codec.read_info(data).quality == quality
+
+
+def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bundle):
+    other = bytes(b ^ 0xFF for b in bundle.digest[:DIGEST_BYTES])
+    data = repacked(small_file, bundle_digest=other)
+    for call in (codec.decode, codec.read_info):
+        with pytest.raises(FormatError, match="another model") as caught:
+            call(data)
+        assert other.hex() in str(caught.value)
+        assert bundle.digest[:DIGEST_BYTES].hex() in str(caught.value)
+
+
+def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
+    data = repacked(small_file, model_id=77)
+    for call in (codec.decode, codec.read_info):
+        with pytest.raises(FormatError, match=r"needs model 77\b.*has 1"):
+            call(data)
+
+
+def test_the_limit_on_pixels_of_decode_is_inclusive(small_file):
+    assert codec.decode(small_file, max_pixels=120 * 90).size == (120, 90)
+    with pytest.raises(FormatError, match="over the limit of 10799"):
+        codec.decode(small_file, max_pixels=120 * 90 - 1)
+
+
+def test_a_damaged_tile_is_refused_before_any_memory_is_taken_for_the_picture(
+    monkeypatch, bundle
+):
+    container = unpack(codec.encode(picture(20, 1030), quality=1))
+    data = bytearray(container.data)
+    data[-1] ^= 1
+    damaged = unpack(bytes(data))
+    monkeypatch.setattr(api.np, "zeros", lambda *a: pytest.fail("memory taken"))
+    with pytest.raises(FormatError, match="tile 2 of 2 is damaged"):
+        api.decode_symbols(damaged, bundle, Networks(bundle))
+
+
+@pytest.mark.parametrize("words", [b"\x01\0\0\0", b"\x05\x06\x07\x08" * 40])
+def test_words_with_a_right_checksum_around_the_symbols_are_refused(small_file, words):
+    container = unpack(small_file)
+    data = pack(container.header, [words + container.payload(0)])
+    with pytest.raises(FormatError, match=r"tile 1 of 1 is damaged: .*longer"):
+        codec.decode(data)
+
+
+def test_a_payload_of_odd_length_with_a_right_checksum_is_refused(small_file):
+    container = unpack(small_file)
+    data = pack(container.header, [container.payload(0) + b"x"])
+    with pytest.raises(FormatError, match="not a whole number of words"):
+        codec.decode(data)
+
+
+def test_an_ancillary_chunk_is_skipped(small_file):
+    container = unpack(small_file)
+    data = pack(container.header, [container.payload(0)], [(0x99, b"a comment")])
+    assert codec.decode(data) == codec.decode(small_file)
+    assert codec.read_info(data).size_bytes == len(data)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "damaged"])
+def test_a_file_whose_ancillary_chunk_is_not_whole_is_refused(small_file, damage):
+    container = unpack(small_file)
+    data = pack(container.header, [container.payload(0)], [(0x99, b"a comment")])
+    data = data[:-5] if damage == "cut off" else data[:-1] + bytes([data[-1] ^ 1])
+    with pytest.raises(FormatError, match=damage):
+        codec.decode(data)
+
+
+def test_every_expected_error_is_a_codec_error():
+    assert issubclass(FormatError, codec.CodecError)
+    assert issubclass(UsageError, codec.CodecError)

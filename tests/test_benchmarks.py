@@ -1,0 +1,197 @@
+"""The benchmarks: metrics and BD-rate against known answers, and a run end to end."""
+
+import csv
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+from benchmarks import rate_distortion
+from benchmarks.__main__ import main
+from benchmarks.bd_rate import bd_rate
+from benchmarks.codecs import CODECS, ImageCodec
+from benchmarks.measurement import load_rgb, measure
+from benchmarks.metrics import decibels, ms_ssim, psnr
+
+RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
+QUALITIES = [26.0, 29.5, 33.0, 36.0, 40.5]
+
+
+def picture(width: int, height: int, seed: int) -> Image.Image:
+    """A gradient under noise that is smooth over a few pixels."""
+    random = np.random.default_rng(seed)
+    cells = random.uniform(-60, 60, (height // 8, width // 8, 3))
+    noise = cells.repeat(8, axis=0).repeat(8, axis=1)
+    gradient = np.linspace(60, 190, width)[None, :, None]
+    return Image.fromarray((gradient + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("factor", "percent"), [(0.7, -30), (1, 0), (1.25, 25)])
+def test_bd_rate_of_scaled_rate(factor, percent):
+    rates = [factor * rate for rate in RATES]
+    result = bd_rate(RATES, QUALITIES, rates, QUALITIES)
+    assert result.percent == pytest.approx(percent, abs=1e-9)
+    assert (result.low, result.high) == (QUALITIES[0], QUALITIES[-1])
+    assert result.dropped == 0
+
+
+def test_bd_rate_of_partial_overlap():
+    """Along a straight line in log rate any part of the curve gives the same factor."""
+    quality = np.linspace(25, 40, 6)
+    rate = np.exp(0.2 * quality)
+    shifted = quality[1:] + 0.7
+    result = bd_rate(rate, quality, 0.7 * np.exp(0.2 * shifted), shifted)
+    assert result.percent == pytest.approx(-30)
+    assert (result.low, result.high) == pytest.approx((28.7, 40))
+
+
+def test_bd_rate_is_symmetric():
+    other_rates, other_qualities = [0.08, 0.3, 0.9, 2.0], [25.0, 31.0, 36.5, 41.0]
+    forward = bd_rate(RATES, QUALITIES, other_rates, other_qualities).percent
+    backward = bd_rate(other_rates, other_qualities, RATES, QUALITIES).percent
+    assert (1 + forward / 100) * (1 + backward / 100) == pytest.approx(1)
+
+
+def test_bd_rate_takes_points_in_any_order_and_drops_those_not_increasing():
+    rates, qualities = [*RATES[::-1], 0.7, 0.25], [*QUALITIES[::-1], 30.0, 29.5]
+    result = bd_rate(RATES, QUALITIES, rates, qualities)
+    assert result.percent == pytest.approx(0, abs=1e-9)
+    assert result.dropped == 2
+
+
+@pytest.mark.parametrize(
+    ("rates", "qualities", "message"),
+    [
+        (RATES, [quality + 30 for quality in QUALITIES], "in common"),
+        ([0.1, 0.2], [30.0, 29.0], "two points"),
+        ([0.1, 0.2], [30.0, math.nan], "finite"),
+        ([0.0, 0.2], [30.0, 31.0], "above zero"),
+    ],
+)
+def test_bd_rate_refuses(rates, qualities, message):
+    with pytest.raises(ValueError, match=message):
+        bd_rate(RATES, QUALITIES, rates, qualities)
+
+
+def test_psnr_of_known_error():
+    image = np.full((20, 30, 3), 100, np.uint8)
+    assert psnr(image, image) == math.inf
+    assert psnr(image, image + 1) == pytest.approx(20 * math.log10(255))
+    other = image.copy()
+    other[..., 0] = 97  # MSE 9 / 3
+    assert psnr(image, other) == pytest.approx(10 * math.log10(255**2 / 3))
+
+
+def test_ms_ssim_limits():
+    image = np.asarray(picture(176, 184, 0))
+    assert ms_ssim(image, image) == pytest.approx(1)
+    assert ms_ssim(image, 255 - image) == 0
+    assert math.isnan(ms_ssim(image[:175], image[:175]))
+
+
+def test_decibels():
+    assert decibels(0.99) == pytest.approx(20)
+    assert decibels(1) == math.inf
+    assert math.isnan(decibels(math.nan))
+
+
+@pytest.mark.parametrize("size", [(256, 192), (203, 181)])
+@pytest.mark.parametrize("deviation", [4, 40])
+def test_ms_ssim_is_that_of_tensorflow(size, deviation):
+    tensorflow = pytest.importorskip("tensorflow")
+    image = np.asarray(picture(256, 192, 1).resize(size))
+    noise = np.random.default_rng(2).normal(0, deviation, image.shape)
+    other = (image + noise).clip(0, 255).astype(np.uint8)
+    expected = tensorflow.image.ssim_multiscale(image[None], other[None], 255)[0]
+    assert ms_ssim(image, other) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_wrong_size_does_not_count():
+    cropped = dataclasses.replace(CODECS["jpeg"], decode=lambda _: picture(8, 8, 0))
+    with pytest.raises(ValueError, match=r"jpeg at quality 5 decodes to \(8, 8\)"):
+        measure(picture(16, 16, 0), "a.png", cropped, 5)
+
+
+def test_metadata_is_left_out(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: rotate by 90 degrees
+    picture(64, 32, 0).save(tmp_path / "a.png", exif=exif, icc_profile=b"profile")
+    image = load_rgb(tmp_path / "a.png")
+    assert (image.size, image.mode, image.info) == ((32, 64), "RGB", {})
+
+
+def few_qualities(codec: ImageCodec) -> ImageCodec:
+    return dataclasses.replace(codec, qualities=(10, 50, 90))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for number in range(2):
+        picture(256, 192, number).save(folder / f"{number}.png")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["rate-distortion", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
+    codecs = {name: few_qualities(codec) for name, codec in CODECS.items()}
+    monkeypatch.setattr(rate_distortion, "CODECS", codecs)
+    output = tmp_path / "results"
+    result = run(folder, "-o", output, "--jobs", jobs)
+    assert result.exit_code == 0, result.output
+
+    with (output / "tiny.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["image"], row["codec"], row["quality"]) for row in rows] == [
+        (image, codec, quality)
+        for image in ("0.png", "1.png")
+        for codec in ("aecodec", "jpeg")
+        for quality in ("10", "50", "90")
+    ]
+    for row in rows:
+        assert (row["width"], row["height"]) == ("256", "192")
+        bpp = 8 * int(row["bytes"]) / (256 * 192)
+        assert float(row["bpp"]) == pytest.approx(bpp, abs=1e-6)
+        assert 10 < float(row["psnr"]) < 60
+        assert 0 < float(row["ms_ssim"]) < 1
+        assert float(row["encode_s"]) >= 0 and float(row["decode_s"]) >= 0
+
+    with (output / "tiny_summary.csv").open() as file:
+        summary = list(csv.DictReader(file))
+    assert len(summary) == 6
+    for column in ("bpp", "psnr", "ms_ssim"):
+        values = [float(row[column]) for row in rows[0::6]]  # aecodec at 10
+        assert float(summary[0][column]) == pytest.approx(sum(values) / 2, abs=1e-4)
+
+    versions = json.loads((output / "tiny_versions.json").read_text())
+    assert versions["codecs"]["jpeg"]["qualities"] == [10, 50, 90]
+    assert versions["images"] == 2 and versions["jobs"] == jobs
+    with Image.open(output / "tiny.png") as plot:
+        assert plot.format == "PNG" and plot.width > 1000
+    assert result.stdout.count("against jpeg") == 2
+    assert "2/2" in result.stderr
+
+
+def test_folder_without_images(tmp_path):
+    result = run(tmp_path, "-o", tmp_path)
+    assert result.exit_code == 2 and "no images" in result.output
+
+
+def test_codec_that_pillow_lacks(folder, tmp_path, monkeypatch):
+    missing = dataclasses.replace(CODECS["webp"], pillow_format="NONE")
+    monkeypatch.setitem(rate_distortion.CODECS, "webp", missing)
+    result = run(folder, "-o", tmp_path, "--codec", "webp")
+    assert result.exit_code == 2 and "cannot write NONE" in result.output

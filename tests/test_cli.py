@@ -1,0 +1,493 @@
+"""The command line: files in and out, messages and exit status."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pictures import picture, psnr
+from PIL import Image
+
+import codec
+from codec.cli import main
+
+README = Path(__file__).parent.parent / "README.md"
+ORIGINAL = picture(40, 60)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder with photo.png, the current one."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(ORIGINAL).save("photo.png")
+    return tmp_path
+
+
+@pytest.fixture
+def coded() -> bytes:
+    """photo.aec, as `encode` writes it."""
+    data = codec.encode(ORIGINAL)
+    Path("photo.aec").write_bytes(data)
+    return data
+
+
+def aecodec(*arguments: object, stdin: bytes = b"") -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def succeeds(*arguments: object, stdin: bytes = b"") -> Result:
+    result = aecodec(*arguments, stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def fails(*arguments: object, stdin: bytes = b"") -> str:
+    """The only line on standard error of a call that ends with status 1."""
+    result = aecodec(*arguments, stdin=stdin)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("aecodec: ")
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def is_refused(*arguments: object) -> str:
+    """Standard error of a call that is wrong usage."""
+    result = aecodec(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    return result.stderr
+
+
+def names(path: Path | str = ".") -> list[str]:
+    return sorted(os.listdir(path))
+
+
+def pixels(data: bytes | str) -> np.ndarray:
+    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+        return np.asarray(image)
+
+
+# Where the output goes
+
+
+def test_encode_writes_beside_the_input(folder):
+    result = succeeds("encode", "photo.png")
+    data = Path("photo.aec").read_bytes()
+    assert data == codec.encode(ORIGINAL)
+    assert result.stdout == ""
+    bpp = 8 * len(data) / (40 * 60)
+    expected = f"photo.png -> photo.aec: {len(data)} bytes, {bpp:.3f} bpp\n"
+    assert result.stderr == expected
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_encode_writes_beside_an_input_of_another_folder(folder):
+    Path("pictures").mkdir()
+    Path("photo.png").rename("pictures/photo.png")
+    succeeds("encode", "pictures/photo.png")
+    assert names("pictures") == ["photo.aec", "photo.png"]
+    assert names() == ["pictures"]
+
+
+def test_decode_writes_a_png_beside_the_input(coded):
+    Path("photo.png").unlink()
+    result = succeeds("decode", "photo.aec")
+    assert result.stderr == "photo.aec -> photo.png: 60 x 40 pixels\n"
+    assert np.array_equal(pixels("photo.png"), np.asarray(codec.decode(coded)))
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_output_names_a_file(coded):
+    succeeds("encode", "photo.png", "-o", "small.bin")
+    assert Path("small.bin").read_bytes() == coded
+    succeeds("decode", "photo.aec", "-o", "big.bmp")
+    with Image.open("big.bmp") as image:
+        assert image.format == "BMP"
+
+
+def test_output_names_an_existing_folder(coded):
+    Path("out").mkdir()
+    succeeds("encode", "photo.png", "-o", "out")
+    succeeds("decode", "photo.aec", "-o", "out")
+    assert names("out") == ["photo.aec", "photo.png"]
+
+
+def test_several_inputs_go_into_a_folder_that_is_made(coded):
+    Image.fromarray(ORIGINAL[::-1]).save("other.png")
+    succeeds("encode", "photo.png", "other.png", "-o", "new/deep")
+    assert names("new/deep") == ["other.aec", "photo.aec"]
+    succeeds("decode", "new/deep/photo.aec", "new/deep/other.aec", "-o", "back")
+    assert names("back") == ["other.png", "photo.png"]
+
+
+def test_several_inputs_go_beside_themselves_without_output():
+    Image.fromarray(ORIGINAL[::-1]).save("other.png")
+    succeeds("encode", "photo.png", "other.png")
+    assert names() == ["other.aec", "other.png", "photo.aec", "photo.png"]
+
+
+def test_a_dash_is_standard_input_and_output(coded):
+    stdin = Path("photo.png").read_bytes()
+    result = succeeds("encode", "-", stdin=stdin)
+    assert result.stdout_bytes == coded
+    result = succeeds("decode", "-", stdin=coded)
+    assert np.array_equal(pixels(result.stdout_bytes), np.asarray(codec.decode(coded)))
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_a_file_may_go_to_standard_output_and_standard_input_to_a_file(coded):
+    assert succeeds("encode", "photo.png", "-o", "-").stdout_bytes == coded
+    succeeds("encode", "-", "-o", "in.aec", stdin=Path("photo.png").read_bytes())
+    assert Path("in.aec").read_bytes() == coded
+
+
+def test_standard_input_in_a_folder_is_named_stdin(coded):
+    Path("out").mkdir()
+    succeeds("decode", "-", "-o", "out", stdin=coded)
+    assert names("out") == ["stdin.png"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image_format"),
+    [(".jpg", "JPEG"), (".JPG", "JPEG"), (".webp", "WEBP"), ("", "PNG")],
+)
+def test_the_suffix_of_the_output_names_the_format(coded, suffix, image_format):
+    succeeds("decode", "photo.aec", "-o", f"out{suffix}")
+    with Image.open(f"out{suffix}") as image:
+        assert image.format == image_format
+        assert psnr(image, codec.decode(coded)) > 25
+
+
+def test_quality_is_passed_on():
+    succeeds("encode", "photo.png", "-q", "12.5")
+    assert Path("photo.aec").read_bytes() == codec.encode(ORIGINAL, quality=12.5)
+
+
+def test_losses_are_named():
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save("clear.png")
+    result = succeeds("encode", "clear.png")
+    assert result.stderr.endswith("bpp; transparency is laid on white\n")
+
+
+def test_outputs_have_the_usual_permissions(coded):
+    Path("usual").touch()
+    succeeds("decode", "photo.aec", "-o", "out.png")
+    assert Path("out.png").stat().st_mode == Path("usual").stat().st_mode
+
+
+# What is refused
+
+
+def test_an_existing_output_is_kept_without_force(coded):
+    Path("photo.aec").write_bytes(b"mine")
+    line = fails("encode", "photo.png")
+    assert line == ("aecodec: photo.png: photo.aec exists; use --force to replace it")
+    assert Path("photo.aec").read_bytes() == b"mine"
+    for option in ("--force", "-f"):
+        succeeds("encode", "photo.png", option)
+        assert Path("photo.aec").read_bytes() == coded
+
+
+def test_two_inputs_of_the_same_output_are_refused_before_anything_is_written():
+    Image.fromarray(ORIGINAL).save("photo.bmp")
+    message = is_refused("encode", "photo.png", "photo.bmp")
+    assert "photo.png and photo.bmp would both write photo.aec" in message
+    is_refused("encode", "photo.png", "./photo.png")
+    is_refused("encode", "photo.png", "photo.bmp", "-o", "out")
+    assert names() == ["photo.bmp", "photo.png"]
+
+
+def test_several_inputs_to_standard_output_are_refused():
+    message = is_refused("encode", "photo.png", "other.png", "-o", "-")
+    assert "standard output" in message
+
+
+def test_several_inputs_to_a_file_are_refused(coded):
+    message = is_refused("encode", "photo.png", "other.png", "-o", "photo.aec")
+    assert "photo.aec: File exists" in message
+    assert Path("photo.aec").read_bytes() == coded
+
+
+@pytest.mark.parametrize("quality", ["0", "100.5", "-3", "high", ""])
+def test_a_quality_outside_its_range_is_wrong_usage(quality):
+    assert "--quality" in is_refused("encode", "photo.png", "-q", quality)
+    assert names() == ["photo.png"]
+
+
+def test_a_quality_that_is_no_number_is_wrong_usage():
+    is_refused("encode", "photo.png", "-q", "nan")
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "info"])
+def test_no_input_is_wrong_usage(command):
+    assert "Missing argument" in is_refused(command)
+
+
+def test_an_unknown_command_is_wrong_usage():
+    assert "No such command" in is_refused("transcode", "photo.png")
+
+
+BAD_PICTURES = {
+    "missing": None,
+    "empty": b"",
+    "text": b"no picture at all\n",
+    "truncated": b"\x89PNG\r\n\x1a\n\0\0\0",
+}
+
+
+def make(name: str, data: bytes | None) -> None:
+    if data is not None:
+        Path(name).write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", BAD_PICTURES)
+def test_a_bad_picture_gives_one_line_and_the_others_are_done(kind, coded):
+    Path("photo.aec").unlink()
+    make("bad.png", BAD_PICTURES[kind])
+    before = names()
+    reasons = {
+        "missing": "No such file or directory",
+        "empty": "file is empty",
+        "text": "not an image in a format that Pillow reads",
+        "truncated": "",
+    }
+    line = fails("encode", "bad.png")
+    assert line.startswith(f"aecodec: bad.png: {reasons[kind]}")
+    assert names() == before
+
+    result = aecodec("encode", "bad.png", "photo.png")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == line
+    assert len(result.stderr.splitlines()) == 2
+    assert names() == sorted([*before, "photo.aec"])
+    assert Path("photo.aec").read_bytes() == coded
+
+
+def test_a_picture_cut_in_its_pixels_gives_one_line():
+    data = Path("photo.png").read_bytes()
+    Path("bad.png").write_bytes(data[: len(data) // 2])
+    assert "bad.png: image cannot be read: " in fails("encode", "bad.png")
+    assert names() == ["bad.png", "photo.png"]
+
+
+@pytest.mark.parametrize("command", ["decode", "info"])
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "No such file or directory"),
+        ("empty", "file is cut off"),
+        ("text", "not an .aec file"),
+        ("truncated", "file is cut off"),
+        ("damaged", "damaged"),
+    ],
+)
+def test_a_bad_aec_file_gives_one_line(command, kind, reason, coded):
+    data = {
+        "missing": None,
+        "empty": b"",
+        "text": b"no picture\n",
+        "truncated": coded[:-1],
+        "damaged": coded[:7] + b"?" + coded[8:],
+    }[kind]
+    make("bad.aec", data)
+    before = names()
+    line = fails(command, "bad.aec")
+    assert line.startswith("aecodec: bad.aec: ")
+    assert reason in line
+    assert names() == before
+
+
+def test_decode_goes_on_after_a_bad_file(coded):
+    Path("bad.aec").write_bytes(coded[:-1])
+    result = aecodec("decode", "bad.aec", "photo.aec", "missing.aec", "-o", "out")
+    assert result.exit_code == 1
+    first, second, third = result.stderr.splitlines()
+    assert first.startswith("aecodec: bad.aec: ")
+    assert second.startswith("photo.aec -> ")
+    assert third.startswith("aecodec: missing.aec: ")
+    assert names("out") == ["photo.png"]
+
+
+def test_a_folder_as_input_gives_one_line():
+    Path("album").mkdir()
+    assert fails("encode", "album") == "aecodec: album: Is a directory"
+    assert names() == ["album", "photo.png"]
+
+
+@pytest.mark.parametrize("name", [".", ""])
+def test_an_input_without_a_name_gives_no_traceback(name):
+    assert aecodec("encode", name).exit_code in (1, 2)
+
+
+@pytest.mark.parametrize("output", ["no/such/folder/out.aec", "photo.png/out.aec"])
+def test_an_output_where_nothing_can_be_written_gives_one_line(output):
+    line = fails("encode", "photo.png", "-o", output)
+    assert re.search("No such file or directory|Not a directory", line)
+    assert names() == ["photo.png"]
+
+
+def test_an_output_where_nothing_can_be_written_is_named():
+    assert "no/such/folder" in fails("encode", "photo.png", "-o", "no/such/folder/x")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="root may write into every folder",
+)
+def test_a_folder_without_write_permission_gives_one_line():
+    Path("locked").mkdir(mode=0o500)
+    assert "Permission denied" in fails("encode", "photo.png", "-o", "locked")
+    assert names("locked") == []
+
+
+def test_a_disk_that_fails_leaves_nothing_behind(monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    line = fails("encode", "photo.png")
+    assert line.endswith("No space left on device")
+    assert names() == ["photo.png"]
+
+
+def test_a_folder_in_place_of_the_output_is_never_replaced():
+    Path("photo.aec").mkdir()
+    assert "photo.aec exists" in fails("encode", "photo.png")
+    fails("encode", "photo.png", "--force")
+    assert names() == ["photo.aec", "photo.png"]
+
+
+@pytest.mark.parametrize("suffix", [".xyz", ".aec", ".psd"])
+def test_an_output_format_that_cannot_be_written_gives_one_line(coded, suffix):
+    line = fails("decode", "photo.aec", "-o", f"out{suffix}")
+    assert line == f"aecodec: photo.aec: cannot write {suffix} files"
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_a_format_that_cannot_hold_the_picture_gives_one_line(coded):
+    fails("decode", "photo.aec", "-o", "out.blp")
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_picture_over_the_limit_gives_one_line(command, coded):
+    name = {"encode": "photo.png", "decode": "photo.aec"}[command]
+    line = fails(command, name, "-o", "out.png", "--max-pixels", 2399)
+    assert "60 x 40 pixels is over the limit of 2399" in line
+    succeeds(command, name, "-o", "out.png", "--max-pixels", 2400)
+
+
+def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
+    from codec import bundle
+
+    monkeypatch.setattr(bundle, "SHIPPED", {9: "base-9"})
+    assert "needs model 1, which this program does not have" in fails(
+        "decode", "photo.aec", "-o", "out.png"
+    )
+
+
+# info and help
+
+
+def test_info_shows_what_the_file_is(coded):
+    facts = codec.read_info(coded)
+    result = succeeds("info", "photo.aec")
+    assert result.stderr == ""
+    assert result.stdout == (
+        f"photo.aec: 60 x 40, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
+        f"bpp, model 1 ({facts.model}), 1 tile, format 1\n"
+    )
+
+
+def test_info_as_json_has_a_line_per_file(coded):
+    Path("wide.aec").write_bytes(codec.encode(picture(3, 1030), quality=1))
+    result = succeeds("info", "--json", "photo.aec", "wide.aec")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first == {
+        "file": "photo.aec",
+        "width": 60,
+        "height": 40,
+        "quality": 60.0,
+        "model_id": 1,
+        "model": codec.read_info(coded).model,
+        "bundle_digest": codec.read_info(coded).bundle_digest,
+        "format_version": 1,
+        "tiles": 1,
+        "size_bytes": len(coded),
+        "rate_bpp": round(8 * len(coded) / 2400, 4),
+    }
+    assert (second["width"], second["tiles"]) == (1030, 2)
+
+
+def test_info_reads_standard_input(coded):
+    assert succeeds("info", "-", stdin=coded).stdout.startswith("-: 60 x 40, ")
+
+
+def test_info_goes_on_after_a_bad_file(coded):
+    result = aecodec("info", "missing.aec", "photo.aec")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("photo.aec: 60 x 40")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_help_of_encode_has_ranges_and_defaults():
+    text = " ".join(succeeds("encode", "--help").stdout.split())
+    assert re.search(r"default: 60(\.0)?; 1(\.0)?<=x<=100", text)
+    assert f"default: {2**28}; x>=1" in text
+
+
+def test_help_names_every_command_and_the_exit_status():
+    text = succeeds("-h").stdout
+    for command in main.commands:
+        assert f"\n  {command} " in text
+    assert "Exit status: 0 all done, 1 a file failed" in text
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_every_command_has_help(command):
+    assert f"Usage: main {command}" in succeeds(command, "-h").stdout
+
+
+def test_the_version_is_that_of_the_package():
+    assert succeeds("--version").stdout == f"aecodec, version {codec.__version__}\n"
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_every_command_is_named_in_the_readme(command):
+    assert f"aecodec {command}" in README.read_text()
+
+
+def test_the_package_runs_as_a_program(coded):
+    def run(*arguments: str, **options) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "codec", *arguments], capture_output=True, **options
+        )
+
+    result = run("encode", "-", "-q", "60", input=Path("photo.png").read_bytes())
+    assert result.returncode == 0
+    assert result.stdout == coded
+    assert len(result.stderr.splitlines()) == 1
+
+    result = run("decode", "missing.aec")
+    assert result.returncode == 1
+    expected = b"aecodec: missing.aec: No such file or directory"
+    assert result.stderr.splitlines() == [expected]
+    assert run("--help").stdout.startswith(b"Usage: aecodec ")
+
+
+def test_a_picture_with_damaged_metadata_gives_one_line():
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0"  # five entries that are not there
+    Image.fromarray(ORIGINAL).save("photo.jpg", exif=exif)
+    command = [sys.executable, "-m", "codec", "encode", "photo.jpg"]
+    result = subprocess.run(command, capture_output=True, check=True)
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,139 @@
+"""Who may import whom; see the order of modules in RANKS."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FRAMEWORKS = {"keras", "tensorflow", "tensorflow_compression_ops", "torch", "jax"}
+# Every module imports only from lower ranks, or from its own folder.
+RANKS = {
+    "codec.errors": 0,
+    "codec.container": 1,
+    "codec.entropy": 1,
+    "codec.entropy.tables": 1,
+    "codec.entropy.coder": 1,
+    "codec.image": 1,
+    "codec.bundle": 2,
+    "codec.runtime": 3,
+    "codec.api": 4,
+    "codec": 5,
+    "codec.cli": 6,
+    "codec.__main__": 7,
+}
+CLI_MAY_IMPORT = {
+    "codec",
+    "codec.api",
+    "codec.container",
+    "codec.errors",
+    "codec.image",
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute names of all modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in {path}"
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (submodules & set(RANKS)) or {str(node.module)}
+    return found
+
+
+def outside_training() -> list[Path]:
+    return sorted(
+        path
+        for path in (ROOT / "codec").rglob("*.py")
+        if "training" not in path.relative_to(ROOT).parts
+    )
+
+
+def own(names: set[str]) -> set[str]:
+    return {name for name in names if name.split(".")[0] == "codec"}
+
+
+def test_every_module_has_a_rank():
+    assert sorted(map(module_name, outside_training())) == sorted(RANKS)
+
+
+@pytest.mark.parametrize("path", outside_training(), ids=module_name)
+def test_a_module_imports_from_lower_ranks_alone(path):
+    name = module_name(path)
+    for imported in own(imports(path)):
+        same_folder = "codec.entropy." in name and "codec.entropy." in imported
+        assert RANKS[imported] < RANKS[name] or same_folder, imported
+
+
+def test_the_command_line_uses_the_public_interface():
+    assert own(imports(ROOT / "codec" / "cli.py")) <= CLI_MAY_IMPORT
+
+
+@pytest.mark.parametrize("path", outside_training(), ids=module_name)
+def test_a_module_outside_training_imports_no_training_framework(path):
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & FRAMEWORKS
+    assert not any(name.startswith("codec.training") for name in imports(path))
+
+
+def test_the_container_uses_the_standard_library_alone():
+    roots = {n.split(".")[0] for n in imports(ROOT / "codec" / "container.py")}
+    assert roots - {"codec"} <= set(sys.stdlib_module_names)
+
+
+def test_the_bootstrap_scripts_use_the_standard_library_alone():
+    for path in sorted((ROOT / "bin").iterdir()):
+        if path.is_file():
+            roots = {name.split(".")[0] for name in imports(path)}
+            assert roots - {"bootstrap"} <= set(sys.stdlib_module_names)
+
+
+def modules_after(script: str) -> set[str]:
+    """Names of the top-level modules that a fresh interpreter holds after `script`."""
+    script += "\nimport sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    return set(result.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_starts_no_engine():
+    modules = modules_after("import codec")
+    assert "codec" in modules
+    assert "ai_edge_litert" not in modules
+    assert not modules & FRAMEWORKS
+
+
+def test_help_and_info_start_no_engine():
+    script = (
+        "import io, codec\n"
+        "from codec.cli import main\n"
+        "main(['encode', '--help'], standalone_mode=False)\n"
+        "try:\n    codec.read_info(b'')\nexcept codec.FormatError:\n    pass\n"
+    )
+    modules = modules_after(script)
+    assert "ai_edge_litert" not in modules
+    assert not modules & FRAMEWORKS
+
+
+def test_no_call_of_the_package_loads_a_training_framework():
+    script = (
+        "import codec, numpy as np\n"
+        "from codec.cli import main\n"
+        "data = codec.encode(np.zeros((9, 9), np.uint8))\n"
+        "codec.decode(data), codec.read_info(data)\n"
+        "main(['--help'], standalone_mode=False)\n"
+    )
+    modules = modules_after(script)
+    assert "ai_edge_litert" in modules
+    assert not modules & FRAMEWORKS
