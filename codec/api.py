@@ -1,12 +1,11 @@
 """Image -> bytes and back: the whole data path, encode and decode under each other.
 
-encode  image -> analysis -> y -> hyper-analysis -> z -> round
-                                                     |-> integer scale network -> table
-                                                     index
-        y, z -> mean and context -> r = round(y - mean) ; z, r, table index -> payloads
-        -> file
-decode  file -> payloads -> z -> integer scale network -> table index -> r
-        r, z -> mean and context -> y_hat -> synthesis -> image
+    encode  image -> analysis -> y -> hyper-analysis -> z -> round
+            z -> integer scale network -> table index
+            y, z -> mean and context -> r = round(y - mean)
+            z, r, table index -> payloads -> file
+    decode  file -> payloads -> z -> integer scale network -> table index -> r
+            r, z -> mean and context -> y_hat -> synthesis -> image
 """
 
 from dataclasses import dataclass
@@ -177,8 +176,7 @@ def decode(
     """The picture in an .aec file, mode RGB.
 
     Raises FormatError for anything that is not a whole, undamaged file of a known
-    model, or that
-    has more than `max_pixels` pixels.
+    model, or that has more than `max_pixels` pixels.
     """
     container = unpack(data, max_pixels=max_pixels)
     header, bundle = container.header, bundle_of(container, bundle)

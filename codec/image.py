@@ -14,8 +14,7 @@ def to_rgb(
     the way.
 
     The EXIF orientation is applied; transparency is laid on white; 16-bit gray keeps
-    its
-    upper 8 bits. Raises UsageError for arrays of another type or shape.
+    its upper 8 bits. Raises UsageError for arrays of another type or shape.
     """
     if not isinstance(image, Image.Image):
         return array_to_rgb(np.asarray(image)), []

@@ -1,8 +1,7 @@
 """Runs a bundle's graphs through LiteRT on NumPy arrays.
 
 Importing this module is cheap; the engine is imported with the first graph, and each
-graph is
-loaded when it is first used.
+graph is loaded when it is first used.
 """
 
 import contextlib

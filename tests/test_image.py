@@ -120,13 +120,13 @@ def test_the_exif_orientation_is_applied(orientation, expected):
     assert np.array_equal(rgb_of(Image.open(buffer)), expected)
 
 
-def test_only_the_first_frame_is_taken():
+def test_one_frame_is_taken_and_said_so():
     buffer = io.BytesIO()
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     array, notices = to_rgb(Image.open(buffer))
     assert array[0, 0].tolist() == [255, 0, 0]
-    assert notices == ["only the first frame is coded"]
+    assert notices == ["one frame of 2 is coded"]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "bool"])

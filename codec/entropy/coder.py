@@ -2,8 +2,7 @@
 codec/FORMAT.md.
 
 An entropy decoder cannot notice damage: any words decode to some symbols. Integrity is
-the
-container's business; this module only promises to end and to stay within the sizes
+the container's business; this module only promises to end and to stay within the sizes
 asked for.
 """
 

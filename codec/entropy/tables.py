@@ -18,9 +18,8 @@ class Tables:
     """A stack of up to 256 tables.
 
     Table t codes the integers `minimum[t]` to `minimum[t] + length[t] - 2`; its last
-    symbol is the
-    escape. Its frequencies are `frequency[t, :length[t]]`, all positive, summing to
-    2^PRECISION_BITS.
+    symbol is the escape. Its frequencies are `frequency[t, :length[t]]`, all positive,
+    summing to 2^PRECISION_BITS.
     """
 
     minimum: NDArray[np.int32]  # [tables]
@@ -31,8 +30,8 @@ class Tables:
         """The exact integer distribution as constriction takes it.
 
         With `perfect=False` constriction gives every symbol one unit and shares out the
-        rest in
-        proportion, so `frequency * 2^8 - 1` comes back as exactly `frequency * 2^8`.
+        rest in proportion, so `frequency * 2^8 - 1` comes back as exactly `frequency *
+        2^8`.
         """
         frequency = self.frequency[table, : self.length[table]].astype(np.float64)
         return constriction.stream.model.Categorical(

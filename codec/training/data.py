@@ -1,8 +1,7 @@
 """Photographs -> a pool of square tiles on the training device, and crops of it.
 
 The pool lies on the device as one uint8 tensor, and cropping happens there: an
-accelerator is
-fed four integers per crop.
+accelerator is fed four integers per crop.
 """
 
 import io

@@ -1,35 +1,28 @@
-"""Trained networks -> bundle: LiteRT graphs, integer tables, per-quality vectors,
-configuration.
+"""Trained networks -> bundle: LiteRT graphs, tables, vectors and configuration.
 
-Runs on the TensorFlow backend only; its operators build the tables (tensorflow-
-compression).
+Runs on the TensorFlow backend only.
 """
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from tensorflow_compression_ops import pmf_to_quantized_cdf
 
-from codec.bundle import ARRAYS, CONFIG, nearest_fraction
-from codec.container import QUALITY_CODE_MAX
-from codec.entropy.tables import PRECISION_BITS, Tables
+from codec import api
+from codec.bundle import ARRAYS, CONFIG, read_bundle
+from codec.container import unpack
 from codec.training import networks as net
+from codec.training.calibration import calibrate
 from codec.training.data import load_pool
-from codec.training.rate import interval_bits, residual_cdf
+from codec.training.evaluate import ideal_bits
 
 FLOAT = tf.float32
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
-STEP_WEIGHT = 6 / math.log(
-    2
-)  # bits per squared step: the slope of the rate of a uniform quantizer at high rate
-TAIL = 2e-5  # probability left to the escape symbol on either side
-LONGEST = 1023  # symbols of one table
-PRIOR_COUNT = 200.0  # weight of the trained model against the counts of symbols
+CHECKED_TILES = 8  # encoded at the end, to compare payloads with the ideal length
+PAYLOAD_TOLERANCE = 0.01
 
 
 def graphs(codec):
@@ -127,144 +120,6 @@ def integer_layers(codec):
         layers.append((kernel, bias, bound))
         limit = layer.limit
     return layers
-
-
-class Histogram:
-    """Counts of integers per table, between -HALF and HALF; what lies beyond counts as
-    HALF.
-    """
-
-    half = 511
-
-    def __init__(self, tables):
-        self.counts = np.zeros((tables, 2 * self.half + 1))
-
-    def add(self, table_index, values):
-        values = np.clip(values, -self.half, self.half).astype(np.int64) + self.half
-        flat = (
-            table_index.astype(np.int64).ravel() * self.counts.shape[1] + values.ravel()
-        )
-        self.counts += np.bincount(flat, minlength=self.counts.size).reshape(
-            self.counts.shape
-        )
-
-    def pmf(self, prior):
-        """Counts blended with a prior pmf of the same shape."""
-        total = self.counts + PRIOR_COUNT * prior
-        return total / total.sum(1, keepdims=True)
-
-
-def quantize_pmf(pmf):
-    """Integer frequencies of one pmf over [-half, half], trimmed to what matters:
-    (minimum, frequencies).
-    """
-    half = len(pmf) // 2
-    cumulative = np.cumsum(pmf)
-    low = int(np.searchsorted(cumulative, TAIL))
-    high = int(len(pmf) - 1 - np.searchsorted(np.cumsum(pmf[::-1]), TAIL))
-    low, high = min(low, half), max(high, half)
-    if high - low + 2 > LONGEST:
-        low, high = half - LONGEST // 2 + 1, half + LONGEST // 2 - 1
-    escape = max(1 - pmf[low : high + 1].sum(), 2.0**-PRECISION_BITS)
-    symbols = np.append(pmf[low : high + 1], escape).astype("float32")
-    cdf = pmf_to_quantized_cdf(symbols, precision=PRECISION_BITS).numpy()
-    return low - half, np.diff(cdf).astype(np.int32)
-
-
-def make_tables(pmfs):
-    """Tables of a stack of pmfs [tables, 2 * half + 1]."""
-    quantized = [quantize_pmf(pmf) for pmf in pmfs]
-    longest = max(len(frequency) for _, frequency in quantized)
-    return Tables(
-        np.array([minimum for minimum, _ in quantized], np.int32),
-        np.array([len(frequency) for _, frequency in quantized], np.int32),
-        np.stack(
-            [
-                np.pad(frequency, (0, longest - len(frequency)))
-                for _, frequency in quantized
-            ]
-        ),
-    )
-
-
-def interval_pmf(cdf):
-    """Mass of every integer in [-half, half] under a cdf that maps [2 * half + 1] to
-    [tables, 2 * half + 1].
-    """
-    grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")
-    return ops.convert_to_numpy(2.0 ** -interval_bits(grid, cdf)).astype(float)
-
-
-def residual_prior():
-    """Trained model of the residuals, by table index."""
-    index = np.arange(net.SCALE_LEVELS, dtype="float32")[:, None]
-    scale = net.SCALE_MIN * np.exp(
-        index * math.log(net.SCALE_MAX / net.SCALE_MIN) / (net.SCALE_LEVELS - 1)
-    )
-    return interval_pmf(lambda value: residual_cdf(value, scale))
-
-
-def hyper_prior(codec, anchor):
-    """Trained model of the hyper-latents at a quality anchor, by channel."""
-    level = ops.convert_to_tensor(
-        np.array([anchor / (net.QUALITY_ANCHORS - 1)], "float32")
-    )
-    grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")[
-        None, :, None, None
-    ]
-    values = np.broadcast_to(grid, (1, grid.shape[1], 1, net.HYPER))
-    bits = ops.convert_to_numpy(codec.hyper_bits(values, level))[0, :, 0]
-    return 2.0 ** -bits.T.astype(float)
-
-
-def calibrate(codec, images: Iterator[np.ndarray]):
-    """Count symbols on `images` at random qualities: (residual tables, hyper tables per
-    anchor, skip_below).
-    """
-    hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
-    residual = Histogram(net.SCALE_LEVELS)
-    # Squared error, in squared steps, of coding a symbol and of leaving it zero; and
-    # how many there were.
-    coding, skipping, seen = np.zeros((3, net.SCALE_LEVELS))
-    random = np.random.default_rng(0)
-    channels = np.arange(net.HYPER)
-    for image in images:
-        code = int(random.integers(0, QUALITY_CODE_MAX + 1))
-        level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
-        gain, inverse_gain, _ = codec.quality_vectors(level)
-        y = codec.analysis(image[None].astype("float32") / 255 - 0.5) * gain
-        z = ops.round(codec.hyper_analysis(y))
-        offset = float(nearest_fraction(code, net.INDEX_OFFSET_MAX))
-        index = ops.convert_to_numpy(
-            codec.scales(z, np.full((1, 1, 1, 1), offset, "float32"))
-        ).astype(np.int64)
-        difference, symbols, _ = map(
-            ops.convert_to_numpy, codec.mean_context(y, z, gain, inverse_gain)
-        )
-        z = ops.convert_to_numpy(z)
-        hyper[nearest_fraction(code, net.QUALITY_ANCHORS - 1)].add(
-            np.broadcast_to(channels, z.shape), z
-        )
-        residual.add(index, symbols)
-        for total, value in (
-            (coding, (difference - symbols) ** 2),
-            (skipping, difference**2),
-            (seen, index >= 0),
-        ):
-            total += np.bincount(
-                index.ravel(), value.ravel(), minlength=net.SCALE_LEVELS
-            )
-    residual.counts += residual.counts[:, ::-1]  # the sign carries nothing
-    tables = make_tables(residual.pmf(residual_prior()))
-    pmf = residual.pmf(residual_prior())
-    entropy = -(pmf * np.log2(pmf)).sum(1)
-    seen = np.maximum(seen, 1)
-    pays = entropy + STEP_WEIGHT * coding / seen < STEP_WEIGHT * skipping / seen
-    skip_below = max(1, int(np.argmax(pays)))
-    hyper_tables = [
-        make_tables(h.pmf(hyper_prior(codec, i))) for i, h in enumerate(hyper)
-    ]
-    return tables, hyper_tables, skip_below
 
 
 def anchor_vectors(codec):
@@ -365,6 +220,20 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     report(codec, folder, integer, skip_below)
+    check_payloads(read_bundle(folder), [pool[i] for i in chosen[:CHECKED_TILES]])
+
+
+def check_payloads(bundle, images):
+    """Payloads against the ideal code length of the tables, over all qualities."""
+    found = ideal = 0.0
+    for image, quality in zip(images, np.linspace(1, 100, len(images)), strict=True):
+        data = api.encode(image, quality=quality, bundle=bundle)
+        found += 8 * sum(map(len, unpack(data).payloads()))
+        ideal += ideal_bits(data, bundle)
+    excess = found / ideal - 1
+    print(f"payloads are {100 * excess:+.2f} % from the ideal code length")
+    if abs(excess) > PAYLOAD_TOLERANCE:
+        raise SystemExit(f"payloads are over {PAYLOAD_TOLERANCE:.0%} from the ideal")
 
 
 def report(codec, folder, integer, skip_below):

@@ -7,8 +7,8 @@ Notation: Ballé et al., "Variational image compression with a scale hyperprior"
     y, z_hat --mean_context--> mean ; r = round(y - mean) ; y_hat = r + mean
     y_hat --synthesis--> x_hat
 
-Tensors are float32 [batch, height, width, channels]. Images x are in [-0.5, 0.5]; y
-has one cell per 16 x 16 pixels, z one per 64 x 64. The *gain* of a quality takes y from
+Tensors are float32 [batch, height, width, channels]. Images x are in [-0.5, 0.5]; y has
+one cell per 16 x 16 pixels, z one per 64 x 64. The *gain* of a quality takes y from
 image units to quantization steps. Everything starts as a block transform coder (16 x 16
 DCT): the convolutions that could spoil it start at zero.
 

@@ -40,7 +40,7 @@ class TrainingModel(keras.Model):
         )
 
     def call(self, positions, training=False):
-        x = crop(self.pool, positions, self.batch)
+        x = crop(ops.convert_to_tensor(self.pool), positions, self.batch)
         # One level per stratum: every batch sees the whole range of rates.
         offset = keras.random.uniform((self.batch,), seed=self.level_noise)
         level = (ops.arange(self.batch, dtype="float32") + offset) / self.batch

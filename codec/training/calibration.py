@@ -1,0 +1,153 @@
+"""Frequency tables from the symbols of photographs, blended with the trained model."""
+
+import math
+
+import numpy as np
+from keras import ops
+from tensorflow_compression_ops import pmf_to_quantized_cdf
+
+from codec.bundle import nearest_fraction
+from codec.container import QUALITY_CODE_MAX
+from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.training import networks as net
+from codec.training.rate import interval_bits, residual_cdf
+
+# Bits per squared step: the slope of the rate of a uniform quantizer at high rate.
+STEP_WEIGHT = 6 / math.log(2)
+TAIL = 2e-5  # probability left to the escape symbol on either side
+LONGEST = 1023  # symbols of one table
+PRIOR_COUNT = 200.0  # weight of the trained model against the counts of symbols
+
+
+class Histogram:
+    """Counts of integers per table, between -HALF and HALF; what lies beyond counts as
+    HALF.
+    """
+
+    half = 511
+
+    def __init__(self, tables):
+        self.counts = np.zeros((tables, 2 * self.half + 1))
+
+    def add(self, table_index, values):
+        values = np.clip(values, -self.half, self.half).astype(np.int64) + self.half
+        flat = (
+            table_index.astype(np.int64).ravel() * self.counts.shape[1] + values.ravel()
+        )
+        self.counts += np.bincount(flat, minlength=self.counts.size).reshape(
+            self.counts.shape
+        )
+
+    def pmf(self, prior):
+        """Counts blended with a prior pmf of the same shape."""
+        total = self.counts + PRIOR_COUNT * prior
+        return total / total.sum(1, keepdims=True)
+
+
+def quantize_pmf(pmf):
+    """Integer frequencies of one pmf over [-half, half], trimmed to what matters:
+    (minimum, frequencies).
+    """
+    half = len(pmf) // 2
+    cumulative = np.cumsum(pmf)
+    low = int(np.searchsorted(cumulative, TAIL))
+    high = int(len(pmf) - 1 - np.searchsorted(np.cumsum(pmf[::-1]), TAIL))
+    low, high = min(low, half), max(high, half)
+    if high - low + 2 > LONGEST:
+        low, high = half - LONGEST // 2 + 1, half + LONGEST // 2 - 1
+    escape = max(1 - pmf[low : high + 1].sum(), 2.0**-PRECISION_BITS)
+    symbols = np.append(pmf[low : high + 1], escape).astype("float32")
+    cdf = pmf_to_quantized_cdf(symbols, precision=PRECISION_BITS).numpy()
+    return low - half, np.diff(cdf).astype(np.int32)
+
+
+def make_tables(pmfs):
+    """Tables of a stack of pmfs [tables, 2 * half + 1]."""
+    quantized = [quantize_pmf(pmf) for pmf in pmfs]
+    longest = max(len(frequency) for _, frequency in quantized)
+    return Tables(
+        np.array([minimum for minimum, _ in quantized], np.int32),
+        np.array([len(frequency) for _, frequency in quantized], np.int32),
+        np.stack(
+            [
+                np.pad(frequency, (0, longest - len(frequency)))
+                for _, frequency in quantized
+            ]
+        ),
+    )
+
+
+def interval_pmf(cdf):
+    """Mass of every integer in [-half, half]: float64 [tables, 2 * half + 1]."""
+    grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")
+    return ops.convert_to_numpy(2.0 ** -interval_bits(grid, cdf)).astype(float)
+
+
+def residual_prior():
+    """Trained model of the residuals, by table index."""
+    index = np.arange(net.SCALE_LEVELS, dtype="float32")[:, None]
+    scale = net.SCALE_MIN * np.exp(
+        index * math.log(net.SCALE_MAX / net.SCALE_MIN) / (net.SCALE_LEVELS - 1)
+    )
+    return interval_pmf(lambda value: residual_cdf(value, scale))
+
+
+def hyper_prior(codec, anchor):
+    """Trained model of the hyper-latents at a quality anchor, by channel."""
+    level = ops.convert_to_tensor(
+        np.array([anchor / (net.QUALITY_ANCHORS - 1)], "float32")
+    )
+    grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")
+    values = np.broadcast_to(grid[None, :, None, None], (1, len(grid), 1, net.HYPER))
+    bits = ops.convert_to_numpy(codec.hyper_bits(values, level))[0, :, 0]
+    return 2.0 ** -bits.T.astype(float)
+
+
+def code_image(codec, image, code):
+    """(hyper-latents, table index, y - mean, residuals) of one image."""
+    level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
+    gain, inverse_gain, _ = codec.quality_vectors(level)
+    y = codec.analysis(image[None].astype("float32") / 255 - 0.5) * gain
+    z = ops.round(codec.hyper_analysis(y))
+    offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
+    index = codec.scales(z, np.full((1, 1, 1, 1), offset, "float32"))
+    difference, residual, _ = codec.mean_context(y, z, gain, inverse_gain)
+    return [ops.convert_to_numpy(part) for part in (z, index, difference, residual)]
+
+
+def calibrate(codec, images):
+    """(residual tables, hyper tables per anchor, skip_below), counted on `images`.
+
+    Every image, uint8 [H, W, 3] with sides of whole strides, gets a random quality.
+    """
+    hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
+    residuals = Histogram(net.SCALE_LEVELS)
+    # Per table index: squared error, in squared steps, of coding a symbol and of
+    # leaving it zero, and how many there were.
+    coding, skipping, seen = np.zeros((3, net.SCALE_LEVELS))
+    random = np.random.default_rng(0)
+    for image in images:
+        code = int(random.integers(0, QUALITY_CODE_MAX + 1))
+        z, index, difference, residual = code_image(codec, image, code)
+        channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
+        hyper[nearest_fraction(code, net.QUALITY_ANCHORS - 1)].add(channels, z)
+        residuals.add(index, residual)
+        flat = index.ravel().astype(np.int64)
+
+        def per_index(values, flat=flat):
+            return np.bincount(flat, values.ravel(), minlength=net.SCALE_LEVELS)
+
+        coding += per_index((difference - residual) ** 2)
+        skipping += per_index(difference**2)
+        seen += per_index(np.ones_like(difference))
+    residuals.counts += residuals.counts[:, ::-1]  # the sign carries nothing
+    pmf = residuals.pmf(residual_prior())
+    entropy = -(pmf * np.log2(pmf)).sum(1)
+    seen = np.maximum(seen, 1)
+    pays = entropy + STEP_WEIGHT * coding / seen < STEP_WEIGHT * skipping / seen
+    skip_below = max(1, int(np.argmax(pays)))
+    priors = (hyper_prior(codec, anchor) for anchor in range(net.QUALITY_ANCHORS))
+    hyper_tables = [
+        make_tables(h.pmf(prior)) for h, prior in zip(hyper, priors, strict=True)
+    ]
+    return make_tables(pmf), hyper_tables, skip_below
