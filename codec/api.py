@@ -1,11 +1,11 @@
 """Image -> bytes and back: the whole data path, encode and decode under each other.
 
-    encode  image -> analysis -> y -> hyper-analysis -> z -> round
-            z -> integer scale network -> table index
-            y, z -> mean and context -> r = round(y - mean)
-            z, r, table index -> payloads -> file
-    decode  file -> payloads -> z -> integer scale network -> table index -> r
-            r, z -> mean and context -> y_hat -> synthesis -> image
+encode  image -> analysis -> y -> hyper-analysis -> z -> round
+        z -> integer scale network -> table index
+        y, z -> mean and context -> r = round(y - mean)
+        z, r, table index -> payloads -> file
+decode  file -> payloads -> z -> integer scale network -> table index -> r
+        r, z -> mean and context -> y_hat -> synthesis -> image
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,11 @@ from codec.container import (
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.errors import FormatError, UsageError
 from codec.image import pad, padded_size, to_rgb
+from codec.quantization import rounding_by_table
 from codec.runtime import Networks
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 TILE_LOG2 = 10
-NOT_CODED = np.float32(-(2**20))  # a rounding so low that nothing remains
-ROUND = np.float32(0.5)
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,16 @@ def encode(
     latents = networks.analyze(pad(rgb, bundle.stride_px)[None])
     latents, hyper_latents = networks.hyper_analyze(latents, gain)
     tiles = tile_cells(header, bundle)
-    table_index = np.zeros(latents.shape, np.uint8)
+    table_index = np.zeros(latents.shape, np.uint8)  # stays zero beyond the picture
     for tile in tiles:
         index = networks.table_index(
             hyper_latents[tile.hyper], bundle.index_offset(code)
         )
         target = table_index[tile.latents]
         target[...] = index[:, : target.shape[1], : target.shape[2]]
-    coded = table_index >= bundle.skip_below  # beyond the picture the index is zero
+    rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[table_index]
     residuals = networks.residuals(
-        latents, hyper_latents, np.where(coded, ROUND, NOT_CODED), gain, inverse_gain
+        latents, hyper_latents, rounding, gain, inverse_gain
     ).astype(np.int32)
 
     payloads = []

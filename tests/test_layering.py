@@ -18,6 +18,7 @@ RANKS = {
     "codec.entropy.coder": 1,
     "codec.image": 1,
     "codec.bundle": 2,
+    "codec.quantization": 2,
     "codec.runtime": 3,
     "codec.api": 4,
     "codec": 5,

@@ -9,11 +9,10 @@ from tensorflow_compression_ops import pmf_to_quantized_cdf
 from codec.bundle import nearest_fraction
 from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.quantization import STEP_WEIGHT
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
 
-# Bits per squared step: the slope of the rate of a uniform quantizer at high rate.
-STEP_WEIGHT = 6 / math.log(2)
 TAIL = 2e-5  # probability left to the escape symbol on either side
 LONGEST = 1023  # symbols of one table
 PRIOR_COUNT = 200.0  # weight of the trained model against the counts of symbols
