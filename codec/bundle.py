@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import Tables
-from codec.errors import FormatError
+from codec.errors import CodecError, FormatError
 
 GRAPHS = ("analysis", "hyper_analysis", "scales", "mean_context", "synthesis")
 CONFIG = "config.json"
@@ -132,11 +132,14 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def load_bundle(model_id: int) -> Bundle:
-    """The shipped bundle with this id; FormatError if there is none."""
+    """The shipped bundle with this id; FormatError if there is none, or CodecError."""
     if model_id not in SHIPPED:
         known = ", ".join(map(str, SHIPPED))
         raise FormatError(
             f"file needs model {model_id}, which this program does not have "
             f"(it has {known})"
         )
-    return read_bundle(MODELS / SHIPPED[model_id])
+    try:
+        return read_bundle(MODELS / SHIPPED[model_id])
+    except OSError as error:
+        raise CodecError(f"model {model_id} is not installed whole: {error}") from None
