@@ -24,15 +24,14 @@ def ensure(*extras: str) -> None:
             f"aecodec needs Python 3.10 or newer; this is {sys.version.split()[0]}"
         )
     digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    done = STAMP.read_text().split() if STAMP.exists() else []
-    if digest not in done:
-        done = []
+    made = STAMP.exists() and (PYTHON.exists() or PYTHON.with_suffix(".exe").exists())
+    done = STAMP.read_text().split() if made else []
     if digest in done and set(extras) <= set(done):
         return
-    wanted = sorted({*extras, *done} - {digest})
-    if not PYTHON.exists() and not PYTHON.with_suffix(".exe").exists():
+    wanted = sorted({*extras, *done[1:]})
+    if not made:
         say(f"creating {VENV} (first run)")
-        run(sys.executable, "-m", "venv", str(VENV))
+        run(sys.executable, "-m", "venv", "--clear", str(VENV))
     requirement = str(ROOT) + (f"[{','.join(wanted)}]" if wanted else "")
     say(
         "installing aecodec and its packages"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle, model_name
 from codec.container import (
     DIGEST_BYTES,
     FORMAT_VERSION,
@@ -24,6 +24,8 @@ from codec.container import (
     SIDE_MAX_PX,
     Container,
     Header,
+    check_field,
+    check_size,
     pack,
     unpack,
 )
@@ -125,10 +127,8 @@ def encode(
     code = quality_code(quality)
     rgb, _ = to_rgb(image)
     height, width = rgb.shape[:2]
-    if max(height, width) > SIDE_MAX_PX or height * width > max_pixels:
-        raise UsageError(
-            f"image of {width} x {height} pixels is over the limit of {max_pixels}"
-        )
+    check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
+    check_size(width, height, max_pixels, UsageError)
     bundle = bundle or load_bundle(DEFAULT_MODEL_ID)
     header = Header(
         bundle.model_id, bundle.digest[:DIGEST_BYTES], code, TILE_LOG2, width, height
@@ -261,19 +261,18 @@ def read_info(data: bytes) -> Info:
     """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
     file that is cut off.
     """
-    container = unpack(data, max_pixels=SIDE_MAX_PX**2)
+    container = unpack(data, max_pixels=(SIDE_MAX_PX + 1) ** 2)
     if len(data) < container.size_bytes:
         raise FormatError(
             f"file is cut off: {container.size_bytes - len(data)} bytes missing"
         )
-    header, bundle = container.header, bundle_of(container)
-    span = QUALITY_MAX - QUALITY_MIN
+    header, span = container.header, QUALITY_MAX - QUALITY_MIN
     return Info(
         width=header.width,
         height=header.height,
         quality=round(QUALITY_MIN + header.quality_code / QUALITY_CODE_MAX * span, 2),
         model_id=header.model_id,
-        model=bundle.folder.name,
+        model=model_name(header.model_id),
         bundle_digest=header.bundle_digest.hex(),
         format_version=FORMAT_VERSION,
         tiles=header.tile_count,

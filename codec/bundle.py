@@ -22,7 +22,10 @@ CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 # Model ids in files are literals, never reused. From the first release on, every one
 # decodes for ever.
-SHIPPED = {1: "base-1"}
+# (folder, SHA-256 of the bundle)
+SHIPPED = {
+    1: ("base-1", "ad74ebf5e0eadd18c35b0aaa5f102a96c17e72629a0e3bc98f57ed95c51a22f0"),
+}
 DEFAULT_MODEL_ID = 1
 MODELS = Path(__file__).parent / "models"
 
@@ -92,15 +95,10 @@ def nearest_fraction(quality_code: int, maximum: int) -> int:
 
 
 def bundle_digest(folder: Path) -> bytes:
-    """SHA-256 over the SHA-256 of the bundle's files, in the order config, arrays,
-    graphs.
-    """
+    """SHA-256 over the SHA-256 of the files, in the order config, arrays, graphs."""
     names = [CONFIG, ARRAYS, *(f"{name}.tflite" for name in GRAPHS)]
-    return hashlib.sha256(
-        b"".join(
-            hashlib.sha256((folder / name).read_bytes()).digest() for name in names
-        )
-    ).digest()
+    digests = [hashlib.sha256((folder / name).read_bytes()).digest() for name in names]
+    return hashlib.sha256(b"".join(digests)).digest()
 
 
 def read_tables(arrays: dict[str, NDArray[np.int32]], name: str) -> Tables:
@@ -109,7 +107,6 @@ def read_tables(arrays: dict[str, NDArray[np.int32]], name: str) -> Tables:
     )
 
 
-@cache
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in `folder`."""
     config = json.loads((folder / CONFIG).read_text())
@@ -132,14 +129,31 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def load_bundle(model_id: int) -> Bundle:
-    """The shipped bundle with this id; FormatError if there is none, or CodecError."""
+    """The shipped bundle with this id.
+
+    Raises FormatError if there is none, CodecError if its files are not those released.
+    """
     if model_id not in SHIPPED:
         known = ", ".join(map(str, SHIPPED))
         raise FormatError(
             f"file needs model {model_id}, which this program does not have "
             f"(it has {known})"
         )
+    return read_released(*SHIPPED[model_id])
+
+
+@cache
+def read_released(name: str, digest: str) -> Bundle:
+    """The bundle `name`, its digest tested before anything in it is parsed."""
     try:
-        return read_bundle(MODELS / SHIPPED[model_id])
+        found = bundle_digest(MODELS / name).hex()
     except OSError as error:
-        raise CodecError(f"model {model_id} is not installed whole: {error}") from None
+        raise CodecError(f"model {name} is not installed whole: {error}") from None
+    if found != digest:
+        raise CodecError(f"model {name} is damaged: its files are not those released")
+    return read_bundle(MODELS / name)
+
+
+def model_name(model_id: int) -> str:
+    """Name of a shipped model, "unknown" for others."""
+    return SHIPPED[model_id][0] if model_id in SHIPPED else "unknown"

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 import codec
 from codec.api import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
-from codec.container import MAX_PIXELS
+from codec.container import MAX_PIXELS, check_size
 from codec.errors import CodecError, UsageError
 from codec.image import to_rgb
 
@@ -29,9 +29,9 @@ STREAM = "-"
 SUFFIX = ".aec"
 # What lossy formats are written with when a decoded picture goes into them.
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95},
-    "WEBP": {"quality": 95},
+    name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
 }
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 output_option = click.option(
@@ -168,7 +168,7 @@ def plan(
     folder = (
         output is not None
         and output != STREAM
-        and (len(inputs) > 1 or Path(output).is_dir())
+        and (len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir())
     )
     if output == STREAM and len(inputs) > 1:
         raise click.UsageError("several inputs cannot go to standard output")
@@ -251,16 +251,10 @@ def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
     data = read(name)
     if not data:
         raise UsageError("file is empty")
-    Image.MAX_IMAGE_PIXELS = (
-        None  # our own limit stands below, before any pixel is read
-    )
+    Image.MAX_IMAGE_PIXELS = None  # our own limit stands below
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > max_pixels:
-                raise UsageError(
-                    f"image of {image.width} x {image.height} pixels is over the "
-                    f"limit of {max_pixels}"
-                )
+            check_size(image.width, image.height, max_pixels, UsageError)
             return to_rgb(image)
     except (CodecError, MemoryError):
         raise
@@ -307,8 +301,12 @@ def write(target: str, data: bytes, force: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
+    path = Path(target).resolve()  # a link stays, what it points to is replaced
     try:
-        with replacing(Path(target)) as file:
+        if path.exists() and not path.is_file():  # a pipe or a device
+            path.write_bytes(data)
+            return
+        with replacing(path) as file:
             file.write(data)
             check_target(target, force)
     except OSError as error:
@@ -318,7 +316,6 @@ def write(target: str, data: bytes, force: bool) -> None:
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Pillow warns of odd metadata, which we do not use, on standard error."""
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -330,7 +327,7 @@ def replacing(path: Path) -> Iterator[Any]:
     vanishes otherwise.
     """
     descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+        dir=path.parent, prefix=".aecodec-", suffix=".tmp"
     )
     try:
         with os.fdopen(descriptor, "wb") as file:

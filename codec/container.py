@@ -15,9 +15,10 @@ MAGIC = b"\x89AEC"
 FORMAT_VERSION = 1
 DIGEST_BYTES = 4  # of the bundle's SHA-256 kept in the header
 QUALITY_CODE_MAX = 65535
-TILE_LOG2 = (9, 10)  # tiles of 512 or 1024 pixels
+TILE_LOG2_RANGE = (9, 10)  # tiles of 512 or 1024 pixels
 SIDE_MAX_PX = 2**24 - 1
-MAX_PIXELS = 2**28  # default limit of decoders
+EXTENSION_PX = 64  # pictures are extended to multiples of this
+MAX_PIXELS = 2**28  # default limit, on the extended picture
 CRC_BYTES = 4
 
 TILE_CHUNK = 0x01
@@ -61,7 +62,7 @@ FIELDS = (
     ("model_id", 1, 0, 255),
     ("bundle_digest", DIGEST_BYTES, None, None),
     ("quality_code", 2, 0, QUALITY_CODE_MAX),
-    ("tile_log2", 1, *TILE_LOG2),
+    ("tile_log2", 1, *TILE_LOG2_RANGE),
     ("width", 0, 1, SIDE_MAX_PX),
     ("height", 0, 1, SIDE_MAX_PX),
 )
@@ -114,6 +115,18 @@ def check_field(
 ) -> None:
     if not low <= value <= high:
         raise error(f"{name} is {value}; expected {low} to {high}")
+
+
+def check_size(
+    width: int, height: int, max_pixels: int, error: type[Exception]
+) -> None:
+    """Raise `error` if the extended picture is over the limit; memory goes by that."""
+    rows, columns = (-(-side // EXTENSION_PX) for side in (height, width))
+    if rows * columns * EXTENSION_PX**2 > max_pixels:
+        raise error(
+            f"image of {width} x {height} pixels is over the limit of {max_pixels} "
+            f"(sides count in steps of {EXTENSION_PX})"
+        )
 
 
 def pack(
@@ -205,12 +218,7 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
         for name, size, low, high in FIELDS
     }
     header = Header(**values)
-    pixels = header.width * header.height
-    if pixels > max_pixels:
-        raise FormatError(
-            f"image of {header.width} x {header.height} pixels is over the "
-            f"limit of {max_pixels}"
-        )
+    check_size(header.width, header.height, max_pixels, FormatError)
     table = read_table(reader, header)
     expected = crc(data[: reader.position])
     if reader.take(CRC_BYTES, "the header") != expected:

@@ -1,5 +1,7 @@
 """Pillow <-> arrays, padding and cropping; knows nothing of models or files of ours."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -24,9 +26,14 @@ def to_rgb(
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notices.append(f"one frame of {frames} is coded")
+    if image.info.get("icc_profile"):
+        notices.append("the color profile is not kept")
+    if image.mode == "F":
+        raise UsageError("floating-point samples cannot be coded")
+    if image.mode.startswith("I") or any("16" in str(t) for t in raw_modes(image)):
+        notices.append("samples are reduced to 8 bits")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
-        notices.append(f"{image.mode} is reduced to 8 bits per sample")
         image = Image.fromarray(
             (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
         )
@@ -36,6 +43,11 @@ def to_rgb(
             notices.append("transparency is laid on white")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.asarray(image.convert("RGB")), notices
+
+
+def raw_modes(image: Image.Image) -> list[Any]:
+    """How the samples lie in the file, as far as Pillow tells before it loads them."""
+    return [tile[3] for tile in getattr(image, "tile", ())]
 
 
 def array_to_rgb(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

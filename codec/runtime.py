@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.bundle import Bundle
+from codec.errors import CodecError
 
 Array = NDArray[Any]
 
@@ -65,14 +66,18 @@ class Graph:
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, **arrays: Array) -> tuple[Array, ...]:
-        """Outputs in the order in which the exporter named them."""
+        """Outputs in the order of the exported function; CodecError if it fails."""
+        shapes = {name: array.shape for name, array in arrays.items()}
         with self.lock:
-            shapes = {name: array.shape for name, array in arrays.items()}
-            if shapes != self.shapes:
-                self.resize(shapes)
-            for name, array in arrays.items():
-                self.interpreter.set_tensor(self.inputs[name], array)
-            self.interpreter.invoke()
+            try:
+                if shapes != self.shapes:
+                    self.resize(shapes)
+                for name, array in arrays.items():
+                    self.interpreter.set_tensor(self.inputs[name], array)
+                self.interpreter.invoke()
+            except (RuntimeError, ValueError) as error:  # all that the engine raises
+                self.shapes = {}
+                raise CodecError(f"inference failed, {shapes}: {error}") from None
             return tuple(self.interpreter.get_tensor(index) for index in self.outputs)
 
     def resize(self, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -1,6 +1,7 @@
 """The public calls: encode, decode, read_info."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
+import codec.bundle as codec_bundle
 from codec import api
 from codec.container import DIGEST_BYTES, MAX_PIXELS, QUALITY_CODE_MAX, pack, unpack
 from codec.errors import FormatError, UsageError
@@ -194,24 +196,43 @@ def test_read_info_gives_the_quality_back(quality):
 def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bundle):
     other = bytes(b ^ 0xFF for b in bundle.digest[:DIGEST_BYTES])
     data = repacked(small_file, bundle_digest=other)
-    for call in (codec.decode, codec.read_info):
-        with pytest.raises(FormatError, match="another model") as caught:
-            call(data)
-        assert other.hex() in str(caught.value)
-        assert bundle.digest[:DIGEST_BYTES].hex() in str(caught.value)
+    with pytest.raises(FormatError, match="another model") as caught:
+        codec.decode(data)
+    assert other.hex() in str(caught.value)
+    assert bundle.digest[:DIGEST_BYTES].hex() in str(caught.value)
+    assert codec.read_info(data).bundle_digest == other.hex()
 
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    for call in (codec.decode, codec.read_info):
-        with pytest.raises(FormatError, match=r"needs model 77\b.*has 1"):
-            call(data)
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 1"):
+        codec.decode(data)
+    assert codec.read_info(data).model == "unknown"
 
 
-def test_the_limit_on_pixels_of_decode_is_inclusive(small_file):
-    assert codec.decode(small_file, max_pixels=120 * 90).size == (120, 90)
-    with pytest.raises(FormatError, match="over the limit of 10799"):
-        codec.decode(small_file, max_pixels=120 * 90 - 1)
+def test_a_model_whose_files_were_changed_is_refused(tmp_path, monkeypatch):
+    shutil.copytree(codec_bundle.MODELS, tmp_path / "models")
+    name, _ = codec_bundle.SHIPPED[1]
+    config = tmp_path / "models" / name / "config.json"
+    config.write_bytes(config.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.setattr(codec_bundle, "MODELS", tmp_path / "models")
+    codec_bundle.read_released.cache_clear()
+    try:
+        with pytest.raises(codec.CodecError, match="damaged"):
+            codec_bundle.load_bundle(1)
+        config.unlink()
+        with pytest.raises(codec.CodecError, match="not installed whole"):
+            codec_bundle.load_bundle(1)
+    finally:
+        codec_bundle.read_released.cache_clear()
+
+
+def test_the_limit_on_pixels_counts_the_extended_picture(small_file):
+    assert codec.decode(small_file, max_pixels=128 * 128).size == (120, 90)
+    with pytest.raises(FormatError, match="over the limit of 16383"):
+        codec.decode(small_file, max_pixels=128 * 128 - 1)
+    with pytest.raises(UsageError, match="over the limit of 16383"):
+        codec.encode(picture(90, 120), max_pixels=128 * 128 - 1)
 
 
 def test_a_damaged_tile_is_refused_before_any_memory_is_taken_for_the_picture(

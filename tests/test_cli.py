@@ -382,15 +382,15 @@ def test_a_format_that_cannot_hold_the_picture_gives_one_line(coded):
 @pytest.mark.parametrize("command", ["encode", "decode"])
 def test_a_picture_over_the_limit_gives_one_line(command, coded):
     name = {"encode": "photo.png", "decode": "photo.aec"}[command]
-    line = fails(command, name, "-o", "out.png", "--max-pixels", 2399)
-    assert "60 x 40 pixels is over the limit of 2399" in line
-    succeeds(command, name, "-o", "out.png", "--max-pixels", 2400)
+    line = fails(command, name, "-o", "out.png", "--max-pixels", 4095)
+    assert "60 x 40 pixels is over the limit of 4095" in line
+    succeeds(command, name, "-o", "out.png", "--max-pixels", 4096)
 
 
 def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
     from codec import bundle
 
-    monkeypatch.setattr(bundle, "SHIPPED", {9: "base-9"})
+    monkeypatch.setattr(bundle, "SHIPPED", {9: ("base-9", "")})
     assert "needs model 1, which this program does not have" in fails(
         "decode", "photo.aec", "-o", "out.png"
     )
@@ -491,3 +491,19 @@ def test_a_picture_with_damaged_metadata_gives_one_line():
     command = [sys.executable, "-m", "codec", "encode", "photo.jpg"]
     result = subprocess.run(command, capture_output=True, check=True)
     assert len(result.stderr.splitlines()) == 1
+
+
+# where outputs go
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder():
+    succeeds("encode", "photo.png", "-o", "coded/")
+    assert names("coded") == ["photo.aec"]
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced():
+    Path("real.aec").write_bytes(b"old")
+    Path("link.aec").symlink_to("real.aec")
+    succeeds("encode", "photo.png", "-o", "link.aec", "--force")
+    assert Path("link.aec").is_symlink()
+    assert codec.read_info(Path("real.aec").read_bytes()).width == 60

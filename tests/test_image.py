@@ -1,6 +1,7 @@
 """Pictures of all kinds to 8-bit RGB arrays, and padding."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_16_bit_gray_keeps_its_upper_8_bits():
     assert image.mode == "I;16"
     array, notices = to_rgb(image)
     assert array[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
-    assert notices == ["I;16 is reduced to 8 bits per sample"]
+    assert notices == ["samples are reduced to 8 bits"]
 
 
 def test_a_16_bit_png_is_read_like_a_16_bit_picture():
@@ -170,3 +171,28 @@ def test_padding_repeats_the_last_row_and_column():
 
 def test_a_picture_of_whole_cells_is_not_padded():
     assert np.array_equal(pad(COLOR[:, :2], 2), COLOR[:, :2])
+
+
+def test_a_color_profile_is_said_to_be_lost():
+    image = Image.fromarray(COLOR)
+    image.info["icc_profile"] = b"profile"
+    assert to_rgb(image)[1] == ["the color profile is not kept"]
+
+
+def test_16_bit_color_is_said_to_be_reduced():
+    def chunk(kind, data):
+        crc = zlib.crc32(kind + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + kind + data + crc
+
+    header = bytes([0, 0, 0, 1, 0, 0, 0, 1, 16, 2, 0, 0, 0])  # 1 x 1, 16 bits, RGB
+    pixels = zlib.compress(b"\0" + bytes([0x12, 0x34, 0xFF, 0xFF, 0, 0]))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    png += chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    array, notices = to_rgb(Image.open(io.BytesIO(png)))
+    assert array.tolist() == [[[0x12, 0xFF, 0]]]
+    assert notices == ["samples are reduced to 8 bits"]
+
+
+def test_floating_point_samples_are_refused():
+    with pytest.raises(UsageError, match="floating-point"):
+        to_rgb(Image.new("F", (2, 2)))

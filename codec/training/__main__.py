@@ -22,9 +22,9 @@ def main():
     help="Folder of the run; resumed if it exists.",
 )
 @click.option("--steps", default=20000, help="Length of the whole training.")
-@click.option("--batch", default=8, help="256-px crops per step.")
+@click.option("--batch", default=4, help="256-px crops per step.")
 @click.option(
-    "--learning-rate", default=1e-3, help="Peak, after a short warm-up; cosine to zero."
+    "--learning-rate", default=8e-4, help="Peak, after a short warm-up; cosine to zero."
 )
 @click.option(
     "--checkpoint-every",

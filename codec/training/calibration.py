@@ -9,7 +9,7 @@ from tensorflow_compression_ops import pmf_to_quantized_cdf
 from codec.bundle import nearest_fraction
 from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.quantization import STEP_WEIGHT
+from codec.quantization import STEP_WEIGHT, rounding_by_table
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
 
@@ -102,51 +102,73 @@ def hyper_prior(codec, anchor):
     return 2.0 ** -bits.T.astype(float)
 
 
-def code_image(codec, image, code):
-    """(hyper-latents, table index, y - mean, residuals) of one image."""
+def code_image(codec, image, code, rounding):
+    """(hyper-latents, table index, y - mean, residuals) of one image.
+
+    `rounding` float32 [256] by table index, as the encoder's.
+    """
     level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
     gain, inverse_gain, _ = codec.quality_vectors(level)
     y = codec.analysis(image[None].astype("float32") / 255 - 0.5) * gain
     z = ops.round(codec.hyper_analysis(y))
     offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
     index = codec.scales(z, np.full((1, 1, 1, 1), offset, "float32"))
-    difference, residual, _ = codec.mean_context(y, z, gain, inverse_gain)
-    return [ops.convert_to_numpy(part) for part in (z, index, difference, residual)]
+    index = ops.convert_to_numpy(index).astype(np.int64)
+    difference, residual, _ = codec.mean_context(
+        y, z, gain, inverse_gain, rounding[index]
+    )
+    return index, *(ops.convert_to_numpy(part) for part in (z, difference, residual))
+
+
+class Counts:
+    """Symbols of `images`, uint8 [H, W, 3]; each has a random quality of its own."""
+
+    def __init__(self, codec, images, rounding):
+        self.hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
+        self.residuals = Histogram(net.SCALE_LEVELS)
+        # Per table index: squared error, in squared steps, of coding a symbol and of
+        # leaving it zero, and how many there were.
+        self.coding, self.skipping, self.seen = np.zeros((3, net.SCALE_LEVELS))
+        random = np.random.default_rng(0)
+        for image in images:
+            code = int(random.integers(0, QUALITY_CODE_MAX + 1))
+            anchor = nearest_fraction(code, net.QUALITY_ANCHORS - 1)
+            self.add(anchor, *code_image(codec, image, code, rounding))
+        self.residuals.counts += self.residuals.counts[:, ::-1]  # signs carry nothing
+
+    def add(self, anchor, index, z, difference, residual):
+        channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
+        self.hyper[anchor].add(channels, z)
+        self.residuals.add(index, residual)
+
+        def per_index(values):
+            return np.bincount(index.ravel(), values.ravel(), net.SCALE_LEVELS)
+
+        self.coding += per_index((difference - residual) ** 2)
+        self.skipping += per_index(difference**2)
+        self.seen += per_index(np.ones_like(difference))
+
+    def skip_below(self):
+        """The first table index at which coding is worth its bits; at least 1."""
+        pmf = self.residuals.pmf(residual_prior())
+        entropy = -(pmf * np.log2(pmf)).sum(1)
+        seen = np.maximum(self.seen, 1)
+        gained = STEP_WEIGHT * (self.skipping - self.coding) / seen
+        return max(1, int(np.argmax(gained > entropy)))
 
 
 def calibrate(codec, images):
     """(residual tables, hyper tables per anchor, skip_below), counted on `images`.
 
-    Every image, uint8 [H, W, 3] with sides of whole strides, gets a random quality.
+    A first pass with plain rounding gives the tables that the encoder's rounding goes
+    by; a second one counts what it then leaves.
     """
-    hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
-    residuals = Histogram(net.SCALE_LEVELS)
-    # Per table index: squared error, in squared steps, of coding a symbol and of
-    # leaving it zero, and how many there were.
-    coding, skipping, seen = np.zeros((3, net.SCALE_LEVELS))
-    random = np.random.default_rng(0)
-    for image in images:
-        code = int(random.integers(0, QUALITY_CODE_MAX + 1))
-        z, index, difference, residual = code_image(codec, image, code)
-        channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
-        hyper[nearest_fraction(code, net.QUALITY_ANCHORS - 1)].add(channels, z)
-        residuals.add(index, residual)
-        flat = index.ravel().astype(np.int64)
-
-        def per_index(values, flat=flat):
-            return np.bincount(flat, values.ravel(), minlength=net.SCALE_LEVELS)
-
-        coding += per_index((difference - residual) ** 2)
-        skipping += per_index(difference**2)
-        seen += per_index(np.ones_like(difference))
-    residuals.counts += residuals.counts[:, ::-1]  # the sign carries nothing
-    pmf = residuals.pmf(residual_prior())
-    entropy = -(pmf * np.log2(pmf)).sum(1)
-    seen = np.maximum(seen, 1)
-    pays = entropy + STEP_WEIGHT * coding / seen < STEP_WEIGHT * skipping / seen
-    skip_below = max(1, int(np.argmax(pays)))
-    priors = (hyper_prior(codec, anchor) for anchor in range(net.QUALITY_ANCHORS))
+    plain = Counts(codec, images, np.full(256, 0.5, np.float32))
+    skip_below = plain.skip_below()
+    tables = make_tables(plain.residuals.pmf(residual_prior()))
+    final = Counts(codec, images, rounding_by_table(tables, skip_below))
     hyper_tables = [
-        make_tables(h.pmf(prior)) for h, prior in zip(hyper, priors, strict=True)
+        make_tables(histogram.pmf(hyper_prior(codec, anchor)))
+        for anchor, histogram in enumerate(final.hyper)
     ]
-    return make_tables(pmf), hyper_tables, skip_below
+    return make_tables(final.residuals.pmf(residual_prior())), hyper_tables, skip_below

@@ -187,9 +187,8 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
     chosen = np.random.default_rng(1).choice(
         len(pool), min(calibration_tiles, len(pool)), replace=False, p=probability
     )
-    residual_tables, hyper_tables, skip_below = calibrate(
-        codec, (pool[i] for i in chosen)
-    )
+    images = [pool[i] for i in chosen]
+    residual_tables, hyper_tables, skip_below = calibrate(codec, images)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {
         f"hyper_{i}": tables for i, tables in enumerate(hyper_tables)
@@ -218,9 +217,9 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
         "skip_below": skip_below,
         "hyper_table_sets": len(hyper_tables),
     }
-    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", newline="\n")
     report(codec, folder, integer, skip_below)
-    check_payloads(read_bundle(folder), [pool[i] for i in chosen[:CHECKED_TILES]])
+    check_payloads(read_bundle(folder), images[:CHECKED_TILES])
 
 
 def check_payloads(bundle, images):

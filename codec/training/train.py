@@ -11,7 +11,7 @@ from keras import ops
 from codec.training.data import CropPositions, crop, load_pool, read_images
 from codec.training.networks import STRIDE_PX, Codec, lmbda_of_level
 
-PART_BYTES = 15 * 2**20  # checkpoints are split: some places take only small files
+PART_BYTES = 15 * 2**20  # parts of a checkpoint stay under common upload limits
 EMA_MOMENTUM = 0.999
 LOG_EVERY = 100
 VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -49,7 +49,7 @@ class TrainingModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """(R + lmbda * 255^2 * MSE) / sqrt(lmbda): all rates count alike."""
+        """(R + lmbda * 255^2 * MSE) * sqrt(0.01 / lmbda): all rates count alike."""
         pixels = y_pred["x"].shape[1] * y_pred["x"].shape[2]
         bpp = (y_pred["latent_bits"] + y_pred["hyper_bits"]) / pixels
         mse = ops.mean(ops.square(y_pred["x_hat"] - y_pred["x"]), (1, 2, 3)) * 255.0**2
@@ -161,7 +161,7 @@ class Progress(keras.callbacks.Callback):
             first_step,
         )
         self.checkpoint_every, self.valid = checkpoint_every, valid
-        self.start = self.last = time.monotonic()
+        self.start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
