@@ -81,27 +81,20 @@ class TileCells:
 
 
 def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
-    """The tiles in raster order. Latent cells outside the picture belong to no tile."""
+    """The tiles in raster order, in cells of the extended picture."""
     rows, columns = header.tile_grid
 
-    def span(start: int, size: int, cell_px: int) -> slice:
-        return slice(start // cell_px, -(-min(start + header.tile_px, size) // cell_px))
+    def cells(row: int, column: int, cell_px: int) -> tuple[slice, slice, slice]:
+        side = header.tile_px // cell_px
+        top, left = row * side, column * side
+        return slice(None), slice(top, top + side), slice(left, left + side)
 
-    def cells(top: int, left: int, cell_px: int) -> tuple[slice, slice, slice]:
-        return (
-            slice(None),
-            span(top, header.height, cell_px),
-            span(left, header.width, cell_px),
+    return [
+        TileCells(
+            cells(row, column, bundle.stride_px), cells(row, column, bundle.latent_px)
         )
-
-    corners = [
-        (row * header.tile_px, column * header.tile_px)
         for row in range(rows)
         for column in range(columns)
-    ]
-    return [
-        TileCells(cells(*corner, bundle.stride_px), cells(*corner, bundle.latent_px))
-        for corner in corners
     ]
 
 
@@ -139,13 +132,12 @@ def encode(
     latents = networks.analyze(pad(rgb, bundle.stride_px)[None])
     latents, hyper_latents = networks.hyper_analyze(latents, gain)
     tiles = tile_cells(header, bundle)
-    table_index = np.zeros(latents.shape, np.uint8)  # stays zero beyond the picture
+    table_index = np.empty(latents.shape, np.uint8)
     for tile in tiles:
         index = networks.table_index(
             hyper_latents[tile.hyper], bundle.index_offset(code)
         )
-        target = table_index[tile.latents]
-        target[...] = index[:, : target.shape[1], : target.shape[2]]
+        table_index[tile.latents] = index
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[table_index]
     residuals = networks.residuals(
         latents, hyper_latents, rounding, gain, inverse_gain
@@ -245,10 +237,10 @@ def decode_symbols(
             index = networks.table_index(
                 hyper.astype(np.float32), bundle.index_offset(header.quality_code)
             )
-            target = residuals[tile.latents]
-            index = index[:, : target.shape[1], : target.shape[2]]
             mask = index >= bundle.skip_below
-            target[mask] = decoder.decode(index[mask], bundle.residual_tables)
+            residuals[tile.latents][mask] = decoder.decode(
+                index[mask], bundle.residual_tables
+            )
             decoder.finish()
         except FormatError as error:
             raise FormatError(

@@ -35,11 +35,13 @@ def test_a_picture_comes_back_in_its_own_size(width, height):
     assert (info.width, info.height) == (width, height)
 
 
+@pytest.mark.parametrize("size", [(70, 50), (100, 150), (112, 160), (128, 192)])
 @pytest.mark.parametrize("gray_level", [0, 77, 128, 255])
-def test_a_flat_picture_comes_back_flat(gray_level):
-    flat = np.full((70, 50, 3), gray_level, np.uint8)
-    decoded = np.asarray(codec.decode(codec.encode(flat, quality=80)), int)
-    assert np.abs(decoded - gray_level).max() <= 6
+def test_a_flat_picture_comes_back_flat(gray_level, size):
+    flat = np.full((*size, 3), gray_level, np.uint8)
+    error = np.abs(np.asarray(codec.decode(codec.encode(flat)), int) - gray_level)
+    assert error.mean() <= 2
+    assert error.max() <= 20
 
 
 def test_a_gray_array_is_coded_like_its_three_channels():
@@ -115,7 +117,6 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     padded = np.pad(original, ((0, 58), (0, 62), (0, 0)), mode="edge")
     latents, hyper = networks.hyper_analyze(networks.analyze(padded[None]), gains[0])
     index = networks.table_index(hyper, bundle.index_offset(code))
-    index[:, 5:], index[:, :, 9:] = 0, 0  # cells beyond the picture
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[index]
     residuals = networks.residuals(latents, hyper, rounding, *gains)
     rebuilt = networks.reconstruct(residuals, hyper, *gains)

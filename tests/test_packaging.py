@@ -68,7 +68,7 @@ def test_the_wheel_is_named_after_the_package_and_fits_every_platform(wheel):
 def test_the_wheel_holds_models_format_and_license(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     files = [CONFIG, ARRAYS, *(f"{graph}.tflite" for graph in GRAPHS)]
-    for folder in SHIPPED.values():
+    for folder, _ in SHIPPED.values():
         assert {f"codec/models/{folder}/{file}" for file in files} <= names
     assert {"codec/FORMAT.md", "codec/py.typed"} <= names
     assert any(name.endswith("LICENSE") for name in names)

@@ -26,7 +26,6 @@ def ideal_bits(data: bytes, bundle: Bundle) -> float:
         index = networks.table_index(
             hyper.astype(np.float32), bundle.index_offset(code)
         )
-        index = index[:, : residual.shape[1], : residual.shape[2]]
         mask = index >= bundle.skip_below
         bits += bundle.hyper_tables_of(code).bits(
             hyper.ravel(), api.channel_index(hyper)
