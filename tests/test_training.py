@@ -71,7 +71,8 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6, "steps": 6}
+    assert state == {"step": 6}
+    assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 
 def test_the_log_of_the_loss_has_a_row_per_go(folder):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import time
 
 import keras
@@ -78,9 +79,11 @@ def checkpoint_variables(codec, optimizer):
     return named | {f"optimizer/{i}": variable for i, variable in enumerate(rest)}
 
 
-def save_checkpoint(folder, codec, optimizer, state):
-    """Write all variables as `part-N.npz` of at most PART_BYTES and `state.json`; the
-    old ones go last.
+def save_checkpoint(folder, codec, optimizer, step):
+    """Write all variables as `step-N/part-M.npz`, each of at most PART_BYTES.
+
+    `state.json` names the folder and is replaced last, so that a run always has one
+    whole checkpoint; older ones are then removed.
     """
     parts, size = [{}], 0
     for name, variable in checkpoint_variables(codec, optimizer).items():
@@ -90,18 +93,28 @@ def save_checkpoint(folder, codec, optimizer, state):
             size = 0
         parts[-1][name] = value
         size += value.nbytes
-    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"step-{step}"
+    target.mkdir(parents=True, exist_ok=True)
     for i, part in enumerate(parts):
-        np.savez(folder / f"new-{i}.npz", **part)
-    for i in range(len(parts)):
-        (folder / f"new-{i}.npz").replace(folder / f"part-{i}.npz")
-    (folder / "state.json").write_text(json.dumps(state, indent=1))
+        np.savez(target / f"part-{i}.npz", **part)
+    state = folder / "state.json.new"
+    state.write_text(json.dumps({"step": step}))
+    state.replace(folder / "state.json")
+    for old in folder.glob("step-*"):
+        if old != target:
+            shutil.rmtree(old)
+
+
+def last_step(folder):
+    """Steps of the checkpoint in `folder`, 0 if there is none."""
+    state = folder / "state.json"
+    return json.loads(state.read_text())["step"] if state.exists() else 0
 
 
 def read_checkpoint(folder):
-    """All arrays of a checkpoint by name."""
+    """All arrays of the last checkpoint by name."""
     arrays = {}
-    for part in sorted(folder.glob("part-*.npz")):
+    for part in (folder / f"step-{last_step(folder)}").glob("part-*.npz"):
         with np.load(part) as data:
             arrays |= dict(data)
     return arrays
@@ -131,7 +144,10 @@ def build_codec():
 
 
 def validate(codec, images):
-    """Estimated mean bpp and PSNR per validation level, with rounding, no noise."""
+    """Estimated mean bpp and PSNR per validation level, with rounding, no noise.
+
+    `images` are uint8 [H, W, 3], at least one stride on either side.
+    """
     rows = []
     for level in VALIDATION_LEVELS:
         bpp, psnr = [], []
@@ -191,9 +207,7 @@ class Progress(keras.callbacks.Callback):
 
     def checkpoint(self):
         codec, optimizer = self.model.codec, self.model.optimizer
-        save_checkpoint(
-            self.folder, codec, optimizer, {"step": self.step, "steps": self.steps}
-        )
+        save_checkpoint(self.folder, codec, optimizer, self.step)
         if not self.valid:
             return
         current = [
@@ -257,9 +271,8 @@ def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=
     model = TrainingModel(codec, pool, batch)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)
-    first_step = 0
-    if (folder / "state.json").exists():
-        first_step = json.loads((folder / "state.json").read_text())["step"]
+    first_step = last_step(folder)
+    if first_step:
         restore(read_checkpoint(folder), codec, optimizer)
         print(f"going on from step {first_step}", flush=True)
     if first_step >= steps:
