@@ -9,6 +9,7 @@ decode  file -> payloads -> z -> integer scale network -> table index -> r
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class Info:
 
 def quality_code(quality: float) -> int:
     """The header's integer for a quality of 1 to 100; UsageError outside."""
+    if not isinstance(quality, Real):
+        raise UsageError(f"quality is {quality!r}; expected a number")
     if not QUALITY_MIN <= quality <= QUALITY_MAX:
         raise UsageError(
             f"quality is {quality}; expected {QUALITY_MIN} to {QUALITY_MAX}"
@@ -169,7 +172,7 @@ def decode(
     Raises FormatError for anything that is not a whole, undamaged file of a known
     model, or that has more than `max_pixels` pixels.
     """
-    container = unpack(data, max_pixels=max_pixels)
+    container = unpack(checked_bytes(data), max_pixels=max_pixels)
     header, bundle = container.header, bundle_of(container, bundle)
     networks, vectors = Networks(bundle), bundle.vectors(header.quality_code)
     gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
@@ -182,6 +185,13 @@ def decode(
     )
     image = networks.synthesize(latents, inverse_gain, vectors["block_scale"])
     return Image.fromarray(image[0, : header.height, : header.width])
+
+
+def checked_bytes(data: bytes) -> bytes:
+    """`data`, or UsageError for anything but the bytes of a file, such as its name."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(f"data is {type(data).__name__}; expected the file's bytes")
+    return bytes(data)
 
 
 def bundle_of(container: Container, bundle: Bundle | None = None) -> Bundle:
@@ -253,7 +263,7 @@ def read_info(data: bytes) -> Info:
     """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
     file that is cut off.
     """
-    container = unpack(data, max_pixels=(SIDE_MAX_PX + 1) ** 2)
+    container = unpack(checked_bytes(data), max_pixels=(SIDE_MAX_PX + 1) ** 2)
     if len(data) < container.size_bytes:
         raise FormatError(
             f"file is cut off: {container.size_bytes - len(data)} bytes missing"

@@ -190,6 +190,8 @@ def plan(
     writers: dict[str, str] = {}
     for source, name in pairs:
         key = os.path.realpath(name)
+        if STREAM not in (source, name) and key == os.path.realpath(source):
+            raise click.UsageError(f"{source} would be replaced by its own output")
         if key in writers:
             raise click.UsageError(
                 f"{writers[key]} and {source} would both write {name}"
@@ -204,7 +206,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.UsageError(f"{folder}: {error.strerror}") from None
+        raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
 
 def convert_all(

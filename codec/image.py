@@ -18,6 +18,8 @@ def to_rgb(
     The EXIF orientation is applied; transparency is laid on white; 16-bit gray keeps
     its upper 8 bits. Raises UsageError for arrays of another type or shape.
     """
+    if isinstance(image, str | bytes):
+        raise UsageError("expected an image, not its name or its file's bytes")
     if not isinstance(image, Image.Image):
         return array_to_rgb(np.asarray(image)), []
     notices = []

@@ -282,3 +282,21 @@ def test_a_file_whose_ancillary_chunk_is_not_whole_is_refused(small_file, damage
 def test_every_expected_error_is_a_codec_error():
     assert issubclass(FormatError, codec.CodecError)
     assert issubclass(UsageError, codec.CodecError)
+
+
+@pytest.mark.parametrize("call", [codec.decode, codec.read_info])
+@pytest.mark.parametrize("data", ["photo.aec", None, 7])
+def test_anything_but_bytes_is_wrong_usage(call, data):
+    with pytest.raises(UsageError, match="expected the file's bytes"):
+        call(data)
+
+
+@pytest.mark.parametrize("quality", ["60", None])
+def test_a_quality_that_is_no_number_is_wrong_usage(quality):
+    with pytest.raises(UsageError, match="expected a number"):
+        codec.encode(picture(8, 8), quality=quality)
+
+
+def test_the_name_of_an_image_is_no_image():
+    with pytest.raises(UsageError, match="not its name"):
+        codec.encode("photo.png")

@@ -215,7 +215,7 @@ def test_several_inputs_to_standard_output_are_refused():
 
 def test_several_inputs_to_a_file_are_refused(coded):
     message = is_refused("encode", "photo.png", "other.png", "-o", "photo.aec")
-    assert "photo.aec: File exists" in message
+    assert "photo.aec is no folder: File exists" in message
     assert Path("photo.aec").read_bytes() == coded
 
 
@@ -507,3 +507,9 @@ def test_a_link_stays_and_what_it_points_to_is_replaced():
     succeeds("encode", "photo.png", "-o", "link.aec", "--force")
     assert Path("link.aec").is_symlink()
     assert codec.read_info(Path("real.aec").read_bytes()).width == 60
+
+
+def test_an_input_is_never_replaced_by_its_own_output():
+    before = Path("photo.png").read_bytes()
+    is_refused("encode", "photo.png", "-o", "photo.png", "--force")
+    assert Path("photo.png").read_bytes() == before
