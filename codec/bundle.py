@@ -43,12 +43,8 @@ class Bundle:
     hyper_channels: int
     hyper_limit: int  # hyper-latents lie in [-hyper_limit, hyper_limit]
     index_offset_max: int  # added to table indices at the highest quality
-    skip_below: (
-        int  # table indices below this one are not coded: their residual is zero
-    )
-    hyper_tables: tuple[
-        Tables, ...
-    ]  # one stack per range of qualities, a table per channel
+    skip_below: int  # residuals with a lower table index are not coded, but zero
+    hyper_tables: tuple[Tables, ...]  # per range of qualities; a table per channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
@@ -109,12 +105,16 @@ def read_tables(arrays: dict[str, NDArray[np.int32]], name: str) -> Tables:
 
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in `folder`."""
+    return parse_bundle(folder, bundle_digest(folder))
+
+
+def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     config = json.loads((folder / CONFIG).read_text())
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(
         folder=folder,
-        digest=bundle_digest(folder),
+        digest=digest,
         hyper_tables=tuple(
             read_tables(arrays, f"hyper_{i}")
             for i in range(config.pop("hyper_table_sets"))
@@ -146,12 +146,12 @@ def load_bundle(model_id: int) -> Bundle:
 def read_released(name: str, digest: str) -> Bundle:
     """The bundle `name`, its digest tested before anything in it is parsed."""
     try:
-        found = bundle_digest(MODELS / name).hex()
+        found = bundle_digest(MODELS / name)
     except OSError as error:
         raise CodecError(f"model {name} is not installed whole: {error}") from None
-    if found != digest:
+    if found.hex() != digest:
         raise CodecError(f"model {name} is damaged: its files are not those released")
-    return read_bundle(MODELS / name)
+    return parse_bundle(MODELS / name, found)
 
 
 def model_name(model_id: int) -> str:

@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from codec.entropy.tables import ESCAPE_CLASSES, Tables, escape_excess, escape_value
 from codec.errors import FormatError, UsageError
 
-AnsCoder, Uniform = (
-    constriction.stream.stack.AnsCoder,
-    constriction.stream.model.Uniform,
-)
+AnsCoder = constriction.stream.stack.AnsCoder
+Uniform = constriction.stream.model.Uniform
 WORD_BYTES = 4
 
 
@@ -43,9 +41,8 @@ def encode_symbols(
     Raises UsageError for a value 2^23 or more outside its table.
     """
     coder = AnsCoder()
-    for values, table_index, tables in reversed(
-        parts
-    ):  # the coder is a stack: last in, first out
+    # The coder is a stack: last in, first out.
+    for values, table_index, tables in reversed(parts):
         steps = []
         escaped = np.zeros(values.shape, bool)
         for table, positions in groups(table_index):
