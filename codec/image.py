@@ -1,7 +1,5 @@
 """Pillow <-> arrays, padding and cropping; knows nothing of models or files of ours."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -32,7 +30,7 @@ def to_rgb(
         notices.append("the color profile is not kept")
     if image.mode == "F":
         raise UsageError("floating-point samples cannot be coded")
-    if image.mode.startswith("I") or any("16" in str(t) for t in raw_modes(image)):
+    if has_16_bit_samples(image):
         notices.append("samples are reduced to 8 bits")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
@@ -47,9 +45,13 @@ def to_rgb(
     return np.asarray(image.convert("RGB")), notices
 
 
-def raw_modes(image: Image.Image) -> list[Any]:
-    """How the samples lie in the file, as far as Pillow tells before it loads them."""
-    return [tile[3] for tile in getattr(image, "tile", ())]
+def has_16_bit_samples(image: Image.Image) -> bool:
+    """Whether samples have more than 8 bits, as Pillow tells before it loads them."""
+    if image.mode.startswith("I"):
+        return True
+    modes = (tile[3] for tile in getattr(image, "tile", ()))
+    raw_modes = (mode[0] if isinstance(mode, tuple) else mode for mode in modes)
+    return any(str(mode).endswith((";16B", ";16L", ";16N")) for mode in raw_modes)
 
 
 def array_to_rgb(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

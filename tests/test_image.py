@@ -196,3 +196,9 @@ def test_16_bit_color_is_said_to_be_reduced():
 def test_floating_point_samples_are_refused():
     with pytest.raises(UsageError, match="floating-point"):
         to_rgb(Image.new("F", (2, 2)))
+
+
+def test_a_row_length_with_16_in_it_is_no_16_bit_sample():
+    buffer = io.BytesIO()
+    Image.new("RGB", (72, 1)).save(buffer, "BMP")  # rows of 216 bytes
+    assert to_rgb(Image.open(buffer))[1] == []
