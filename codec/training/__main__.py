@@ -5,15 +5,18 @@ from pathlib import Path
 import click
 
 
+def paths_argument(name):
+    kind = click.Path(exists=True, path_type=Path)
+    return click.argument(name, nargs=-1, required=True, type=kind)
+
+
 @click.group(context_settings={"show_default": True})
 def main():
     """Train the networks and export them as a model bundle."""
 
 
 @main.command()
-@click.argument(
-    "data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
-)
+@paths_argument("data")
 @click.option(
     "-o",
     "--output",
@@ -46,9 +49,7 @@ def train(data, output, **options):
 
 @main.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument(
-    "data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
-)
+@paths_argument("data")
 @click.option(
     "-o",
     "--output",
@@ -79,9 +80,7 @@ def export(run, data, output, **options):
 
 @main.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
-)
+@paths_argument("images")
 def evaluate(bundle, images):
     """Rate and distortion of BUNDLE on IMAGES, in real file sizes, with the ideal code
     length of the tables.

@@ -1,7 +1,5 @@
 """Frequency tables from the symbols of photographs, blended with the trained model."""
 
-import math
-
 import numpy as np
 from keras import ops
 from tensorflow_compression_ops import pmf_to_quantized_cdf
@@ -85,9 +83,7 @@ def interval_pmf(cdf):
 def residual_prior():
     """Trained model of the residuals, by table index."""
     index = np.arange(net.SCALE_LEVELS, dtype="float32")[:, None]
-    scale = net.SCALE_MIN * np.exp(
-        index * math.log(net.SCALE_MAX / net.SCALE_MIN) / (net.SCALE_LEVELS - 1)
-    )
+    scale = net.scale_of_index(index)
     return interval_pmf(lambda value: residual_cdf(value, scale))
 
 
@@ -103,7 +99,7 @@ def hyper_prior(codec, anchor):
 
 
 def code_image(codec, image, code, rounding):
-    """(hyper-latents, table index, y - mean, residuals) of one image.
+    """(table index, hyper-latents, y - mean, residuals) of one image.
 
     `rounding` float32 [256] by table index, as the encoder's.
     """

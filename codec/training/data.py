@@ -79,24 +79,19 @@ def load_pool(sources):
 
 class CropPositions(keras.utils.PyDataset):
     """Batches of (tile, top, left, orientation 0 to 7), int32 [batch, 4]; a pure
-    function of seed and step.
+    function of the step.
     """
 
-    def __init__(self, probability, batch, first_step, steps, seed=0):
+    def __init__(self, probability, batch, first_step, steps):
         super().__init__(workers=1)
         self.cumulative = np.cumsum(probability)
-        self.batch, self.first_step, self.steps, self.seed = (
-            batch,
-            first_step,
-            steps,
-            seed,
-        )
+        self.batch, self.first_step, self.steps = batch, first_step, steps
 
     def __len__(self):
         return self.steps
 
     def __getitem__(self, step):
-        random = np.random.default_rng((self.seed, self.first_step + step))
+        random = np.random.default_rng((0, self.first_step + step))
         tile = np.searchsorted(
             self.cumulative, random.random(self.batch) * self.cumulative[-1]
         )

@@ -64,6 +64,13 @@ def index_offset(level):
     return ops.floor(level * INDEX_OFFSET_MAX + 0.5)
 
 
+def scale_of_index(index):
+    """Scale of the residuals, in steps, that a table index stands for; log-linear."""
+    return SCALE_MIN * ops.exp(
+        index * (math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1))
+    )
+
+
 def anchor_weights(level):
     """Linear interpolation weights: [batch] in [0, 1] -> [batch, QUALITY_ANCHORS]."""
     position = level[:, None] * (QUALITY_ANCHORS - 1)
@@ -83,8 +90,8 @@ class Sequence(layers.Layer):
     quantization step at high quality.
     """
 
-    def __init__(self, **options):
-        super().__init__(dtype="float32", **options)
+    def __init__(self):
+        super().__init__(dtype="float32")
 
 
 class Residual(Sequence):
@@ -350,9 +357,7 @@ class Codec(keras.Model):
         z_hat = straight_through(z, ops.round(z))
         index = self.scales(z_hat, index_offset(level)[:, None, None, None])
         difference, _, y_hat = self.mean_context(y, z_hat, gain, inverse_gain)
-        scale = SCALE_MIN * ops.exp(
-            index * (math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1))
-        )
+        scale = scale_of_index(index)
         bits = interval_bits(noisy(difference), lambda v: residual_cdf(v, scale))
         x_hat = self.synthesis(y_hat * inverse_gain, block_scales)
         hyper_bits = self.hyper_bits(noisy(z), level)
