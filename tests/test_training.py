@@ -23,8 +23,11 @@ import codec  # noqa: E402
 from codec.bundle import bundle_digest, nearest_fraction, read_bundle  # noqa: E402
 from codec.container import QUALITY_CODE_MAX  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
+from codec.runtime import Networks  # noqa: E402
 from codec.training import networks as net  # noqa: E402
+from codec.training.soap import Soap  # noqa: E402
 from codec.training.train import build_codec  # noqa: E402
+from codec.training.warm_start import start_from  # noqa: E402
 
 
 def training(folder, *arguments: object) -> str:
@@ -168,3 +171,87 @@ def test_the_integer_network_sees_integer_weights():
     for weight in layer.integer_weights():
         value = keras.ops.convert_to_numpy(weight)
         assert np.array_equal(value, np.round(value))
+
+
+def test_a_run_starts_from_a_bundle_and_then_goes_on_from_itself(folder):
+    common = ("train", "pictures", "-o", "warm", "--batch", 2, "--start", "bundle")
+    text = training(folder, *common, "--steps", 1)
+    assert "starting from bundle\n" in text
+    text = training(folder, *common, "--steps", 2)
+    assert "starting from" not in text
+    assert "going on from step 1\n" in text
+
+
+@pytest.fixture(scope="module")
+def warm(bundle):
+    """Networks for training with the weights of the shipped model."""
+    warm = build_codec()
+    start_from(warm, bundle)
+    return warm
+
+
+def same(network, graph, tolerance):
+    """Whether outputs agree; graphs keep weights in half precision, sums vary."""
+    network, graph = keras.ops.convert_to_numpy(network), np.asarray(graph, float)
+    return np.abs(network - graph).max() <= tolerance * np.abs(graph).max()
+
+
+def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm, bundle):
+    image = picture(128, 192)[None]
+    code = QUALITY_CODE_MAX // 2
+    networks, vectors = Networks(bundle), bundle.vectors(code)
+    gain, inverse_gain, block_scale = vectors.values()
+    level = np.full(1, code / QUALITY_CODE_MAX, "float32")
+    for found, expected in zip(
+        warm.quality_vectors(level), vectors.values(), strict=True
+    ):
+        assert same(found, expected, 1e-5)
+
+    latents = networks.analyze(image)
+    assert same(warm.analysis(image.astype("float32") / 255 - 0.5), latents, 1e-4)
+    latents, hyper_latents = networks.hyper_analyze(latents, gain)
+    z = keras.ops.convert_to_numpy(warm.hyper_analysis(latents))
+    assert np.abs(z - hyper_latents).max() < 0.51
+    offset = bundle.index_offset(code)
+    index = warm.scales(hyper_latents, np.full((1, 1, 1, 1), offset, "float32"))
+    assert np.array_equal(index, networks.table_index(hyper_latents, offset))
+    residuals = np.round(latents)
+    y_hat = networks.reconstruct(residuals, hyper_latents, gain, inverse_gain)
+    rest = (hyper_latents, gain, inverse_gain)
+    assert same(warm.mean_context(residuals, *rest, subtract=0.0)[2], y_hat, 1e-4)
+    x_hat = warm.synthesis(y_hat * inverse_gain, block_scale)
+    x_hat = np.clip(keras.ops.convert_to_numpy(x_hat) + 0.5, 0, 1) * 255
+    decoded = networks.synthesize(y_hat, inverse_gain, block_scale)
+    assert np.abs(x_hat - decoded).max() < 0.51
+
+
+def test_the_hyper_model_starts_at_the_moments_of_the_tables(warm, bundle):
+    tables = bundle.hyper_tables[3]
+    symbol = np.arange(tables.frequency.shape[1])
+    counted = np.where(symbol < tables.length[:, None] - 1, tables.frequency, 0)
+    mean = (counted * (tables.minimum[:, None] + symbol)).sum(1) / counted.sum(1)
+    assert np.allclose(warm.hyper_mean[3] * 4, mean, atol=1e-4)
+
+
+def test_soap_minimizes_a_quadratic_that_is_steep_in_one_direction():
+    """Where the axes are rotated against the weights, so that Adam's scale of each
+    weight does not help.
+    """
+    random = np.random.default_rng(0)
+    rotation = np.linalg.qr(random.standard_normal((8, 8)))[0]
+    steepness = rotation * np.logspace(0, 3, 8) @ rotation.T
+
+    start = random.standard_normal((1, 1, 8, 4))
+
+    def loss_after(optimizer):
+        kernel = keras.Variable(start, dtype="float32")
+        for _ in range(300):
+            gradient = keras.ops.matmul(steepness.astype("float32"), kernel)
+            optimizer.apply([gradient], [kernel])
+        kernel = keras.ops.convert_to_numpy(kernel)[0, 0].astype(float)
+        return float(np.sum(kernel * (steepness @ kernel)))
+
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, 300)
+    assert loss_after(Soap(schedule)) < 0.5 * loss_after(
+        keras.optimizers.Adam(schedule)
+    )

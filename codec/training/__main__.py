@@ -30,6 +30,18 @@ def main():
     "--learning-rate", default=8e-4, help="Peak, after a short warm-up; cosine to zero."
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16"]),
+    default="float32",
+    help="Of the large convolutions; bfloat16 is for accelerators, and much slower on "
+    "CPUs without instructions for it.",
+)
+@click.option(
+    "--start",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Bundle whose weights a new run starts from.",
+)
+@click.option(
     "--checkpoint-every",
     default=1000,
     help="Steps between checkpoints and validations.",

@@ -124,11 +124,9 @@ def integer_layers(codec):
 
 def anchor_vectors(codec):
     """Logarithms of the gains and the block scales at the quality anchors."""
-    level = ops.convert_to_tensor(
-        np.linspace(0, 1, net.QUALITY_ANCHORS).astype("float32")
-    )
     gain, inverse_gain, block_scale = (
-        ops.convert_to_numpy(v)[:, 0, 0] for v in codec.quality_vectors(level)
+        ops.convert_to_numpy(vector)[:, 0, 0]
+        for vector in codec.quality_vectors(net.anchor_levels())
     )
     return {
         "log_gain": np.log(gain),

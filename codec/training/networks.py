@@ -47,10 +47,12 @@ LMBDA_MIN, LMBDA_MAX = 0.0006, 0.2  # loss = bits per pixel + lmbda * 255^2 * MS
 SLOW_OUTER = 0.03
 SLOW_INNER = 0.1
 SLOW_MEAN = 0.5
+HYPER_STEP = 4  # likewise larger, so that rounding finds something at the start
 
 SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 64.0, 64
 INDEX_OFFSET_MAX = 29  # 0.5 * log(LMBDA_MAX / LMBDA_MIN) in levels of the scale
 HYPER_LIMIT = 127  # hyper-latents are integers in [-127, 127]
+HYPER_INPUT = 1 / 16  # factor on hyper-latents where a network takes them in
 ACTIVATION_LIMIT = 255  # activations of the integer network lie in [0, 255]
 
 
@@ -62,6 +64,16 @@ def lmbda_of_level(level):
 def index_offset(level):
     """Integer added to every table index: scales grow with the gain, as the level."""
     return ops.floor(level * INDEX_OFFSET_MAX + 0.5)
+
+
+def anchor_levels():
+    return ops.arange(QUALITY_ANCHORS, dtype="float32") / (QUALITY_ANCHORS - 1)
+
+
+def log_gain_at_start(level):
+    """The best uniform step at high rate, with three samples per pixel."""
+    step = ops.sqrt(18 / (math.log(2) * lmbda_of_level(level)))  # in gray levels
+    return ops.log(255 / step)
 
 
 def scale_of_index(index):
@@ -160,7 +172,7 @@ class HyperAnalysisTransform(Sequence):
 
     def call(self, y):
         t = self.first(ops.sign(y) * ops.log1p(ops.abs(y)))
-        z = ops.cast(self.last(t), "float32") * 4
+        z = ops.cast(self.last(t), "float32") * HYPER_STEP
         return ops.clip(z, -HYPER_LIMIT, HYPER_LIMIT)
 
 
@@ -272,7 +284,7 @@ class MeanContext(Sequence):
         at least 1 - `rounding`, a number or [B, h, w, LATENTS]; where it is very
         negative, nothing is coded.
         """
-        t = z_hat / 16
+        t = z_hat * HYPER_INPUT
         for layer in self.up:
             t = ops.depth_to_space(layer(t), 2)
         base, hyper = self.base(t) * SLOW_MEAN, self.hyper(t)
@@ -326,19 +338,23 @@ class Codec(keras.Model):
     def quality_vectors(self, level):
         """(gain, inverse_gain, block_scales) of levels [B], as [B, 1, 1, channels]."""
         weights = anchor_weights(level)
-        # The best uniform step at high rate, three samples per pixel, in gray levels.
-        step = ops.sqrt(18 / (math.log(2) * lmbda_of_level(level)))[:, None]
-        start = ops.log(255 / step)
+        start = log_gain_at_start(level)[:, None]
         gain = ops.exp(start + ops.matmul(weights, self.log_gain))
         inverse_gain = ops.exp(-start + ops.matmul(weights, self.log_inverse_gain))
         scales = 1 + ops.matmul(weights, self.block_scale)
         return tuple(vector[:, None, None] for vector in (gain, inverse_gain, scales))
 
+    def set_hyper_model(self, mean, width):
+        """Logistic means and widths, in integers of z: [QUALITY_ANCHORS, HYPER]."""
+        self.hyper_mean.assign(mean / 4)
+        spread = np.maximum(width - 0.05, 0.01)
+        self.hyper_width.assign((np.log(np.expm1(spread)) - 2) / 4)
+
     def hyper_bits(self, z, level):
         weights = anchor_weights(level)
-        mean = (ops.matmul(weights, self.hyper_mean) * 4)[:, None, None]
+        mean = ops.matmul(weights, self.hyper_mean) * 4
         width = ops.softplus(ops.matmul(weights, self.hyper_width) * 4 + 2.0) + 0.05
-        width = width[:, None, None]
+        mean, width = mean[:, None, None], width[:, None, None]
         return interval_bits(z - mean, lambda v: logistic_cdf(v, width))
 
     def call(self, x, level, training=False):

@@ -9,8 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from codec.bundle import read_bundle
 from codec.training.data import CropPositions, crop, load_pool, read_images
 from codec.training.networks import STRIDE_PX, Codec, lmbda_of_level
+from codec.training.soap import Soap
+from codec.training.warm_start import start_from
 
 PART_BYTES = 15 * 2**20  # parts of a checkpoint stay under common upload limits
 EMA_MOMENTUM = 0.999
@@ -244,12 +247,23 @@ def append_csv(path, row):
         writer.writerow(row)
 
 
-def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=()):
+def train(
+    data,
+    folder,
+    *,
+    steps,
+    batch,
+    learning_rate,
+    precision,
+    checkpoint_every,
+    start=None,
+    valid=(),
+):
     """Train for `steps` in all, going on from the checkpoint in `folder` if there is
-    one.
+    one, else from the bundle in the folder `start` if given.
     """
     keras.utils.set_random_seed(0)
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    keras.mixed_precision.set_global_policy(precision)
     pool, probability = load_pool(data)
     print(
         f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, "
@@ -265,13 +279,16 @@ def train(data, folder, *, steps, batch, learning_rate, checkpoint_every, valid=
         warmup_target=learning_rate,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.Adam(
+    optimizer = Soap(
         schedule, global_clipnorm=1.0, use_ema=True, ema_momentum=EMA_MOMENTUM
     )
     model = TrainingModel(codec, pool, batch)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    optimizer.build(model.trainable_variables)
     first_step = last_step(folder)
+    if start and not first_step:
+        start_from(codec, read_bundle(start))
+        print(f"starting from {start}", flush=True)
+    optimizer.build(model.trainable_variables)  # averages start at the weights
     if first_step:
         restore(read_checkpoint(folder), codec, optimizer)
         print(f"going on from step {first_step}", flush=True)

@@ -1,0 +1,109 @@
+"""SOAP: Adam in the eigenbasis of Shampoo's preconditioner.
+
+Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", ICLR 2025, algorithm
+3. A convolution kernel counts as a sum over its taps of matrices [inputs, outputs];
+what has fewer than four dimensions, or a side over `LARGEST`, follows Adam.
+"""
+
+import keras
+from keras import ops
+
+LARGEST = 512
+EPSILON = 1e-8
+
+
+class Soap(keras.optimizers.Optimizer):
+    """Momentum and second moment as in Adam, kept in the eigenbasis."""
+
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        beta_1=0.9,
+        beta_2=0.99,
+        beta_basis=0.98,
+        refresh_every=10,
+        **options,
+    ):
+        super().__init__(learning_rate, name="soap", **options)
+        self.beta_1, self.beta_2, self.beta_basis = beta_1, beta_2, beta_basis
+        self.refresh_every = refresh_every
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.momentum, self.second, self.sides = [], [], []
+        for variable in variables:
+            self.momentum.append(self.add_variable_from_reference(variable, "momentum"))
+            self.second.append(self.add_variable_from_reference(variable, "second"))
+            self.sides.append(self.side_variables(variable))
+
+    def side_variables(self, variable):
+        """(covariance, eigenbasis) of the inputs and of the outputs of a kernel."""
+        if len(variable.shape) < 4 or max(variable.shape[-2:]) > LARGEST:
+            return None
+        return [
+            tuple(
+                self.add_variable((size, size), start, name=f"{variable.name}_{name}")
+                for name, start in (
+                    ("covariance", "zeros"),
+                    ("basis", keras.initializers.Identity()),
+                )
+            )
+            for size in variable.shape[-2:]
+        ]
+
+    def update_step(self, gradient, variable, learning_rate):
+        i = self._get_variable_index(variable)
+        momentum, second, sides = self.momentum[i], self.second[i], self.sides[i]
+        if sides:
+            (rows, left), (columns, right) = sides
+            self.follow(rows, ops.einsum("hwio,hwjo->ij", gradient, gradient))
+            self.follow(columns, ops.einsum("hwio,hwip->op", gradient, gradient))
+            gradient = rotate(gradient, left, right)
+        step = ops.cast(self.iterations + 1, "float32")
+        new_momentum = self.beta_1 * momentum + (1 - self.beta_1) * gradient
+        new_second = self.beta_2 * second + (1 - self.beta_2) * gradient**2
+        scale = ops.sqrt(new_second / (1 - self.beta_2**step)) + EPSILON
+        update = new_momentum / (1 - self.beta_1**step) / scale
+        self.assign(second, new_second)
+        if not sides:
+            self.assign(momentum, new_momentum)
+        else:
+            update = rotate_back(update, left, right)
+
+            def refresh():
+                new = [basis_after(c, b) for c, b in sides]
+                original = rotate_back(new_momentum, left, right)
+                return (*new, rotate(original, *new))
+
+            due = ops.equal(self.iterations % self.refresh_every, 0)
+            keep = (ops.convert_to_tensor(left), ops.convert_to_tensor(right))
+            new_left, new_right, new_momentum = ops.cond(
+                due, refresh, lambda: (*keep, new_momentum)
+            )
+            self.assign(left, new_left)
+            self.assign(right, new_right)
+            self.assign(momentum, new_momentum)
+        self.assign_sub(variable, ops.cast(learning_rate, "float32") * update)
+
+    def follow(self, covariance, value):
+        self.assign(
+            covariance,
+            self.beta_basis * covariance + (1 - self.beta_basis) * value,
+        )
+
+
+def rotate(kernel, left, right):
+    """Coordinates of a kernel [height, width, inputs, outputs] in the bases."""
+    return ops.matmul(ops.matmul(ops.transpose(left), kernel), right)
+
+
+def rotate_back(kernel, left, right):
+    return ops.matmul(ops.matmul(left, kernel), ops.transpose(right))
+
+
+def basis_after(covariance, basis):
+    """One step of subspace iteration towards the eigenvectors."""
+    return ops.qr(ops.matmul(covariance, basis))[0]
