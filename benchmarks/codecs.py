@@ -35,8 +35,15 @@ class ImageCodec:
         return not self.pillow_format or self.pillow_format in Image.SAVE
 
 
-def encode_aecodec(image: Image.Image, quality: float) -> bytes:
-    return codec.encode(image, quality=quality)
+def encode_aecodec(image: Image.Image, quality: float, **options: Any) -> bytes:
+    return codec.encode(image, quality=quality, **options)
+
+
+def aecodec(name: str, description: str, **options: Any) -> ImageCodec:
+    """The shipped model; `options` go to `codec.encode`."""
+    encode = partial(encode_aecodec, **options)
+    qualities = (1, *range(10, 101, 10))
+    return ImageCodec(name, description, qualities, encode, codec.decode)
 
 
 def encode_pillow(
@@ -71,12 +78,10 @@ ANCHOR = "jpeg"
 CODECS = {
     entry.name: entry
     for entry in (
-        ImageCodec(
-            "aecodec",
-            "aecodec, shipped model",
-            (1, *range(10, 101, 10)),
-            encode_aecodec,
-            codec.decode,
+        aecodec("aecodec", "aecodec, shipped model"),
+        *(
+            aecodec(f"aecodec-e{effort}", f"aecodec, effort {effort}", effort=effort)
+            for effort in (1, 7, 8, 9)
         ),
         pillow_codec(
             ANCHOR,

@@ -33,10 +33,14 @@ from codec.container import (
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.errors import FormatError, UsageError
 from codec.image import pad, padded_size, to_rgb
-from codec.quantization import rounding_by_table
+from codec.quantization import RATE_SHARE, rounding_by_table
+from codec.refinement import refine
 from codec.runtime import Networks
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
+EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
+EFFORT_OF_RDOQ = 4  # lower ones round plainly
+REFINEMENTS = {7: 10, 8: 25, 9: 60}  # iterations by effort
 TILE_LOG2 = 10
 
 
@@ -111,16 +115,23 @@ def encode(
     image: Image.Image | NDArray[np.uint8],
     *,
     quality: float = QUALITY_DEFAULT,
+    effort: int = EFFORT_DEFAULT,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
 ) -> bytes:
     """The image as an .aec file.
 
     `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger
-    is better and need not be whole; `bundle` another model than the shipped one. Raises
+    is better and need not be whole; `effort` 1 (rounds plainly) to 9 (slowest, smallest
+    files), see the README; `bundle` another model than the shipped one. Raises
     UsageError for anything else, and for more than `max_pixels` pixels.
     """
     code = quality_code(quality)
+    if type(effort) is not int or not EFFORT_MIN <= effort <= EFFORT_MAX:
+        raise UsageError(
+            f"effort is {effort!r}; expected a whole number from "
+            f"{EFFORT_MIN} to {EFFORT_MAX}"
+        )
     rgb, _ = to_rgb(image)
     height, width = rgb.shape[:2]
     check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
@@ -132,7 +143,8 @@ def encode(
     networks, vectors = Networks(bundle), bundle.vectors(code)
     gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
 
-    latents = networks.analyze(pad(rgb, bundle.stride_px)[None])
+    picture = pad(rgb, bundle.stride_px)[None]
+    latents = networks.analyze(picture)
     latents, hyper_latents = networks.hyper_analyze(latents, gain)
     tiles = tile_cells(header, bundle)
     table_index = np.empty(latents.shape, np.uint8)
@@ -141,10 +153,26 @@ def encode(
             hyper_latents[tile.hyper], bundle.index_offset(code)
         )
         table_index[tile.latents] = index
-    rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[table_index]
-    residuals = networks.residuals(
-        latents, hyper_latents, rounding, gain, inverse_gain
-    ).astype(np.int32)
+    rounding = rounding_by_table(
+        bundle.residual_tables,
+        bundle.skip_below,
+        RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
+    )
+    residuals, _ = networks.quantize(
+        latents, hyper_latents, rounding[table_index], gain, inverse_gain
+    )
+    if effort in REFINEMENTS:
+        residuals = refine(
+            networks,
+            code,
+            picture,
+            latents,
+            hyper_latents,
+            table_index,
+            residuals,
+            REFINEMENTS[effort],
+        )
+    residuals = residuals.astype(np.int32)
 
     payloads = []
     for tile in tiles:

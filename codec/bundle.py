@@ -17,16 +17,23 @@ from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import Tables
 from codec.errors import CodecError, FormatError
 
-GRAPHS = ("analysis", "hyper_analysis", "scales", "mean_context", "synthesis")
+GRAPHS = (
+    "analysis",
+    "hyper_analysis",
+    "scales",
+    "mean_context",
+    "synthesis",
+    "error_gradient",
+)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 # Model ids in files are literals, never reused. From the first release on, every one
 # decodes for ever.
 # (folder, SHA-256 of the bundle)
 SHIPPED = {
-    1: ("base-1", "aa82c2e3fb87fc2c8b15b609feaad76b8295ebaf5295e9f07a6237a3599fde87"),
+    2: ("base-2", "b226e8a41c04ae6ab8dd7940c3ddca4c2997c01f0d300431a1598cebb2772698"),
 }
-DEFAULT_MODEL_ID = 1
+DEFAULT_MODEL_ID = 2
 MODELS = Path(__file__).parent / "models"
 
 
@@ -43,6 +50,10 @@ class Bundle:
     hyper_channels: int
     hyper_limit: int  # hyper-latents lie in [-hyper_limit, hyper_limit]
     index_offset_max: int  # added to table indices at the highest quality
+    # Bits per pixel that one squared gray level of mean error is worth, lowest quality
+    # and highest.
+    lmbda_min: float
+    lmbda_max: float
     skip_below: int  # residuals with a lower table index are not coded, but zero
     hyper_tables: tuple[Tables, ...]  # per range of qualities; a table per channel
     residual_tables: Tables  # by table index
@@ -71,6 +82,13 @@ class Bundle:
             "inverse_gain": np.exp(between(self.log_inverse_gain)),
             "block_scale": between(self.block_scale),
         }
+
+    def bits_per_error(self, quality_code: int) -> float:
+        """Bits that one squared gray level of error in one of the three samples of a
+        pixel is worth: the trade-off that the model was trained for.
+        """
+        level = quality_code / QUALITY_CODE_MAX
+        return self.lmbda_min * (self.lmbda_max / self.lmbda_min) ** level / 3
 
     def index_offset(self, quality_code: int) -> int:
         """Integer added to every table index; exact, from the header alone."""

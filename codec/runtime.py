@@ -121,20 +121,22 @@ class Networks:
         offsets = np.full((1, 1, 1, 1), offset, np.float32)
         return self.graph("scales")(hyper_latents=hyper_latents, offset=offsets)[0]
 
-    def residuals(
+    def quantize(
         self,
         latents: Array,
         hyper_latents: Array,
         rounding: Array,
         gain: Array,
         inverse_gain: Array,
-    ) -> Array:
-        """Integer residuals float32 [1, H/16, W/16, C]: sign(d) * max(0, floor(|d| +
-        rounding)), d = latents - mean.
+    ) -> tuple[Array, Array]:
+        """(integer residuals, decoded latents), float32 [1, H/16, W/16, C].
+
+        Residuals are sign(d) * max(0, floor(|d| + rounding)), d = latents - mean.
         """
-        return self._mean_context(
+        residuals, decoded = self._mean_context(
             latents, hyper_latents, rounding, gain, inverse_gain, 1.0
-        )[0]
+        )
+        return residuals, decoded
 
     def reconstruct(
         self, residuals: Array, hyper_latents: Array, gain: Array, inverse_gain: Array
@@ -170,3 +172,17 @@ class Networks:
         return self.graph("synthesis")(
             latents=latents, inverse_gain=inverse_gain, block_scale=block_scale
         )[0]
+
+    def error_gradient(
+        self, latents: Array, inverse_gain: Array, block_scale: Array, image: Array
+    ) -> tuple[float, Array]:
+        """(sum of squared errors of the decoded picture before it is rounded to 8 bits,
+        in squared gray levels, its gradient with respect to the decoded latents).
+        """
+        error, gradient = self.graph("error_gradient")(
+            latents=latents,
+            inverse_gain=inverse_gain,
+            block_scale=block_scale,
+            image=image,
+        )
+        return float(error), gradient

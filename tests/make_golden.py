@@ -15,7 +15,7 @@ from raw_files import raw_file
 
 import codec
 from codec import api
-from codec.bundle import load_bundle
+from codec.bundle import DEFAULT_MODEL_ID, load_bundle
 from codec.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
 from codec.runtime import Networks
 
@@ -61,7 +61,7 @@ def write_golden() -> None:
 
 def malformed_files() -> dict[str, bytes]:
     """Files that must be refused, by name; all checksums are right but one."""
-    digest = load_bundle(1).digest[:DIGEST_BYTES]
+    digest = load_bundle(DEFAULT_MODEL_ID).digest[:DIGEST_BYTES]
     good = codec.encode(picture(20, 30), quality=30)
     png = io.BytesIO()
     Image.new("RGB", (2, 2)).save(png, "PNG")

@@ -23,7 +23,7 @@ def raw_file(
     *,
     magic: bytes = b"\x89AEC",
     version: int = 1,
-    model_id: int = 1,
+    model_id: int = 2,
     digest: bytes = b"abcd",
     quality_code: int = 0x1234,
     tile_log2: int = 10,

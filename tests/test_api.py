@@ -118,7 +118,7 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     latents, hyper = networks.hyper_analyze(networks.analyze(padded[None]), gains[0])
     index = networks.table_index(hyper, bundle.index_offset(code))
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[index]
-    residuals = networks.residuals(latents, hyper, rounding, *gains)
+    residuals, _ = networks.quantize(latents, hyper, rounding, *gains)
     rebuilt = networks.reconstruct(residuals, hyper, *gains)
     image = networks.synthesize(rebuilt, gains[1], vectors["block_scale"])
 
@@ -206,24 +206,24 @@ def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bund
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    with pytest.raises(FormatError, match=r"needs model 77\b.*has 1"):
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 2"):
         codec.decode(data)
     assert codec.read_info(data).model == "unknown"
 
 
 def test_a_model_whose_files_were_changed_is_refused(tmp_path, monkeypatch):
     shutil.copytree(codec_bundle.MODELS, tmp_path / "models")
-    name, _ = codec_bundle.SHIPPED[1]
+    name, _ = codec_bundle.SHIPPED[2]
     config = tmp_path / "models" / name / "config.json"
     config.write_bytes(config.read_bytes().replace(b"\n", b"\r\n"))
     monkeypatch.setattr(codec_bundle, "MODELS", tmp_path / "models")
     codec_bundle.read_released.cache_clear()
     try:
         with pytest.raises(codec.CodecError, match="damaged"):
-            codec_bundle.load_bundle(1)
+            codec_bundle.load_bundle(2)
         config.unlink()
         with pytest.raises(codec.CodecError, match="not installed whole"):
-            codec_bundle.load_bundle(1)
+            codec_bundle.load_bundle(2)
     finally:
         codec_bundle.read_released.cache_clear()
 

@@ -391,7 +391,7 @@ def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
     from codec import bundle
 
     monkeypatch.setattr(bundle, "SHIPPED", {9: ("base-9", "")})
-    assert "needs model 1, which this program does not have" in fails(
+    assert "needs model 2, which this program does not have" in fails(
         "decode", "photo.aec", "-o", "out.png"
     )
 
@@ -405,7 +405,7 @@ def test_info_shows_what_the_file_is(coded):
     assert result.stderr == ""
     assert result.stdout == (
         f"photo.aec: 60 x 40, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
-        f"bpp, model 1 ({facts.model}), 1 tile, format 1\n"
+        f"bpp, model 2 ({facts.model}), 1 tile, format 1\n"
     )
 
 
@@ -418,7 +418,7 @@ def test_info_as_json_has_a_line_per_file(coded):
         "width": 60,
         "height": 40,
         "quality": 60.0,
-        "model_id": 1,
+        "model_id": 2,
         "model": codec.read_info(coded).model,
         "bundle_digest": codec.read_info(coded).bundle_digest,
         "format_version": 1,

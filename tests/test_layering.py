@@ -20,10 +20,11 @@ RANKS = {
     "codec.bundle": 2,
     "codec.quantization": 2,
     "codec.runtime": 3,
-    "codec.api": 4,
-    "codec": 5,
-    "codec.cli": 6,
-    "codec.__main__": 7,
+    "codec.refinement": 4,
+    "codec.api": 5,
+    "codec": 6,
+    "codec.cli": 7,
+    "codec.__main__": 8,
 }
 CLI_MAY_IMPORT = {
     "codec",

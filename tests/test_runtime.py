@@ -92,7 +92,7 @@ def test_residuals_and_reconstruction_agree(bundle):
     latents = (4 * random.standard_normal(shape)).astype(np.float32)
     hyper = hyper_latents(bundle, 2, 3, 5)[None].astype(np.float32)
     rounding = np.full(shape, 0.5, np.float32)
-    residuals = networks.residuals(latents, hyper, rounding, *gains)
+    residuals, _ = networks.quantize(latents, hyper, rounding, *gains)
     assert np.array_equal(residuals, np.round(residuals))
     rebuilt = networks.reconstruct(residuals, hyper, *gains)
     assert np.abs(rebuilt - latents).max() < 0.51
@@ -106,7 +106,7 @@ def test_a_low_rounding_leaves_no_residual(bundle):
     latents = (9 * random.standard_normal(shape)).astype(np.float32)
     hyper = np.zeros((1, 1, 1, bundle.hyper_channels), np.float32)
     rounding = np.full(shape, -(2.0**20), np.float32)
-    assert not networks.residuals(latents, hyper, rounding, *gains).any()
+    assert not networks.quantize(latents, hyper, rounding, *gains)[0].any()
 
 
 def test_hyper_latents_are_integers_within_their_limit(bundle):

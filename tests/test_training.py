@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
     outputs["export"] = training(
         folder,
         *("export", "run", "pictures", "-o", "bundle"),
-        *("--model-id", 1, "--calibration-tiles", 2),
+        *("--model-id", 2, "--calibration-tiles", 2),
     )
     (folder / "outputs.json").write_text(json.dumps(outputs))
     return folder
@@ -109,7 +109,7 @@ def test_an_exported_bundle_encodes_and_decodes(folder):
 
 def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
     bundle = read_bundle(folder / "bundle")
-    assert bundle.model_id == 1
+    assert bundle.model_id == 2
     assert bundle.digest == bundle_digest(folder / "bundle")
     assert bundle.latent_channels == net.LATENTS
     assert bundle.hyper_channels == net.HYPER

@@ -60,6 +60,13 @@ def graphs(codec):
             tf.round(tf.clip_by_value((x_hat + 0.5) * 255, 0, 255)), tf.uint8
         )
 
+    def error_gradient(latents, inverse_gain, block_scale, image):
+        x = tf.cast(image, FLOAT) / 255 - 0.5
+        error, gradient = codec.synthesis.error_gradient(
+            latents * inverse_gain, block_scale, x
+        )
+        return 255.0**2 * error, 255.0**2 * gradient * inverse_gain
+
     yield "analysis", analysis, [spec("image", None, None, 3, dtype=tf.uint8)]
     yield "hyper_analysis", hyper_analysis, [grid("latents", net.LATENTS), gain]
     yield "scales", scales, [grid("hyper_latents", net.HYPER), spec("offset", 1, 1, 1)]
@@ -76,10 +83,12 @@ def graphs(codec):
         ],
     )
     block_scale = spec("block_scale", 1, 1, net.BLOCKS * net.CHANNELS)
+    decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
+    yield "synthesis", synthesis, decoded
     yield (
-        "synthesis",
-        synthesis,
-        [grid("latents", net.LATENTS), inverse_gain, block_scale],
+        "error_gradient",
+        error_gradient,
+        [*decoded, spec("image", None, None, 3, dtype=tf.uint8)],
     )
 
 
@@ -212,6 +221,8 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
         "hyper_channels": net.HYPER,
         "hyper_limit": net.HYPER_LIMIT,
         "index_offset_max": net.INDEX_OFFSET_MAX,
+        "lmbda_min": net.LMBDA_MIN,
+        "lmbda_max": net.LMBDA_MAX,
         "skip_below": skip_below,
         "hyper_table_sets": len(hyper_tables),
     }

@@ -115,7 +115,9 @@ class Residual(Sequence):
         self.out = conv(channels, 1, kernel_initializer="zeros")
 
     def call(self, x, scale=1.0):
-        return x + ops.cast(self.out(self.wide(x)), "float32") * scale
+        """(output, activations inside)."""
+        wide = self.wide(x)
+        return x + ops.cast(self.out(wide), "float32") * scale, wide
 
 
 class AnalysisTransform(Sequence):
@@ -133,7 +135,7 @@ class AnalysisTransform(Sequence):
     def call(self, x):
         t = ops.cast(self.first(ops.space_to_depth(x * SLOW_OUTER, 8)), "float32")
         for block in self.blocks:
-            t = block(t)
+            t, _ = block(t)
         return self.last(ops.space_to_depth(t, 2)) * SLOW_INNER
 
 
@@ -156,10 +158,47 @@ class SynthesisTransform(Sequence):
         self.last = conv(192, 3, kernel_initializer=CenterTap(k8.T / SLOW_OUTER))
 
     def call(self, y_hat, scales):
+        return self.forward(y_hat, scales)[0]
+
+    def forward(self, y_hat, scales):
+        """(image, activations inside each block)."""
         t = ops.depth_to_space(self.first(y_hat * SLOW_INNER), 2)
-        for i, block in enumerate(self.blocks):
-            t = block(t, scales[..., i * CHANNELS : (i + 1) * CHANNELS])
-        return ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
+        activations = []
+        for block, scale in zip(self.blocks, self.per_block(scales), strict=True):
+            t, activation = block(t, scale)
+            activations.append(activation)
+        image = ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
+        return image, activations
+
+    def per_block(self, scales):
+        return [
+            scales[..., i * CHANNELS : (i + 1) * CHANNELS]
+            for i in range(len(self.blocks))
+        ]
+
+    def error_gradient(self, y_hat, scales, x):
+        """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped.
+
+        The adjoint of `call`, written out in layers that LiteRT has, for any height and
+        width; there is no rule for the clipping, errors pass it.
+        """
+        x_hat, activations = self.forward(y_hat, scales)
+        error = ops.clip(x_hat, -0.5, 0.5) - x
+        g = adjoint(self.last, ops.space_to_depth(2 * SLOW_OUTER * error, 8))
+        layers_backwards = zip(
+            self.blocks, self.per_block(scales), activations, strict=True
+        )
+        for block, scale, activation in reversed(list(layers_backwards)):
+            inner = adjoint(block.out, g * scale) * ops.cast(activation > 0, "float32")
+            g = g + adjoint(block.wide, inner)
+        g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER
+        return ops.sum(ops.square(error)), g
+
+
+def adjoint(layer, gradient):
+    """Gradient with respect to the input of a convolution of odd size and stride 1."""
+    kernel = ops.transpose(ops.flip(layer.kernel, (0, 1)), (0, 1, 3, 2))
+    return ops.conv(gradient, kernel, padding="same")
 
 
 class HyperAnalysisTransform(Sequence):

@@ -1,0 +1,96 @@
+"""Gradient refinement of the latents, and efforts."""
+
+import numpy as np
+import pytest
+from pictures import picture, psnr
+
+import codec
+from codec import api
+from codec.container import unpack
+from codec.refinement import rate_slopes, soft_round
+from codec.runtime import Networks
+
+VALUES = np.linspace(-3.2, 3.3, 1001).astype("float32")
+
+
+def test_soft_rounding_lies_between_the_identity_and_rounding():
+    assert np.allclose(soft_round(VALUES, 1e-2), VALUES, atol=1e-4)
+    away = np.abs(VALUES - np.floor(VALUES) - 0.5) > 0.05
+    assert np.allclose(soft_round(VALUES, 200.0)[away], np.round(VALUES[away]))
+    assert (np.diff(soft_round(VALUES, 8.0)) >= 0).all()
+
+
+def test_integers_stay_under_soft_rounding():
+    integers = np.arange(-4, 5).astype("float32")
+    for sharpness in (1.0, 8.0):
+        assert np.allclose(soft_round(integers, sharpness), integers, atol=1e-5)
+
+
+def test_rate_slopes_are_the_differences_of_code_lengths(bundle):
+    tables = bundle.residual_tables
+    slopes = rate_slopes(tables, bundle.skip_below)
+    for table in (bundle.skip_below, len(tables.length) - 1):
+        one, two = (
+            tables.bits(np.array([value]), np.array([table])) for value in (1, 2)
+        )
+        assert slopes[table, 1] == pytest.approx(two - one, abs=1e-4)
+    assert not slopes[: bundle.skip_below].any()
+
+
+def test_the_gradient_of_the_error_is_that_of_small_differences(bundle):
+    image = 64 + picture(128, 64)[None] // 2  # far from where the picture is clipped
+    networks, vectors = Networks(bundle), bundle.vectors(30000)
+    decoder = vectors["inverse_gain"], vectors["block_scale"]
+    latents = networks.analyze(image) * vectors["gain"]
+    latents = np.round(latents)
+    _, gradient = networks.error_gradient(latents, *decoder, image)
+    slope = float(np.linalg.norm(gradient))
+    ahead, behind = (
+        networks.error_gradient(latents + step * gradient / slope, *decoder, image)[0]
+        for step in (0.1, -0.1)
+    )
+    assert (ahead - behind) / 0.2 == pytest.approx(slope, rel=0.02)
+
+
+def cost(data: bytes, image: object, bundle) -> float:
+    """Bits plus weighted error: what the refinement is after."""
+    decoded = np.asarray(codec.decode(data), float)
+    error = np.sum((decoded - np.asarray(image, float)) ** 2)
+    weight = bundle.bits_per_error(unpack(data).header.quality_code)
+    return 8 * len(data) + weight * float(error)
+
+
+@pytest.mark.parametrize("quality", [20, 80])
+def test_more_effort_lowers_rate_plus_weighted_error(quality, bundle):
+    image = picture(192, 256)
+    costs = [
+        cost(codec.encode(image, quality=quality, effort=effort), image, bundle)
+        for effort in (4, 7, 9)
+    ]
+    assert costs == sorted(set(costs), reverse=True)
+
+
+def test_efforts_up_to_3_round_and_up_to_6_weigh_the_rate(small_picture):
+    files = [codec.encode(small_picture, effort=effort) for effort in range(1, 7)]
+    assert files[0] == files[1] == files[2]
+    assert files[3] == files[4] == files[5] == codec.encode(small_picture)
+    assert len(files[3]) < len(files[0])
+    assert psnr(codec.decode(files[0]), small_picture) > 25
+
+
+def test_refinement_gives_the_same_bytes_again(small_picture):
+    first, second = (codec.encode(small_picture, effort=7) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("effort", [0, 10, 4.5, "9", None, True])
+def test_other_efforts_are_refused(small_picture, effort):
+    with pytest.raises(codec.UsageError, match="effort"):
+        codec.encode(small_picture, effort=effort)
+
+
+def test_every_refining_effort_takes_more_iterations_than_the_one_before():
+    efforts = sorted(api.REFINEMENTS)
+    assert efforts[-1] == api.EFFORT_MAX
+    iterations = [api.REFINEMENTS[effort] for effort in efforts]
+    assert iterations == sorted(set(iterations))
