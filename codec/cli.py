@@ -33,9 +33,9 @@ from codec.image import to_rgb
 T = TypeVar("T")
 
 EFFORT_HELP = (
-    "1 to 3 round plainly, 4 to 6 also weigh the bits; 7, 8 and 9 refine the latents "
-    "in 10, 25 and 60 steps: slower to encode, smaller, as fast to decode. "
-    "Times and gains are in the README."
+    "1 to 3 round plainly (+0.9 % bytes for the same PSNR), 4 to 6 weigh the bits "
+    "(0.2 s per megapixel on 2 cores), 7 to 9 refine: -1.7 % in 4 s, -2.6 % in 9 s, "
+    "-3.0 % in 19 s per megapixel. All decode as fast."
 )
 
 STREAM = "-"
