@@ -164,17 +164,13 @@ class SynthesisTransform(Sequence):
         """(image, activations inside each block)."""
         t = ops.depth_to_space(self.first(y_hat * SLOW_INNER), 2)
         activations = []
-        for block, scale in zip(self.blocks, self.per_block(scales), strict=True):
+        for block, scale in zip(
+            self.blocks, ops.split(scales, BLOCKS, axis=-1), strict=True
+        ):
             t, activation = block(t, scale)
             activations.append(activation)
         image = ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
         return image, activations
-
-    def per_block(self, scales):
-        return [
-            scales[..., i * CHANNELS : (i + 1) * CHANNELS]
-            for i in range(len(self.blocks))
-        ]
 
     def error_gradient(self, y_hat, scales, x):
         """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped.
@@ -185,10 +181,9 @@ class SynthesisTransform(Sequence):
         x_hat, activations = self.forward(y_hat, scales)
         error = ops.clip(x_hat, -0.5, 0.5) - x
         g = adjoint(self.last, ops.space_to_depth(2 * SLOW_OUTER * error, 8))
-        layers_backwards = zip(
-            self.blocks, self.per_block(scales), activations, strict=True
-        )
-        for block, scale, activation in reversed(list(layers_backwards)):
+        block_scales = ops.split(scales, BLOCKS, axis=-1)
+        for i in reversed(range(BLOCKS)):
+            block, scale, activation = self.blocks[i], block_scales[i], activations[i]
             inner = adjoint(block.out, g * scale) * ops.cast(activation > 0, "float32")
             g = g + adjoint(block.wide, inner)
         g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER

@@ -9,25 +9,13 @@ import keras
 from keras import ops
 
 LARGEST = 512
+BETA_1, BETA_2, BETA_BASIS = 0.9, 0.99, 0.98
+REFRESH_EVERY = 10  # steps between two updates of the bases
 EPSILON = 1e-8
 
 
 class Soap(keras.optimizers.Optimizer):
     """Momentum and second moment as in Adam, kept in the eigenbasis."""
-
-    def __init__(
-        self,
-        learning_rate,
-        *,
-        beta_1=0.9,
-        beta_2=0.99,
-        beta_basis=0.98,
-        refresh_every=10,
-        **options,
-    ):
-        super().__init__(learning_rate, name="soap", **options)
-        self.beta_1, self.beta_2, self.beta_basis = beta_1, beta_2, beta_basis
-        self.refresh_every = refresh_every
 
     def build(self, variables):
         if self.built:
@@ -63,10 +51,10 @@ class Soap(keras.optimizers.Optimizer):
             self.follow(columns, ops.einsum("hwio,hwip->op", gradient, gradient))
             gradient = rotate(gradient, left, right)
         step = ops.cast(self.iterations + 1, "float32")
-        new_momentum = self.beta_1 * momentum + (1 - self.beta_1) * gradient
-        new_second = self.beta_2 * second + (1 - self.beta_2) * gradient**2
-        scale = ops.sqrt(new_second / (1 - self.beta_2**step)) + EPSILON
-        update = new_momentum / (1 - self.beta_1**step) / scale
+        new_momentum = BETA_1 * momentum + (1 - BETA_1) * gradient
+        new_second = BETA_2 * second + (1 - BETA_2) * gradient**2
+        scale = ops.sqrt(new_second / (1 - BETA_2**step)) + EPSILON
+        update = new_momentum / (1 - BETA_1**step) / scale
         self.assign(second, new_second)
         if not sides:
             self.assign(momentum, new_momentum)
@@ -78,7 +66,7 @@ class Soap(keras.optimizers.Optimizer):
                 original = rotate_back(new_momentum, left, right)
                 return (*new, rotate(original, *new))
 
-            due = ops.equal(self.iterations % self.refresh_every, 0)
+            due = ops.equal(self.iterations % REFRESH_EVERY, 0)
             keep = (ops.convert_to_tensor(left), ops.convert_to_tensor(right))
             new_left, new_right, new_momentum = ops.cond(
                 due, refresh, lambda: (*keep, new_momentum)
@@ -91,7 +79,7 @@ class Soap(keras.optimizers.Optimizer):
     def follow(self, covariance, value):
         self.assign(
             covariance,
-            self.beta_basis * covariance + (1 - self.beta_basis) * value,
+            BETA_BASIS * covariance + (1 - BETA_BASIS) * value,
         )
 
 

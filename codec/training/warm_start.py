@@ -27,6 +27,8 @@ def start_from(codec, bundle):
             kernel, bias = stored.pop(shapes.index(layer.kernel.shape))
             layer.kernel.assign(kernel / (before * after))
             layer.bias.assign(bias / after)
+        if stored:
+            raise SystemExit(f"{bundle.folder} is of another architecture")
     with np.load(bundle.folder / ARRAYS) as arrays:
         for i, layer in enumerate(codec.scales.convs):
             layer.kernel.assign(
