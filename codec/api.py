@@ -127,7 +127,7 @@ def encode(
     UsageError for anything else, and for more than `max_pixels` pixels.
     """
     code = quality_code(quality)
-    if type(effort) is not int or not EFFORT_MIN <= effort <= EFFORT_MAX:
+    if effort not in range(EFFORT_MIN, EFFORT_MAX + 1):
         raise UsageError(
             f"effort is {effort!r}; expected a whole number from "
             f"{EFFORT_MIN} to {EFFORT_MAX}"

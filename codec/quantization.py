@@ -24,8 +24,8 @@ def rounding_by_table(
     A magnitude d becomes floor(d + rounding), at least 0. With a rounding under 1/2 a
     residual must be worth its bits (rate-distortion optimized quantization): 1 is
     chosen over 0 if b1 - b0 < w (d^2 - (1 - d)^2), with b the code lengths and w
-    `STEP_WEIGHT`. With a `rate_share` of 0 this is plain
-    rounding. Residuals of tables under `skip_below` are not coded.
+    `STEP_WEIGHT`. With a `rate_share` of 0 this is plain rounding. Residuals of tables
+    under `skip_below` are not coded.
     """
     rounding = np.full(256, NOT_CODED, np.float32)
     for table in range(skip_below, len(tables.length)):

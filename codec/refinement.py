@@ -57,10 +57,10 @@ def refine(
         )
         return bits + weight * error_gradient(decoded)[0]
 
+    first, last = SHARPNESS
     target, velocity = latents, np.zeros_like(latents)
     for i in range(iterations):
         progress = i / iterations
-        first, last = SHARPNESS
         residuals, decoded = networks.quantize(target, hyper_latents, rounding, *gains)
         mean = decoded - residuals
         soft = coded * soft_round(target - mean, first * (last / first) ** progress)

@@ -83,7 +83,7 @@ def test_refinement_gives_the_same_bytes_again(small_picture):
     assert first == second
 
 
-@pytest.mark.parametrize("effort", [0, 10, 4.5, "9", None, True])
+@pytest.mark.parametrize("effort", [0, 10, 4.5, "9", None])
 def test_other_efforts_are_refused(small_picture, effort):
     with pytest.raises(codec.UsageError, match="effort"):
         codec.encode(small_picture, effort=effort)
