@@ -9,7 +9,7 @@
 (64, 48)
 """
 
-from codec.api import Info, decode, encode, read_info
+from codec.api import Info, decode, encode, read_info, salvage
 from codec.errors import CodecError, FormatError, UsageError
 
 __version__ = "0.1.0"
@@ -21,4 +21,5 @@ __all__ = [
     "decode",
     "encode",
     "read_info",
+    "salvage",
 ]

@@ -1,13 +1,7 @@
-"""Image -> bytes and back: the whole data path, encode and decode under each other.
+"""The public functions: what may be asked for, and the targets that encoding meets."""
 
-encode  image -> analysis -> y -> hyper-analysis -> z -> round
-        z -> integer scale network -> table index
-        y, z -> mean and context -> r = round(y - mean)
-        z, r, table index -> payloads -> file
-decode  file -> payloads -> z -> integer scale network -> table index -> r
-        r, z -> mean and context -> y_hat -> synthesis -> image
-"""
-
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -17,31 +11,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle, model_name
+from codec.coding import Encoder, Region, decode_picture, read_extras, tile_spans, whole
 from codec.container import (
+    ALPHA_CHUNK,
     DIGEST_BYTES,
     FORMAT_VERSION,
+    GRAY_CHUNK,
     MAX_PIXELS,
+    METADATA_CHUNKS,
     QUALITY_CODE_MAX,
     SIDE_MAX_PX,
     Container,
-    Header,
     check_field,
     check_size,
-    pack,
     unpack,
 )
-from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.errors import FormatError, UsageError
-from codec.image import pad, padded_size, to_rgb
-from codec.quantization import RATE_SHARE, rounding_by_table
-from codec.refinement import refine
-from codec.runtime import Networks
+from codec.image import Picture, mark_damage, pillow_image, read_picture
+from codec.quantization import RATE_SHARE
+from codec.targets import file_of_psnr, file_within
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_RDOQ = 4  # lower ones round plainly
 REFINEMENTS = {7: 10, 8: 25, 9: 60}  # iterations by effort
-TILE_LOG2 = 10
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,8 @@ class Info:
 
     width: int
     height: int
+    mode: str  # as Pillow's: L, LA, RGB or RGBA
+    metadata: tuple[str, ...]  # of icc, exif and xmp, those in the file
     quality: float
     model_id: int
     model: str
@@ -77,142 +72,133 @@ def quality_code(quality: float) -> int:
     )
 
 
-@dataclass(frozen=True)
-class TileCells:
-    """Where a tile lies: slices of the hyper-latents and of the coded latents [1, rows,
-    columns, channels].
-    """
-
-    hyper: tuple[slice, slice, slice]
-    latents: tuple[slice, slice, slice]
-
-
-def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
-    """The tiles in raster order, in cells of the extended picture."""
-    rows, columns = header.tile_grid
-
-    def cells(row: int, column: int, cell_px: int) -> tuple[slice, slice, slice]:
-        side = header.tile_px // cell_px
-        top, left = row * side, column * side
-        return slice(None), slice(top, top + side), slice(left, left + side)
-
-    return [
-        TileCells(
-            cells(row, column, bundle.stride_px), cells(row, column, bundle.latent_px)
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
-
-
-def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
-    """Table of each hyper-latent: its channel. Symbols run by row, column, channel."""
-    channels = np.arange(hyper_latents.shape[-1], dtype=np.uint8)
-    return np.broadcast_to(channels, hyper_latents.shape).ravel()
-
-
 def encode(
-    image: Image.Image | NDArray[np.uint8],
+    image: Image.Image | NDArray[np.uint8] | Picture,
     *,
-    quality: float = QUALITY_DEFAULT,
+    quality: float | None = None,
+    size_bytes: int | None = None,
+    rate_bpp: float | None = None,
+    psnr_db: float | None = None,
     effort: int = EFFORT_DEFAULT,
+    strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
 ) -> bytes:
     """The image as an .aec file.
 
-    `image` is a Pillow image or uint8 [H, W] or [H, W, 3]; `quality` 1 to 100, larger
-    is better and need not be whole; `effort` 1 (rounds plainly) to 9 (slowest, smallest
-    files), see the README; `bundle` another model than the shipped one. Raises
-    UsageError for anything else, and for more than `max_pixels` pixels.
+    `image` is a Pillow image, whose alpha, ICC profile, EXIF and XMP are kept, or uint8
+    [H, W] (gray) or [H, W, 3], or the `codec.image.Picture` of one.
+
+    At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
+    is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits
+    that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
+    the decoded colors, within 0.1 dB, or more at the lowest quality.
+
+    `effort` 1 (rounds plainly) to 9 (slowest, smallest files), see the README; `strip`
+    names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its orientation
+    is applied); `bundle` another model than the shipped one.
+
+    Raises UsageError for anything else, for a target that no quality meets, and for
+    more than `max_pixels` pixels.
     """
-    code = quality_code(quality)
+    given = {"quality": quality, "size_bytes": size_bytes}
+    given |= {"rate_bpp": rate_bpp, "psnr_db": psnr_db}
+    given = {name: value for name, value in given.items() if value is not None}
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other")
+    for name, value in given.items():
+        if name != "quality" and not (isinstance(value, Real) and 0 < value < math.inf):
+            raise UsageError(f"{name} is {value!r}; expected a positive number")
+    code = quality_code(QUALITY_DEFAULT if quality is None else quality)
     if effort not in range(EFFORT_MIN, EFFORT_MAX + 1):
         raise UsageError(
             f"effort is {effort!r}; expected a whole number from "
             f"{EFFORT_MIN} to {EFFORT_MAX}"
         )
-    rgb, _ = to_rgb(image)
-    height, width = rgb.shape[:2]
+    if unknown := set(strip) - set(METADATA_CHUNKS):
+        raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+    picture = image if isinstance(image, Picture) else read_picture(image, strip)
+    height, width = picture.rgb.shape[:2]
     check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
     check_size(width, height, max_pixels, UsageError)
-    bundle = bundle or load_bundle(DEFAULT_MODEL_ID)
-    header = Header(
-        bundle.model_id, bundle.digest[:DIGEST_BYTES], code, TILE_LOG2, width, height
+    encoder = Encoder(
+        picture,
+        bundle or load_bundle(DEFAULT_MODEL_ID),
+        rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
+        refinement=REFINEMENTS.get(effort, 0),
     )
-    networks, vectors = Networks(bundle), bundle.vectors(code)
-    gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
-
-    picture = pad(rgb, bundle.stride_px)[None]
-    latents = networks.analyze(picture)
-    latents, hyper_latents = networks.hyper_analyze(latents, gain)
-    tiles = tile_cells(header, bundle)
-    table_index = np.empty(latents.shape, np.uint8)
-    for tile in tiles:
-        index = networks.table_index(
-            hyper_latents[tile.hyper], bundle.index_offset(code)
-        )
-        table_index[tile.latents] = index
-    rounding = rounding_by_table(
-        bundle.residual_tables,
-        bundle.skip_below,
-        RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
-    )
-    residuals, _ = networks.quantize(
-        latents, hyper_latents, rounding[table_index], gain, inverse_gain
-    )
-    if effort in REFINEMENTS:
-        residuals = refine(
-            networks,
-            code,
-            picture,
-            latents,
-            hyper_latents,
-            table_index,
-            residuals,
-            REFINEMENTS[effort],
-        )
-    residuals = residuals.astype(np.int32)
-
-    payloads = []
-    for tile in tiles:
-        hyper, index = hyper_latents[tile.hyper], table_index[tile.latents]
-        mask = index >= bundle.skip_below
-        hyper_part = (
-            hyper.astype(np.int32).ravel(),
-            channel_index(hyper),
-            bundle.hyper_tables_of(code),
-        )
-        residual_part = (
-            residuals[tile.latents][mask],
-            index[mask],
-            bundle.residual_tables,
-        )
-        payloads.append(encode_symbols([hyper_part, residual_part]))
-    return pack(header, payloads)
+    if psnr_db is not None:
+        return file_of_psnr(encoder, psnr_db)
+    if rate_bpp is not None:
+        size_bytes = int(rate_bpp * width * height / 8)
+    if size_bytes is not None:
+        return file_within(encoder, size_bytes)
+    return encoder.file(code)
 
 
 def decode(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, bundle: Bundle | None = None
+    data: bytes,
+    *,
+    region: Region | None = None,
+    max_pixels: int = MAX_PIXELS,
+    bundle: Bundle | None = None,
 ) -> Image.Image:
-    """The picture in an .aec file, mode RGB.
+    """The picture in an .aec file, of mode RGB, RGBA, L or LA, metadata in its `info`.
 
-    Raises FormatError for anything that is not a whole, undamaged file of a known
-    model, or that has more than `max_pixels` pixels.
+    With a `region` (left, top, width, height) in pixels only that part, decoded from
+    the tiles around it alone. Raises FormatError for anything that is not a whole,
+    undamaged file of a known model, or that has more than `max_pixels` pixels, and
+    UsageError for a region that is not within the picture.
     """
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
-    header, bundle = container.header, bundle_of(container, bundle)
-    networks, vectors = Networks(bundle), bundle.vectors(header.quality_code)
-    gain, inverse_gain = vectors["gain"], vectors["inverse_gain"]
-    hyper_latents, residuals = decode_symbols(container, bundle, networks)
-    latents = networks.reconstruct(
-        residuals.astype(np.float32),
-        hyper_latents.astype(np.float32),
-        gain,
-        inverse_gain,
-    )
-    image = networks.synthesize(latents, inverse_gain, vectors["block_scale"])
-    return Image.fromarray(image[0, : header.height, : header.width])
+    bundle = bundle_of(container, bundle)
+    if region is None:
+        container.check()
+        region = whole(container)
+    else:
+        check_region(region, container)
+    rgb = decode_picture(container, bundle, region)
+    return pillow_image(read_extras(container, rgb, region))
+
+
+def salvage(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, bundle: Bundle | None = None
+) -> tuple[Image.Image, list[str]]:
+    """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
+
+    Damaged tiles are gray with dark stripes; damaged alpha or metadata are left out.
+    Raises FormatError if the header is damaged, or the file not one of ours.
+    """
+    container = unpack(checked_bytes(data), max_pixels=max_pixels, whole=False)
+    region, damage = whole(container), dict[int, str]()
+    rgb = decode_picture(container, bundle_of(container, bundle), region, damage)
+    tiles = tile_spans(container.header)
+    rgb = mark_damage(rgb, [tiles[number] for number in damage])
+    faults = [damage[number] for number in sorted(damage)]
+    try:
+        picture = read_extras(container, rgb, region)
+    except FormatError as error:
+        picture = Picture(rgb, gray=container.has(GRAY_CHUNK))
+        faults.append(f"{error}; alpha and metadata are left out")
+    return pillow_image(picture), faults
+
+
+def check_region(region: Any, container: Container) -> None:
+    """UsageError if it is not four whole numbers, or not within the picture."""
+    header = container.header
+    if len(region) != 4 or not all(isinstance(part, int) for part in region):
+        raise UsageError(f"region is {region!r}; expected left, top, width, height")
+    left, top, width, height = region
+    if (
+        min(left, top) < 0
+        or min(width, height) < 1
+        or left + width > header.width
+        or top + height > header.height
+    ):
+        raise UsageError(
+            f"region {left},{top},{width},{height} is not within the picture of "
+            f"{header.width} x {header.height} pixels"
+        )
 
 
 def checked_bytes(data: bytes) -> bytes:
@@ -237,56 +223,6 @@ def bundle_of(container: Container, bundle: Bundle | None = None) -> Bundle:
     return bundle
 
 
-def decode_symbols(
-    container: Container, bundle: Bundle, networks: Networks
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same
-    integers on every machine.
-    """
-    header = container.header
-    tiles = tile_cells(header, bundle)
-    payloads = container.payloads()[: len(tiles)]  # all checked before any allocation
-    height, width = (
-        padded_size(size, bundle.stride_px) for size in (header.height, header.width)
-    )
-    cells = (
-        1,
-        height // bundle.stride_px,
-        width // bundle.stride_px,
-        bundle.hyper_channels,
-    )
-    hyper_latents = np.zeros(cells, np.int32)
-    cells = (
-        1,
-        height // bundle.latent_px,
-        width // bundle.latent_px,
-        bundle.latent_channels,
-    )
-    residuals = np.zeros(cells, np.int32)
-    for number, (tile, payload) in enumerate(zip(tiles, payloads, strict=True)):
-        try:
-            decoder = SymbolDecoder(payload)
-            hyper = hyper_latents[tile.hyper]
-            hyper[...] = decoder.decode(
-                channel_index(hyper), bundle.hyper_tables_of(header.quality_code)
-            ).reshape(hyper.shape)
-            if np.abs(hyper).max() > bundle.hyper_limit:
-                raise FormatError("hyper-latents out of range")
-            index = networks.table_index(
-                hyper.astype(np.float32), bundle.index_offset(header.quality_code)
-            )
-            mask = index >= bundle.skip_below
-            residuals[tile.latents][mask] = decoder.decode(
-                index[mask], bundle.residual_tables
-            )
-            decoder.finish()
-        except FormatError as error:
-            raise FormatError(
-                f"tile {number + 1} of {header.tile_count} is damaged: {error}"
-            ) from None
-    return hyper_latents, residuals
-
-
 def read_info(data: bytes) -> Info:
     """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
     file that is cut off.
@@ -300,6 +236,9 @@ def read_info(data: bytes) -> Info:
     return Info(
         width=header.width,
         height=header.height,
+        mode=("L" if container.has(GRAY_CHUNK) else "RGB")
+        + ("A" if container.has(ALPHA_CHUNK) else ""),
+        metadata=tuple(k for k, v in METADATA_CHUNKS.items() if container.has(v)),
         quality=round(QUALITY_MIN + header.quality_code / QUALITY_CODE_MAX * span, 2),
         model_id=header.model_id,
         model=model_name(header.model_id),

@@ -7,6 +7,8 @@ import json
 import logging
 import math
 import os
+import re
+import signal
 import sys
 import tempfile
 import warnings
@@ -15,7 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 import codec
 from codec.api import (
@@ -26,9 +29,9 @@ from codec.api import (
     QUALITY_MAX,
     QUALITY_MIN,
 )
-from codec.container import MAX_PIXELS, check_size
-from codec.errors import CodecError, UsageError
-from codec.image import to_rgb
+from codec.container import MAX_PIXELS, METADATA_CHUNKS, check_size
+from codec.errors import CodecError, FormatError, UsageError
+from codec.image import Picture, read_picture
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ SUFFIX = ".aec"
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
 }
+METADATA_FORMATS = {"PNG", "JPEG", "WEBP", "AVIF", "TIFF"}
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -65,10 +69,40 @@ max_pixels_option = click.option(
 )
 
 
-def refuse_nan(context: click.Context, option: click.Parameter, value: float) -> float:
+STRIPPABLE = tuple(METADATA_CHUNKS)
+SUFFIXES = {"": 1, "k": 1000, "m": 1000**2}
+SIZE = re.compile(r"(\d+(?:\.\d*)?)([km]?)", re.IGNORECASE)
+
+
+class Size(click.ParamType[int]):
+    """Bytes, with k or M for thousands and millions."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        match = SIZE.fullmatch(str(value))
+        if not match:
+            self.fail(f"{value!r} is no size; expected one such as 80000, 80k or 1.5M")
+        return int(float(match[1]) * SUFFIXES[match[2].lower()])
+
+
+class RegionType(click.ParamType[tuple[int, ...]]):
+    """X,Y,W,H in pixels."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if not re.fullmatch(r"\d+(,\d+){3}", str(value)):
+            self.fail(f"{value!r} is no region; expected left,top,width,height")
+        return tuple(map(int, str(value).split(",")))
+
+
+def refuse_nan(
+    context: click.Context, option: click.Parameter, value: float | None
+) -> float | None:
     """Click's ranges let it pass."""
-    if math.isnan(value):
-        raise click.BadParameter("nan is no quality")
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no number")
     return value
 
 
@@ -79,6 +113,8 @@ def main() -> None:
 
     Exit status: 0 all done, 1 a file failed (the others are still done), 2 wrong usage.
     """
+    # So that a half-written file is removed, as it is on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @main.command()
@@ -89,9 +125,29 @@ def main() -> None:
     "--quality",
     type=click.FloatRange(QUALITY_MIN, QUALITY_MAX),
     callback=refuse_nan,
-    default=QUALITY_DEFAULT,
-    show_default=True,
-    help="Larger is better and takes more bytes; need not be whole.",
+    help="Larger is better and takes more bytes; need not be whole.  "
+    f"[default: {QUALITY_DEFAULT}]",
+)
+@click.option(
+    "--bpp",
+    "rate_bpp",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nan,
+    help="Bits per pixel instead of a quality: the best file of at most that rate.",
+)
+@click.option(
+    "--size",
+    "size_bytes",
+    type=Size(),
+    help="Bytes instead of a quality: the best file of at most that size; "
+    "k and M stand for thousands and millions.",
+)
+@click.option(
+    "--psnr",
+    "psnr_db",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nan,
+    help="PSNR in dB instead of a quality: the smallest file that has it.",
 )
 @click.option(
     "-e",
@@ -101,27 +157,51 @@ def main() -> None:
     show_default=True,
     help=EFFORT_HELP,
 )
+@click.option(
+    "--strip",
+    type=click.Choice(["all", *STRIPPABLE]),
+    multiple=True,
+    help="Metadata to leave out; repeatable. Without EXIF data the picture is turned "
+    "upright.",
+)
 @force_option
 @max_pixels_option
 def encode(
     inputs: Sequence[str],
     output: str | None,
-    quality: float,
+    quality: float | None,
+    rate_bpp: float | None,
+    size_bytes: int | None,
+    psnr_db: float | None,
     effort: int,
+    strip: Sequence[str],
     force: bool,
     max_pixels: int,
 ) -> None:
     """Encode pictures of any format that Pillow reads; - is standard input.
 
-    Without -o, photo.png becomes photo.aec beside it.
+    Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
+    kept.
     """
+    targets = [quality, rate_bpp, size_bytes, psnr_db]
+    if sum(target is not None for target in targets) > 1:
+        raise click.UsageError("--quality, --bpp, --size and --psnr exclude each other")
+    names = STRIPPABLE if "all" in strip else strip
 
     def convert(source: str, target: str) -> str:
-        rgb, notices = read_picture(source, max_pixels)
-        data = codec.encode(rgb, quality=quality, effort=effort, max_pixels=max_pixels)
+        picture = load_picture(source, max_pixels, names)
+        data = codec.encode(
+            picture,
+            quality=quality,
+            rate_bpp=rate_bpp,
+            size_bytes=size_bytes,
+            psnr_db=psnr_db,
+            effort=effort,
+            max_pixels=max_pixels,
+        )
         write(target, data, force)
-        bpp = 8 * len(data) / (rgb.shape[0] * rgb.shape[1])
-        return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *notices])
+        bpp = codec.read_info(data).rate_bpp
+        return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *picture.notices])
 
     convert_all(plan(inputs, output, SUFFIX), convert, force)
 
@@ -129,21 +209,45 @@ def encode(
 @main.command()
 @input_argument
 @output_option
+@click.option(
+    "--region",
+    type=RegionType(),
+    help="Decode this part of the picture alone: left, top, width and height in "
+    "pixels.",
+)
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="Write what a damaged file still gives, damaged parts striped; exit status 1.",
+)
 @force_option
 @max_pixels_option
 def decode(
-    inputs: Sequence[str], output: str | None, force: bool, max_pixels: int
+    inputs: Sequence[str],
+    output: str | None,
+    region: tuple[int, int, int, int] | None,
+    salvage: bool,
+    force: bool,
+    max_pixels: int,
 ) -> None:
     """Decode .aec files; - is standard input.
 
     The suffix of the output names the format, PNG if there is none: photo.aec becomes
     photo.png.
     """
+    if salvage and region:
+        raise click.UsageError("--region and --salvage exclude each other")
 
     def convert(source: str, target: str) -> str:
-        image_format = format_of(target)
-        image = codec.decode(read(source), max_pixels=max_pixels)
+        image_format, data = format_of(target), read(source)
+        if salvage:
+            image, faults = codec.salvage(data, max_pixels=max_pixels)
+        else:
+            image = codec.decode(data, region=region, max_pixels=max_pixels)
+            faults = []
         write(target, file_bytes(image, image_format), force)
+        if faults:
+            raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
         return f"{image.width} x {image.height} pixels"
 
     convert_all(plan(inputs, output, ".png"), convert, force)
@@ -171,7 +275,8 @@ def info(files: Sequence[str], as_json: bool) -> None:
             )
         else:
             click.echo(
-                f"{name}: {facts.width} x {facts.height}, quality {facts.quality:g}, "
+                f"{name}: {' '.join([f'{facts.width} x {facts.height}', facts.mode])}, "
+                f"quality {facts.quality:g}, "
                 f"{facts.size_bytes} bytes, "
                 f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
                 f"{facts.tiles} tile{'s' * (facts.tiles > 1)}, "
@@ -270,8 +375,8 @@ def read(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
 
 
-def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
-    """(uint8 [H, W, 3], notices); UsageError if it is no picture or too large."""
+def load_picture(name: str, max_pixels: int, strip: Sequence[str]) -> Picture:
+    """UsageError if it is no picture or too large."""
     data = read(name)
     if not data:
         raise UsageError("file is empty")
@@ -279,7 +384,7 @@ def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
             check_size(image.width, image.height, max_pixels, UsageError)
-            return to_rgb(image)
+            return read_picture(image, strip)
     except (CodecError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -289,10 +394,18 @@ def read_picture(name: str, max_pixels: int) -> tuple[Any, list[str]]:
 
 
 def file_bytes(image: Image.Image, image_format: str) -> bytes:
-    """The picture in a format of Pillow's; UsageError if the format cannot hold it."""
+    """The picture in a format of Pillow's; UsageError if the format cannot hold it.
+
+    Where the format has no place for EXIF data, the picture is turned upright.
+    """
     buffer = io.BytesIO()
     try:
-        image.save(buffer, image_format, **SAVE_OPTIONS.get(image_format, {}))
+        if image_format in METADATA_FORMATS:
+            options = metadata_options(image, image_format)
+        else:
+            image, options = ImageOps.exif_transpose(image), {}
+        options |= SAVE_OPTIONS.get(image_format, {})
+        image.save(buffer, image_format, **options)
     except MemoryError:
         raise
     except Exception as error:  # every format raises its own
@@ -300,6 +413,19 @@ def file_bytes(image: Image.Image, image_format: str) -> bytes:
             f"cannot write this picture as {image_format}: {error}"
         ) from None
     return buffer.getvalue()
+
+
+def metadata_options(image: Image.Image, image_format: str) -> dict[str, Any]:
+    """Options for `Image.save` that write the metadata in `info`."""
+    keys = {"exif", "icc_profile"} & set(image.info)
+    options: dict[str, Any] = {key: image.info[key] for key in keys}
+    xmp = image.info.get("xmp")
+    if xmp and image_format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    elif xmp and image_format != "TIFF":  # Pillow has no option for it there
+        options["xmp"] = xmp
+    return options
 
 
 def format_of(target: str) -> str:

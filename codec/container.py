@@ -26,6 +26,11 @@ TILE_CHUNK = 0x01
 # lower ones.
 FIRST_ANCILLARY_CHUNK = 0x80
 EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
+GRAY_CHUNK = 0x80
+ALPHA_CHUNK = 0x81
+METADATA_CHUNKS = {"icc": 0x82, "exif": 0x83, "xmp": 0x84}
+KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
+METADATA_MAX_BYTES = 2**24  # of one kind, before compression
 
 
 @dataclass(frozen=True)
@@ -178,9 +183,27 @@ class Container:
         _, offset, length = self.spans[-1]
         return offset + length + CRC_BYTES
 
-    def payloads(self) -> list[bytes]:
-        """All payloads in file order; FormatError names the first damaged one."""
-        return [self.payload(number) for number in range(len(self.spans))]
+    def check(self) -> None:
+        """FormatError names the first payload that is damaged or cut off."""
+        for number in range(len(self.spans)):
+            self.payload(number)
+
+    def extra(self, chunk_id: int) -> bytes | None:
+        """Payload of the chunk with this id besides the tiles, None if there is none;
+        `unpack` has seen to it that there is no second one.
+        """
+        for number, (found, *_) in enumerate(self.spans):
+            if found == chunk_id != TILE_CHUNK:
+                return self.payload(number)
+        return None
+
+    def has(self, chunk_id: int) -> bool:
+        return any(found == chunk_id for found, *_ in self.spans)
+
+    def metadata(self, name: str) -> bytes | None:
+        """The ICC profile, EXIF or XMP data, by the names of METADATA_CHUNKS."""
+        packed = self.extra(METADATA_CHUNKS[name])
+        return None if packed is None else inflate(packed, name)
 
     def payload(self, number: int) -> bytes:
         """Payload `number` in file order, its checksum tested."""
@@ -197,9 +220,11 @@ class Container:
         return payload
 
 
-def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
+def unpack(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, whole: bool = True
+) -> Container:
     """Parse and check everything before the payloads; allocates no more than the file
-    is long.
+    is long. Unless `whole`, bytes after the end of the file are let pass.
 
     Raises FormatError; "cut off" in the message means that bytes are missing.
     """
@@ -228,7 +253,7 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
         spans.append((chunk_id, offset, length))
         offset += length + CRC_BYTES
     container = Container(header, data, tuple(spans))
-    if len(data) > container.size_bytes:
+    if whole and len(data) > container.size_bytes:
         raise FormatError(
             f"{len(data) - container.size_bytes} bytes after the end of the file"
         )
@@ -261,7 +286,7 @@ def read_table(reader: Reader, header: Header) -> list[tuple[int, int]]:
     )
     if 2 * count > len(reader.data):  # before anything of that size is made
         raise FormatError("file is cut off: not enough bytes for the chunk table")
-    table = []
+    table: list[tuple[int, int]] = []
     for number in range(count):
         chunk_id = reader.take(1, "the chunk table")[0]
         if (chunk_id == TILE_CHUNK) != (number < header.tile_count):
@@ -273,5 +298,19 @@ def read_table(reader: Reader, header: Header) -> list[tuple[int, int]]:
             raise FormatError(
                 f"chunk id {chunk_id:#04x} is not supported by this program"
             )
+        if chunk_id in KNOWN_CHUNKS and any(chunk_id == known for known, _ in table):
+            raise FormatError(f"chunk id {chunk_id:#04x} occurs twice")
         table.append((chunk_id, reader.varint("the chunk table")))
     return table
+
+
+def inflate(packed: bytes, name: str) -> bytes:
+    """What a zlib stream holds, up to METADATA_MAX_BYTES."""
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, METADATA_MAX_BYTES)
+    except zlib.error:
+        raise FormatError(f"{name} data cannot be decompressed") from None
+    if not stream.eof or stream.unused_data:
+        raise FormatError(f"{name} data is too large, or not one whole stream")
+    return data

@@ -1,48 +1,100 @@
 """Pillow <-> arrays, padding and cropping; knows nothing of models or files of ours."""
 
+import io
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from codec.errors import UsageError
+from codec.errors import FormatError, UsageError
+
+EXIF_PREFIX = b"Exif\0\0"
+# Pillow's names of the metadata that is kept.
+INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+ICC_SPACE = slice(16, 20)  # of a profile: the color space of its samples
 
 
-def to_rgb(
-    image: Image.Image | NDArray[np.uint8],
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """(uint8 [H, W, 3], notices): the picture as people see it, and what was lost on
-    the way.
+@dataclass
+class Picture:
+    """What is coded of an image, and what was lost on the way to it."""
 
-    The EXIF orientation is applied; transparency is laid on white; 16-bit gray keeps
-    its upper 8 bits. Raises UsageError for arrays of another type or shape.
+    rgb: NDArray[np.uint8]  # [H, W, 3]
+    gray: bool = False  # all three channels are the same, and meant so
+    alpha: NDArray[np.uint8] | None = None  # [H, W], lossless; None if opaque
+    metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of such an image."""
+        return ("L" if self.gray else "RGB") + ("A" if self.alpha is not None else "")
+
+
+def read_picture(
+    image: Image.Image | NDArray[np.uint8], strip: Collection[str] = ()
+) -> Picture:
+    """The picture in a Pillow image, or in uint8 [H, W] (gray) or [H, W, 3].
+
+    Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
+    only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
+    replaced by smooth ones. Raises UsageError for arrays of another type or shape.
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
     if not isinstance(image, Image.Image):
-        return array_to_rgb(np.asarray(image)), []
-    notices = []
+        return array_picture(np.asarray(image))
     if 0 in image.size:
         raise UsageError(f"image of {image.width} x {image.height} has no pixels")
+    if image.mode == "F":
+        raise UsageError("floating-point samples cannot be coded")
+    notices = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notices.append(f"one frame of {frames} is coded")
-    if image.info.get("icc_profile"):
-        notices.append("the color profile is not kept")
-    if image.mode == "F":
-        raise UsageError("floating-point samples cannot be coded")
     if has_16_bit_samples(image):
         notices.append("samples are reduced to 8 bits")
-    image = ImageOps.exif_transpose(image)
+    if image.mode == "CMYK":
+        notices.append("CMYK is converted to RGB")
+    metadata = {k: v for k, v in read_metadata(image).items() if k not in strip}
+    if "exif" in strip:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
-        image = Image.fromarray(
-            (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
-        )
+        samples = np.asarray(image).clip(0, 65535) >> 8
+        image = Image.fromarray(samples.astype(np.uint8))
+    gray = image.mode in ("1", "L", "LA", "La")
+    alpha = None
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
-            notices.append("transparency is laid on white")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.asarray(image.convert("RGB")), notices
+        image = image.convert("LA" if gray else "RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            alpha = np.asarray(image.getchannel("A"))
+    if "icc" in metadata and metadata["icc"][ICC_SPACE] != (
+        b"GRAY" if gray else b"RGB "
+    ):
+        del metadata["icc"]
+        notices.append("the color profile is not kept, it is for other samples")
+    rgb = np.asarray(
+        image.convert("L").convert("RGB") if gray else image.convert("RGB")
+    )
+    if alpha is not None:
+        rgb = smooth_where_invisible(rgb, alpha > 0)
+    return Picture(rgb, gray, alpha, metadata, notices)
+
+
+def array_picture(array: NDArray[np.uint8]) -> Picture:
+    if array.dtype != np.uint8:
+        raise UsageError(f"image array has type {array.dtype}; expected uint8")
+    gray = array.ndim == 2
+    if gray:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise UsageError(
+            f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]"
+        )
+    if 0 in array.shape:
+        raise UsageError(f"image array has shape {array.shape}: no pixels")
+    return Picture(array, gray)
 
 
 def has_16_bit_samples(image: Image.Image) -> bool:
@@ -54,18 +106,89 @@ def has_16_bit_samples(image: Image.Image) -> bool:
     return any(str(mode).endswith((";16B", ";16L", ";16N")) for mode in raw_modes)
 
 
-def array_to_rgb(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if array.dtype != np.uint8:
-        raise UsageError(f"image array has type {array.dtype}; expected uint8")
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise UsageError(
-            f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]"
-        )
-    if 0 in array.shape:
-        raise UsageError(f"image array has shape {array.shape}: no pixels")
-    return array
+def read_metadata(image: Image.Image) -> dict[str, bytes]:
+    """ICC profile, EXIF and XMP data of a Pillow image, by the names of INFO_KEYS."""
+    found = {name: image.info.get(key) for name, key in INFO_KEYS.items()}
+    metadata = {k: v for k, v in found.items() if isinstance(v, bytes) and v}
+    if "exif" in metadata:
+        metadata["exif"] = metadata["exif"].removeprefix(EXIF_PREFIX)
+    return metadata
+
+
+def pillow_image(picture: Picture) -> Image.Image:
+    """The Pillow image of a decoded picture, its metadata in `info`."""
+    image = Image.fromarray(picture.rgb)
+    if picture.gray:
+        image = image.convert("L")
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    for name, value in picture.metadata.items():
+        image.info[INFO_KEYS[name]] = info_value(name, value)
+    return image
+
+
+def info_value(name: str, value: bytes) -> bytes:
+    """Metadata as Pillow has them in `info`."""
+    return EXIF_PREFIX + value if name == "exif" else value
+
+
+def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
+    """A PNG file of uint8 [H, W]."""
+    buffer = io.BytesIO()
+    Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+    """uint8 [height, width] from a gray PNG file of just this size."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.size != (width, height) or image.mode != "L":
+                raise FormatError(
+                    f"alpha is {image.size[0]} x {image.size[1]} of mode {image.mode}; "
+                    f"expected {width} x {height} of mode L"
+                )
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FormatError(f"alpha cannot be decoded: {error}") from None
+
+
+def smooth_where_invisible(
+    rgb: NDArray[np.uint8], visible: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """`rgb` [H, W, 3] with colors that run on smoothly from the visible ones wherever
+    [H, W] `visible` is false: they cost next to nothing.
+
+    Pull and push: means of visible pixels over ever larger blocks, from coarse to fine
+    (Gortler et al., "The lumigraph", SIGGRAPH 1996).
+    """
+    if visible.all():
+        return rgb
+    height, width = visible.shape
+    if height == width == 1:
+        return np.full_like(rgb, 128)
+    even = ((0, height % 2), (0, width % 2))
+    weight = np.pad(visible, even).astype(np.float32)[..., None]
+    sums = np.pad(rgb, (*even, (0, 0))) * weight
+    block = (weight.shape[0] // 2, 2, weight.shape[1] // 2, 2, -1)
+    weight, sums = (part.reshape(block).sum((1, 3)) for part in (weight, sums))
+    means = (sums / np.maximum(weight, 1)).round().astype(np.uint8)
+    coarse = smooth_where_invisible(means, weight[..., 0] > 0)
+    size = 2 * coarse.shape[1], 2 * coarse.shape[0]
+    fine = Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)
+    return np.where(visible[..., None], rgb, np.asarray(fine)[:height, :width])
+
+
+def mark_damage(
+    rgb: NDArray[np.uint8], spans: list[tuple[slice, slice]]
+) -> NDArray[np.uint8]:
+    """`rgb` [H, W, 3] with dark stripes on gray wherever the `spans` are."""
+    marked = rgb.copy()
+    for span in spans:
+        height, width = marked[span].shape[:2]
+        diagonal = np.add.outer(np.arange(height), np.arange(width))
+        marked[span] = np.where(diagonal % 32 < 4, 64, 128)[..., None]
+    return marked
 
 
 def padded_size(size: int, stride: int) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.quantization import NOT_CODED, STEP_WEIGHT
 from codec.runtime import Networks
+from codec.windows import DECODER_HALO, Window, WindowedNetworks, cut
 
 Array = NDArray[Any]
 
@@ -24,18 +25,51 @@ SHARPNESS = 1.0, 8.0  # of the soft rounding, first and last
 
 
 def refine(
+    windowed: WindowedNetworks,
+    quality_code: int,
+    rgb: Array,
+    latents: Array,
+    hyper_latents: Array,
+    table_index: Array,
+    rounding: Array,
+    iterations: int,
+) -> Array:
+    """Latents in image units to be rounded plainly, at least as good as `latents`
+    rounded by `rounding`.
+
+    `rgb` uint8 [H, W, 3], `rounding` float32 [256] by table index; the other arrays as
+    in `WindowedNetworks`, for the whole picture. Windows are refined one by one.
+    """
+    gain = windowed.networks.bundle.vectors(quality_code)["gain"]
+    unit = windowed.cell_latents
+
+    def result(window: Window) -> Array:
+        found = refine_window(
+            windowed.networks,
+            quality_code,
+            windowed.pixels(rgb, window),
+            cut(latents, window.whole, unit) * gain,
+            cut(hyper_latents, window.whole, 1),
+            cut(table_index, window.whole, unit),
+            rounding,
+            iterations,
+        )
+        return found / gain
+
+    return windowed.fill(windowed.latents_of_cells, np.float32, DECODER_HALO, result)
+
+
+def refine_window(
     networks: Networks,
     quality_code: int,
     image: Array,
     latents: Array,
     hyper_latents: Array,
     table_index: Array,
-    start: Array,
+    rounding: Array,
     iterations: int,
 ) -> Array:
-    """Better residuals than `start`, or `start`, float32 [1, H/16, W/16, C].
-
-    `image` uint8 [1, H, W, 3]; the other arrays as in `Networks`, `latents` in
+    """As `refine`, of one window, with `image` uint8 [1, H, W, 3] and latents in
     quantization steps.
     """
     bundle = networks.bundle
@@ -44,14 +78,14 @@ def refine(
     gains = vectors["gain"], inverse_gain
     weight = bundle.bits_per_error(quality_code)
     coded = table_index >= bundle.skip_below
-    rounding = np.where(coded, np.float32(0.5), np.float32(NOT_CODED))
+    plain = np.where(coded, np.float32(0.5), np.float32(NOT_CODED))
     slopes = rate_slopes(bundle.residual_tables, bundle.skip_below)
 
     def error_gradient(decoded: Array) -> tuple[float, Array]:
         return networks.error_gradient(decoded, inverse_gain, block_scale, image)
 
-    def cost(residuals: Array) -> float:
-        decoded = networks.reconstruct(residuals, hyper_latents, *gains)
+    def cost(target: Array) -> float:
+        residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
         bits = bundle.residual_tables.bits(
             residuals[coded].astype(np.int32), table_index[coded]
         )
@@ -61,7 +95,7 @@ def refine(
     target, velocity = latents, np.zeros_like(latents)
     for i in range(iterations):
         progress = i / iterations
-        residuals, decoded = networks.quantize(target, hyper_latents, rounding, *gains)
+        residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
         mean = decoded - residuals
         soft = coded * soft_round(target - mean, first * (last / first) ** progress)
         _, gradient = error_gradient(mean + soft)
@@ -70,8 +104,9 @@ def refine(
         velocity *= MOMENTUM
         velocity += (1 - MOMENTUM) * coded * (weight * gradient + rate_slope)
         target = target - STEP * (1 - progress) / (2 * STEP_WEIGHT) * velocity
-    found, _ = networks.quantize(target, hyper_latents, rounding, *gains)
-    return min(start, found, key=cost)
+    # What `rounding` decodes to is rounded to itself.
+    _, start = networks.quantize(latents, hyper_latents, rounding[table_index], *gains)
+    return min(start, target, key=cost)
 
 
 def soft_round(value: Array, sharpness: float) -> Array:

@@ -111,10 +111,9 @@ class Networks:
         """Latents in image units, the same for every quality."""
         return self.graph("analysis")(image=image)[0]
 
-    def hyper_analyze(self, latents: Array, gain: Array) -> tuple[Array, Array]:
-        """(latents in quantization steps, integer hyper-latents)."""
-        scaled, hyper_latents = self.graph("hyper_analysis")(latents=latents, gain=gain)
-        return scaled, hyper_latents
+    def hyper_analyze(self, latents: Array, gain: Array) -> Array:
+        """Integer hyper-latents of latents in image units."""
+        return self.graph("hyper_analysis")(latents=latents, gain=gain)[-1]
 
     def table_index(self, hyper_latents: Array, offset: int) -> Array:
         """Table index uint8 [1, H/16, W/16, C]; exact integer arithmetic."""

@@ -14,8 +14,8 @@ from PIL import Image
 from raw_files import raw_file
 
 import codec
-from codec import api
 from codec.bundle import DEFAULT_MODEL_ID, load_bundle
+from codec.coding import decode_symbols
 from codec.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
 from codec.runtime import Networks
 
@@ -36,7 +36,7 @@ LARGEST_BYTES = 60_000  # all golden files together
 def symbols_sha256(container: Container) -> str:
     """Of the hyper-latents and the residuals, as little-endian int32, in that order."""
     bundle = load_bundle(container.header.model_id)
-    symbols = api.decode_symbols(container, bundle, Networks(bundle))
+    symbols = decode_symbols(container, Networks(bundle))
     return hashlib.sha256(
         b"".join(s.astype("<i4").tobytes() for s in symbols)
     ).hexdigest()

@@ -10,7 +10,8 @@ from PIL import Image
 
 import codec
 import codec.bundle as codec_bundle
-from codec import api
+from codec import api, coding
+from codec.coding import decode_symbols
 from codec.container import DIGEST_BYTES, MAX_PIXELS, QUALITY_CODE_MAX, pack, unpack
 from codec.errors import FormatError, UsageError
 from codec.quantization import rounding_by_table
@@ -44,9 +45,14 @@ def test_a_flat_picture_comes_back_flat(gray_level, size):
     assert error.max() <= 20
 
 
-def test_a_gray_array_is_coded_like_its_three_channels():
+def test_a_gray_picture_comes_back_gray_for_six_bytes_more():
     gray = picture(64, 48)[..., 0]
-    assert codec.encode(gray) == codec.encode(np.stack([gray] * 3, axis=-1))
+    data = codec.encode(gray)
+    assert len(data) == len(codec.encode(np.stack([gray] * 3, axis=-1))) + 6
+    decoded = codec.decode(data)
+    assert decoded.mode == codec.read_info(data).mode == "L"
+    assert psnr(decoded, gray) > 25
+    assert codec.encode(Image.fromarray(gray)) == data
 
 
 def test_an_image_and_its_array_are_coded_alike(small_picture):
@@ -115,14 +121,15 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     gains = vectors["gain"], vectors["inverse_gain"]
 
     padded = np.pad(original, ((0, 58), (0, 62), (0, 0)), mode="edge")
-    latents, hyper = networks.hyper_analyze(networks.analyze(padded[None]), gains[0])
+    latents = networks.analyze(padded[None])
+    hyper = networks.hyper_analyze(latents, gains[0])
     index = networks.table_index(hyper, bundle.index_offset(code))
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)[index]
-    residuals, _ = networks.quantize(latents, hyper, rounding, *gains)
+    residuals, _ = networks.quantize(latents * gains[0], hyper, rounding, *gains)
     rebuilt = networks.reconstruct(residuals, hyper, *gains)
     image = networks.synthesize(rebuilt, gains[1], vectors["block_scale"])
 
-    found_hyper, found_residuals = api.decode_symbols(container, bundle, networks)
+    found_hyper, found_residuals = decode_symbols(container, networks)
     assert np.array_equal(found_hyper, hyper)
     assert np.array_equal(found_residuals, residuals)
     decoded = np.asarray(codec.decode(data), int)
@@ -131,12 +138,8 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
 
 def test_the_symbols_do_not_depend_on_the_number_of_threads(bundle):
     container = unpack(codec.encode(picture(300, 400), quality=70))
-    one, two = (
-        api.decode_symbols(container, bundle, Networks(bundle, threads=n))
-        for n in (1, 2)
-    )
+    one, two = (decode_symbols(container, Networks(bundle, threads=n)) for n in (1, 2))
     for a, b in zip(one, two, strict=True):
-        assert a.dtype == np.int32
         assert np.array_equal(a, b)
 
 
@@ -177,6 +180,8 @@ def test_read_info_says_what_the_file_is(small_file, bundle):
     assert info == codec.Info(
         width=120,
         height=90,
+        mode="RGB",
+        metadata=(),
         quality=50.0,
         model_id=bundle.model_id,
         model=bundle.folder.name,
@@ -243,9 +248,9 @@ def test_a_damaged_tile_is_refused_before_any_memory_is_taken_for_the_picture(
     data = bytearray(container.data)
     data[-1] ^= 1
     damaged = unpack(bytes(data))
-    monkeypatch.setattr(api.np, "zeros", lambda *a: pytest.fail("memory taken"))
+    monkeypatch.setattr(coding.np, "zeros", lambda *a: pytest.fail("memory taken"))
     with pytest.raises(FormatError, match="tile 2 of 2 is damaged"):
-        api.decode_symbols(damaged, bundle, Networks(bundle))
+        decode_symbols(damaged, Networks(bundle))
 
 
 @pytest.mark.parametrize("words", [b"\x01\0\0\0", b"\x05\x06\x07\x08" * 40])
@@ -291,12 +296,184 @@ def test_anything_but_bytes_is_wrong_usage(call, data):
         call(data)
 
 
-@pytest.mark.parametrize("quality", ["60", None])
-def test_a_quality_that_is_no_number_is_wrong_usage(quality):
-    with pytest.raises(UsageError, match="expected a number"):
-        codec.encode(picture(8, 8), quality=quality)
+def test_a_quality_that_is_no_number_is_wrong_usage():
+    with pytest.raises(UsageError, match="quality is '60'; expected a number"):
+        codec.encode(picture(8, 8), quality="60")
+
+
+@pytest.mark.parametrize("name", ["size_bytes", "rate_bpp", "psnr_db"])
+@pytest.mark.parametrize("value", ["60", -1, float("nan"), float("inf")])
+def test_a_target_that_is_no_positive_number_is_wrong_usage(name, value):
+    with pytest.raises(UsageError, match=f"{name} is .*; expected a positive number"):
+        codec.encode(picture(8, 8), **{name: value})
 
 
 def test_the_name_of_an_image_is_no_image():
     with pytest.raises(UsageError, match="not its name"):
         codec.encode("photo.png")
+
+
+@pytest.fixture(scope="module")
+def four_tiles() -> bytes:
+    """1100 x 1050 pixels in tiles of 1024."""
+    return codec.encode(picture(1050, 1100), quality=30)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(0, 0, 1100, 1050), (0, 0, 1, 1), (1099, 1049, 1, 1), (990, 1000, 70, 50)],
+)
+def test_a_region_is_that_part_of_the_whole_picture(four_tiles, region):
+    left, top, width, height = region
+    part = np.asarray(codec.decode(four_tiles, region=region), int)
+    whole = np.asarray(codec.decode(four_tiles), int)
+    expected = whole[top : top + height, left : left + width]
+    assert part.shape == expected.shape
+    assert np.abs(part - expected).max() <= 1
+
+
+def test_a_region_needs_the_tiles_around_it_alone(four_tiles):
+    data = bytearray(four_tiles)
+    data[-5] ^= 1  # the last tile
+    assert codec.decode(bytes(data), region=(0, 0, 700, 700)).size == (700, 700)
+    with pytest.raises(FormatError, match="tile 4 of 4 is damaged"):
+        codec.decode(bytes(data), region=(0, 0, 800, 800))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        (-1, 0, 5, 5),
+        (0, 0, 0, 5),
+        (100, 0, 21, 5),
+        (0, 89, 1, 2),
+        (0, 0, 5),
+        (0.0, 0, 5, 5),
+    ],
+)
+def test_a_region_outside_the_picture_is_wrong_usage(small_file, region):
+    with pytest.raises(UsageError, match="region"):
+        codec.decode(small_file, region=region)
+
+
+def test_a_damaged_tile_is_striped_and_the_others_are_salvaged(four_tiles):
+    data = bytearray(four_tiles)
+    data[-5] ^= 1
+    image, faults = codec.salvage(bytes(data))
+    assert faults == ["tile 4 of 4 is damaged (checksum differs)"]
+    found, whole = np.asarray(image, int), np.asarray(codec.decode(four_tiles), int)
+    assert set(np.unique(found[1024:, 1024:])) == {64, 128}
+    intact = np.abs(found - whole)[:, : 1024 - 256]
+    assert intact.max() <= 1
+
+
+@pytest.mark.parametrize("cut", [1, 600])
+def test_what_is_left_of_a_file_that_is_cut_off_is_salvaged(four_tiles, cut):
+    image, faults = codec.salvage(four_tiles[:-cut])
+    assert image.size == (1100, 1050)
+    assert all("cut off" in fault for fault in faults)
+    assert faults
+
+
+def test_a_whole_file_is_salvaged_without_faults(small_file):
+    assert codec.salvage(small_file) == (codec.decode(small_file), [])
+
+
+def test_damaged_metadata_do_not_stop_the_salvage():
+    image = Image.new("RGB", (40, 30), "teal")
+    image.info["xmp"] = b"<x/>"
+    data = codec.encode(image)
+    image, faults = codec.salvage(data[:-1] + bytes([data[-1] ^ 1]))
+    assert image.size == (40, 30)
+    assert len(faults) == 1
+
+
+def rgba_picture() -> Image.Image:
+    image = Image.fromarray(picture(60, 80))
+    image.putalpha(Image.fromarray(picture(60, 80, seed=1)[..., 0]))
+    return image
+
+
+def test_alpha_is_lossless_and_metadata_come_back():
+    image = rgba_picture()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    image.info = {
+        "exif": exif.tobytes(),
+        "xmp": b"<x:xmpmeta/>" * 100,
+        "icc_profile": bytes(16) + b"RGB " + bytes(500),
+    }
+    data = codec.encode(image)
+    decoded = codec.decode(data)
+    assert decoded.mode == "RGBA"
+    assert decoded.info == image.info
+    assert decoded.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    info = codec.read_info(data)
+    assert (info.mode, info.metadata) == ("RGBA", ("icc", "exif", "xmp"))
+    stripped = codec.decode(codec.encode(image, strip=["icc", "exif", "xmp"]))
+    assert stripped.info == {}
+    assert stripped.size == (60, 80)  # turned upright
+
+
+def test_an_opaque_alpha_costs_nothing():
+    image = Image.fromarray(picture(60, 80))
+    assert codec.encode(image.convert("RGBA")) == codec.encode(image)
+
+
+def test_a_region_has_its_part_of_the_alpha():
+    data = codec.encode(rgba_picture())
+    part = codec.decode(data, region=(10, 20, 30, 15))
+    assert part.getchannel("A") == codec.decode(data).getchannel("A").crop(
+        (10, 20, 40, 35)
+    )
+
+
+def test_other_names_cannot_be_stripped(small_picture):
+    with pytest.raises(UsageError, match="strip names iptc"):
+        codec.encode(small_picture, strip=["iptc"])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_file_of_a_wanted_size_is_under_it_by_2_percent_at_most(share):
+    image = picture(256, 320)
+    wanted = int(share * len(codec.encode(image, quality=100)))
+    assert 0.98 * wanted <= len(codec.encode(image, size_bytes=wanted)) <= wanted
+    rate_bpp = 8 * wanted / (256 * 320)
+    assert codec.encode(image, rate_bpp=rate_bpp + 1e-9) == codec.encode(
+        image, size_bytes=wanted
+    )
+
+
+def test_a_size_that_no_file_has_is_an_error_that_names_the_smallest():
+    image = picture(64, 64)
+    smallest = len(codec.encode(image, quality=1))
+    with pytest.raises(UsageError, match=f"the smallest file has {smallest}$"):
+        codec.encode(image, size_bytes=smallest - 1)
+    assert len(codec.encode(image, size_bytes=smallest)) == smallest
+
+
+def test_a_size_beyond_the_largest_file_gives_the_highest_quality():
+    image = picture(64, 64)
+    assert codec.encode(image, size_bytes=10**6) == codec.encode(image, quality=100)
+
+
+@pytest.mark.parametrize("wanted", [28.0, 31.0, 31.3])
+def test_a_wanted_psnr_is_met_within_a_tenth_of_a_decibel(wanted):
+    image = picture(256, 320)
+    decoded = codec.decode(codec.encode(image, psnr_db=wanted))
+    assert abs(psnr(decoded, image) - wanted) <= 0.1
+
+
+def test_a_psnr_out_of_reach_is_an_error_that_names_the_highest():
+    with pytest.raises(UsageError, match=r"the highest PSNR is \d+\.\d\d$"):
+        codec.encode(picture(64, 64), psnr_db=90)
+
+
+def test_a_psnr_below_the_lowest_quality_gives_that():
+    image = picture(64, 64)
+    assert codec.encode(image, psnr_db=5) == codec.encode(image, quality=1)
+
+
+def test_targets_exclude_each_other(small_picture):
+    with pytest.raises(UsageError, match="quality and rate_bpp exclude each other"):
+        codec.encode(small_picture, quality=3, rate_bpp=1)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from pictures import picture, psnr
-from PIL import Image
+from PIL import Image, ImageCms
 
 import codec
 from codec.cli import main
@@ -175,9 +176,9 @@ def test_quality_is_passed_on():
 
 
 def test_losses_are_named():
-    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save("clear.png")
-    result = succeeds("encode", "clear.png")
-    assert result.stderr.endswith("bpp; transparency is laid on white\n")
+    Image.new("CMYK", (8, 8)).save("print.tif")
+    result = succeeds("encode", "print.tif")
+    assert result.stderr.endswith("bpp; CMYK is converted to RGB\n")
 
 
 def test_outputs_have_the_usual_permissions(coded):
@@ -404,7 +405,7 @@ def test_info_shows_what_the_file_is(coded):
     result = succeeds("info", "photo.aec")
     assert result.stderr == ""
     assert result.stdout == (
-        f"photo.aec: 60 x 40, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
+        f"photo.aec: 60 x 40 RGB, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
         f"bpp, model 2 ({facts.model}), 1 tile, format 1\n"
     )
 
@@ -417,6 +418,8 @@ def test_info_as_json_has_a_line_per_file(coded):
         "file": "photo.aec",
         "width": 60,
         "height": 40,
+        "mode": "RGB",
+        "metadata": [],
         "quality": 60.0,
         "model_id": 2,
         "model": codec.read_info(coded).model,
@@ -430,7 +433,7 @@ def test_info_as_json_has_a_line_per_file(coded):
 
 
 def test_info_reads_standard_input(coded):
-    assert succeeds("info", "-", stdin=coded).stdout.startswith("-: 60 x 40, ")
+    assert succeeds("info", "-", stdin=coded).stdout.startswith("-: 60 x 40 RGB, ")
 
 
 def test_info_goes_on_after_a_bad_file(coded):
@@ -442,7 +445,7 @@ def test_info_goes_on_after_a_bad_file(coded):
 
 def test_help_of_encode_has_ranges_and_defaults():
     text = " ".join(succeeds("encode", "--help").stdout.split())
-    assert re.search(r"default: 60(\.0)?; 1(\.0)?<=x<=100", text)
+    assert re.search(r"1(\.0)?<=x<=100", text)
     assert f"default: {2**28}; x>=1" in text
 
 
@@ -513,3 +516,106 @@ def test_an_input_is_never_replaced_by_its_own_output():
     before = Path("photo.png").read_bytes()
     is_refused("encode", "photo.png", "-o", "photo.png", "--force")
     assert Path("photo.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--bpp", "1.5", {"rate_bpp": 1.5}),
+        ("--size", "2k", {"size_bytes": 2000}),
+        ("--size", "0.0015M", {"size_bytes": 1500}),
+        ("--psnr", "25", {"psnr_db": 25.0}),
+    ],
+)
+def test_targets_are_passed_on(option, value, expected):
+    succeeds("encode", "photo.png", option, value)
+    assert Path("photo.aec").read_bytes() == codec.encode(ORIGINAL, **expected)
+
+
+def test_targets_exclude_each_other():
+    result = aecodec("encode", "photo.png", "-q", "60", "--bpp", "1")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["", "k", "-1", "10kB", "1e3", "nan"])
+def test_a_wrong_size_is_wrong_usage(value):
+    assert aecodec("encode", "photo.png", "--size", value).exit_code == 2
+
+
+def test_a_size_too_small_fails_and_writes_nothing():
+    result = aecodec("encode", "photo.png", "--size", "20")
+    assert result.exit_code == 1
+    assert "photo.png: 20 bytes are too few; the smallest file has" in result.stderr
+    assert not Path("photo.aec").exists()
+
+
+def test_a_region_is_decoded_alone(coded):
+    succeeds("decode", "photo.aec", "--region", "5,6,20,10", "-o", "part.png")
+    with Image.open("part.png") as part:
+        assert np.array_equal(part, codec.decode(coded, region=(5, 6, 20, 10)))
+
+
+@pytest.mark.parametrize("value", ["1,2,3", "a,b,c,d", "-1,0,5,5", "1,2,3,4,5"])
+def test_a_wrong_region_is_wrong_usage(coded, value):
+    assert aecodec("decode", "photo.aec", "--region", value).exit_code == 2
+
+
+def test_a_damaged_file_is_salvaged_with_exit_status_1(coded):
+    Path("photo.aec").write_bytes(coded[:-1] + bytes([coded[-1] ^ 1]))
+    result = aecodec("decode", "photo.aec", "--salvage", "-o", "rest.png")
+    assert result.exit_code == 1
+    assert "photo.aec: salvaged to rest.png; tile 1 of 1 is damaged" in result.stderr
+    with Image.open("rest.png") as rest:
+        assert rest.size == codec.decode(coded).size
+
+
+def with_metadata(name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(ORIGINAL)
+    image.save(name, exif=exif, icc_profile=icc, xmp=b"<x:xmpmeta/>", quality=95)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_metadata_go_through_a_file_and_back(suffix):
+    with_metadata("photo.jpg")
+    succeeds("encode", "photo.jpg")
+    succeeds("decode", "photo.aec", "-o", f"out{suffix}")
+    with Image.open("photo.jpg") as before, Image.open(f"out{suffix}") as after:
+        assert after.info["icc_profile"] == before.info["icc_profile"]
+        assert after.getexif() == before.getexif()
+        assert after.info["xmp"] == before.info["xmp"]
+        assert after.size == before.size
+
+
+def test_stripped_metadata_are_gone_and_the_picture_stands_upright():
+    with_metadata("photo.jpg")
+    succeeds("encode", "photo.jpg", "--strip", "exif", "--strip", "xmp")
+    info = codec.read_info(Path("photo.aec").read_bytes())
+    height, width = ORIGINAL.shape[:2]
+    assert (info.width, info.height, info.metadata) == (height, width, ("icc",))
+    succeeds("encode", "photo.jpg", "--strip", "all", "-f")
+    assert codec.read_info(Path("photo.aec").read_bytes()).metadata == ()
+
+
+def test_a_format_without_exif_data_gets_the_picture_upright():
+    with_metadata("photo.jpg")
+    succeeds("encode", "photo.jpg")
+    succeeds("decode", "photo.aec", "-o", "out.bmp")
+    with Image.open("out.bmp") as image:
+        assert image.size == ORIGINAL.shape[:2]
+
+
+def test_a_terminated_process_leaves_no_file(tmp_path):
+    Image.fromarray(picture(1500, 1500)).save(tmp_path / "large.png")
+    command = [sys.executable, "-m", "codec", "encode", "large.png", "-e", "9"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert names() == ["large.png", "photo.png"]

@@ -1,6 +1,7 @@
 """Header, chunk table and checksums of .aec files."""
 
 import tracemalloc
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,10 @@ from raw_files import leb128, raw_file, with_crc
 
 from codec.container import (
     EXTRA_CHUNKS_MAX,
+    KNOWN_CHUNKS,
     MAX_PIXELS,
+    METADATA_CHUNKS,
+    METADATA_MAX_BYTES,
     QUALITY_CODE_MAX,
     SIDE_MAX_PX,
     Header,
@@ -269,7 +273,7 @@ def test_tiles_stand_first_and_nowhere_else(chunks):
 
 
 def test_as_many_extra_chunks_as_the_limit_are_accepted():
-    chunks = [(1, b"tile")] + [(0x80, b"")] * EXTRA_CHUNKS_MAX
+    chunks = [(1, b"tile")] + [(0x99, b"")] * EXTRA_CHUNKS_MAX
     assert len(unpack(raw_file(chunks=chunks)).spans) == 1 + EXTRA_CHUNKS_MAX
 
 
@@ -394,6 +398,7 @@ def test_every_header_and_every_payload_come_back(header, data):
         st.lists(
             st.tuples(st.integers(0x80, 0xFF), st.binary(max_size=300)),
             max_size=EXTRA_CHUNKS_MAX,
+            unique_by=lambda chunk: chunk[0],
         )
     )
     packed = pack(header, tiles, chunks)
@@ -413,3 +418,43 @@ def test_random_bytes_give_nothing_but_a_format_error(data):
         read_all(data)
     with pytest.raises(FormatError):
         read_all(b"\x89AEC\x01" + data)
+
+
+def with_chunk(chunk_id: int, payload: bytes):
+    return unpack(raw_file(chunks=((1, b"tile"), (chunk_id, payload))))
+
+
+@pytest.mark.parametrize("name", METADATA_CHUNKS)
+def test_metadata_come_back(name):
+    container = with_chunk(METADATA_CHUNKS[name], zlib.compress(b"some bytes"))
+    assert container.metadata(name) == b"some bytes"
+    others = set(METADATA_CHUNKS) - {name}
+    assert [container.metadata(other) for other in others] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"no zlib stream",
+        zlib.compress(b"cut off")[:-1],
+        zlib.compress(b"and more") + b"x",
+        zlib.compress(bytes(METADATA_MAX_BYTES + 1)),
+    ],
+)
+def test_metadata_that_are_not_one_whole_stream_are_refused(payload):
+    with pytest.raises(FormatError, match="exif data"):
+        with_chunk(METADATA_CHUNKS["exif"], payload).metadata("exif")
+
+
+def test_metadata_as_large_as_the_limit_come_back():
+    payload = zlib.compress(bytes(METADATA_MAX_BYTES))
+    container = with_chunk(METADATA_CHUNKS["xmp"], payload)
+    assert container.metadata("xmp") == bytes(METADATA_MAX_BYTES)
+
+
+@pytest.mark.parametrize("chunk_id", sorted(KNOWN_CHUNKS))
+def test_a_known_chunk_that_occurs_twice_is_refused(chunk_id):
+    chunks = ((1, b"tile"), (chunk_id, b""), (chunk_id, b""))
+    with pytest.raises(FormatError, match="occurs twice"):
+        unpack(raw_file(chunks=chunks))

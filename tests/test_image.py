@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from codec.errors import UsageError
-from codec.image import pad, padded_size, to_rgb
+from codec.errors import FormatError, UsageError
+from codec.image import (
+    pack_alpha,
+    pad,
+    padded_size,
+    pillow_image,
+    read_picture,
+    smooth_where_invisible,
+    unpack_alpha,
+)
 
 GRAY = np.array([[0, 100, 255], [7, 8, 9]], np.uint8)
 COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
@@ -16,10 +24,10 @@ COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
 
 def rgb_of(image) -> np.ndarray:
     """The array alone, from a call that gave no notice."""
-    array, notices = to_rgb(image)
-    assert notices == []
-    assert array.dtype == np.uint8
-    return array
+    found = read_picture(image)
+    assert found.notices == []
+    assert found.rgb.dtype == np.uint8
+    return found.rgb
 
 
 def test_an_rgb_picture_stays_as_it_is():
@@ -41,25 +49,29 @@ def test_a_bilevel_picture_becomes_black_and_white():
     assert rgb_of(image).tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
-def test_cmyk_is_converted():
-    image = Image.new("CMYK", (2, 1), (0, 255, 255, 0))
-    assert rgb_of(image).tolist() == [[[255, 0, 0], [255, 0, 0]]]
+def test_cmyk_is_converted_and_said_to_be():
+    found = read_picture(Image.new("CMYK", (2, 1), (0, 255, 255, 0)))
+    assert found.rgb.tolist() == [[[255, 0, 0], [255, 0, 0]]]
+    assert found.notices == ["CMYK is converted to RGB"]
 
 
-def test_transparency_is_laid_on_white_and_said_to_be_lost():
+def test_alpha_is_kept_and_colors_under_it_are_not():
     image = Image.new("RGBA", (3, 1))
-    image.putdata([(200, 0, 0, 255), (200, 0, 0, 0), (0, 0, 0, 51)])
-    array, notices = to_rgb(image)
-    assert array.tolist() == [[[200, 0, 0], [255, 255, 255], [204, 204, 204]]]
-    assert notices == ["transparency is laid on white"]
+    image.putdata([(200, 0, 0, 255), (0, 99, 0, 0), (0, 0, 0, 51)])
+    found = read_picture(image)
+    assert found.mode == "RGBA"
+    assert found.alpha.tolist() == [[255, 0, 51]]
+    assert found.rgb[0, [0, 2]].tolist() == [[200, 0, 0], [0, 0, 0]]
+    assert found.rgb[0, 1, 1] == 0
+    assert found.notices == []
 
 
-def test_gray_with_transparency_is_laid_on_white():
+def test_gray_with_alpha_stays_gray():
     image = Image.new("LA", (2, 1))
-    image.putdata([(9, 255), (9, 0)])
-    array, notices = to_rgb(image)
-    assert array.tolist() == [[[9, 9, 9], [255, 255, 255]]]
-    assert notices == ["transparency is laid on white"]
+    image.putdata([(9, 255), (200, 0)])
+    found = read_picture(image)
+    assert found.mode == "LA"
+    assert found.rgb.tolist() == [[[9, 9, 9], [9, 9, 9]]]
 
 
 def test_an_alpha_channel_without_transparency_is_dropped_silently():
@@ -74,30 +86,31 @@ def test_a_palette_is_looked_up():
     assert rgb_of(image).tolist() == [[[200, 100, 0], [10, 20, 30]]]
 
 
-def test_a_transparent_palette_entry_is_laid_on_white():
+def test_a_transparent_palette_entry_becomes_alpha():
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 0])
     image.putdata([1, 0])
     image.info["transparency"] = 1
-    array, notices = to_rgb(image)
-    assert array.tolist() == [[[255, 255, 255], [10, 20, 30]]]
-    assert notices == ["transparency is laid on white"]
+    found = read_picture(image)
+    assert found.alpha.tolist() == [[0, 255]]
+    assert found.rgb.tolist() == [[[10, 20, 30], [10, 20, 30]]]
 
 
 def test_16_bit_gray_keeps_its_upper_8_bits():
     image = Image.fromarray(np.array([[0, 255, 256, 0x1234, 65535]], np.uint16))
     assert image.mode == "I;16"
-    array, notices = to_rgb(image)
-    assert array[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
-    assert notices == ["samples are reduced to 8 bits"]
+    found = read_picture(image)
+    assert found.rgb[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
+    assert found.mode == "L"
+    assert found.notices == ["samples are reduced to 8 bits"]
 
 
 def test_a_16_bit_png_is_read_like_a_16_bit_picture():
     buffer = io.BytesIO()
     Image.fromarray(np.array([[0x1234, 65535]], np.uint16)).save(buffer, "PNG")
-    array, notices = to_rgb(Image.open(buffer))
-    assert array[0].tolist() == [[0x12] * 3, [255] * 3]
-    assert len(notices) == 1
+    found = read_picture(Image.open(buffer))
+    assert found.rgb[0].tolist() == [[0x12] * 3, [255] * 3]
+    assert len(found.notices) == 1
 
 
 @pytest.mark.parametrize(
@@ -113,45 +126,52 @@ def test_a_16_bit_png_is_read_like_a_16_bit_picture():
         (8, COLOR[:, ::-1].transpose(1, 0, 2)),
     ],
 )
-def test_the_exif_orientation_is_applied(orientation, expected):
+def test_the_orientation_is_kept_with_the_exif_data_and_applied_without(
+    orientation, expected
+):
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
     Image.fromarray(COLOR).save(buffer, "PNG", exif=exif)
-    assert np.array_equal(rgb_of(Image.open(buffer)), expected)
+    kept = read_picture(Image.open(buffer))
+    assert np.array_equal(kept.rgb, COLOR)
+    assert pillow_image(kept).getexif()[0x0112] == orientation
+    stripped = read_picture(Image.open(buffer), strip=["exif"])
+    assert np.array_equal(stripped.rgb, expected)
+    assert stripped.metadata == {}
 
 
 def test_one_frame_is_taken_and_said_so():
     buffer = io.BytesIO()
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    array, notices = to_rgb(Image.open(buffer))
-    assert array[0, 0].tolist() == [255, 0, 0]
-    assert notices == ["one frame of 2 is coded"]
+    found = read_picture(Image.open(buffer))
+    assert found.rgb[0, 0].tolist() == [255, 0, 0]
+    assert found.notices == ["one frame of 2 is coded"]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "bool"])
 def test_an_array_of_another_type_is_refused(dtype):
     with pytest.raises(UsageError, match=f"type {dtype}; expected uint8"):
-        to_rgb(COLOR.astype(dtype))
+        read_picture(COLOR.astype(dtype))
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (4, 4, 1), (4, 4, 4), (1, 4, 4, 3)])
 def test_an_array_of_another_shape_is_refused(shape):
     with pytest.raises(UsageError, match="shape"):
-        to_rgb(np.zeros(shape, np.uint8))
+        read_picture(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 4, 3), (4, 0, 3)])
 def test_an_array_without_pixels_is_refused(shape):
     with pytest.raises(UsageError, match="no pixels"):
-        to_rgb(np.zeros(shape, np.uint8))
+        read_picture(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("size", [(0, 4), (4, 0)])
 def test_a_picture_without_pixels_is_refused(size):
     with pytest.raises(UsageError, match="no pixels"):
-        to_rgb(Image.new("RGB", size))
+        read_picture(Image.new("RGB", size))
 
 
 @pytest.mark.parametrize(
@@ -173,10 +193,66 @@ def test_a_picture_of_whole_cells_is_not_padded():
     assert np.array_equal(pad(COLOR[:, :2], 2), COLOR[:, :2])
 
 
-def test_a_color_profile_is_said_to_be_lost():
+def profile(space: bytes) -> bytes:
+    return bytes(16) + space + b"rest"
+
+
+def test_metadata_are_kept_unless_stripped():
     image = Image.fromarray(COLOR)
-    image.info["icc_profile"] = b"profile"
-    assert to_rgb(image)[1] == ["the color profile is not kept"]
+    image.info = {
+        "icc_profile": profile(b"RGB "),
+        "exif": b"Exif\0\0II*",
+        "xmp": b"<x/>",
+    }
+    found = read_picture(image)
+    assert found.metadata == {"icc": profile(b"RGB "), "exif": b"II*", "xmp": b"<x/>"}
+    assert pillow_image(found).info == image.info
+    assert read_picture(image, strip=["icc", "xmp"]).metadata == {"exif": b"II*"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "space", "kept"),
+    [("L", b"GRAY", True), ("L", b"RGB ", False), ("CMYK", b"CMYK", False)],
+)
+def test_a_profile_for_other_samples_is_said_to_be_lost(mode, space, kept):
+    image = Image.new(mode, (2, 2))
+    image.info["icc_profile"] = profile(space)
+    found = read_picture(image)
+    assert ("icc" in found.metadata) == kept
+    assert any("profile" in notice for notice in found.notices) != kept
+
+
+def test_invisible_colors_run_on_from_visible_ones():
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (37, 50, 3), np.uint8)
+    visible = np.zeros((37, 50), bool)
+    rgb[:, 10:20], visible[:, 10:20] = (200, 100, 50), True
+    smooth = smooth_where_invisible(rgb, visible)
+    assert np.abs(smooth.astype(int) - (200, 100, 50)).max() <= 1
+    visible[5, 5] = True
+    smooth = smooth_where_invisible(rgb, visible)
+    assert np.array_equal(smooth[visible], rgb[visible])
+
+
+def test_colors_of_a_wholly_invisible_picture_are_flat():
+    rgb = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    assert len(np.unique(smooth_where_invisible(rgb, np.zeros((4, 5), bool)))) == 1
+
+
+def test_alpha_comes_back_exactly():
+    alpha = np.random.default_rng(0).integers(0, 256, (7, 9), np.uint8)
+    assert np.array_equal(unpack_alpha(pack_alpha(alpha), 9, 7), alpha)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
+def test_alpha_that_is_no_png_is_refused(data):
+    with pytest.raises(FormatError, match="alpha"):
+        unpack_alpha(data, 9, 7)
+
+
+def test_alpha_of_another_size_is_refused():
+    with pytest.raises(FormatError, match="alpha is 9 x 7"):
+        unpack_alpha(pack_alpha(np.zeros((7, 9), np.uint8)), 7, 9)
 
 
 def test_16_bit_color_is_said_to_be_reduced():
@@ -188,17 +264,17 @@ def test_16_bit_color_is_said_to_be_reduced():
     pixels = zlib.compress(b"\0" + bytes([0x12, 0x34, 0xFF, 0xFF, 0, 0]))
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
     png += chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    array, notices = to_rgb(Image.open(io.BytesIO(png)))
-    assert array.tolist() == [[[0x12, 0xFF, 0]]]
-    assert notices == ["samples are reduced to 8 bits"]
+    found = read_picture(Image.open(io.BytesIO(png)))
+    assert found.rgb.tolist() == [[[0x12, 0xFF, 0]]]
+    assert found.notices == ["samples are reduced to 8 bits"]
 
 
 def test_floating_point_samples_are_refused():
     with pytest.raises(UsageError, match="floating-point"):
-        to_rgb(Image.new("F", (2, 2)))
+        read_picture(Image.new("F", (2, 2)))
 
 
 def test_a_row_length_with_16_in_it_is_no_16_bit_sample():
     buffer = io.BytesIO()
     Image.new("RGB", (72, 1)).save(buffer, "BMP")  # rows of 216 bytes
-    assert to_rgb(Image.open(buffer))[1] == []
+    assert read_picture(Image.open(buffer)).notices == []

@@ -20,11 +20,16 @@ RANKS = {
     "codec.bundle": 2,
     "codec.quantization": 2,
     "codec.runtime": 3,
-    "codec.refinement": 4,
-    "codec.api": 5,
-    "codec": 6,
-    "codec.cli": 7,
-    "codec.__main__": 8,
+    "codec.windows": 4,
+    "codec.refinement": 5,
+    "codec.coding": 6,
+    "codec.targets": 7,
+    "codec.api": 8,
+    "codec": 9,
+    "codec.pillow_plugin": 9,
+    "codec.register_pillow": 10,
+    "codec.cli": 10,
+    "codec.__main__": 11,
 }
 CLI_MAY_IMPORT = {
     "codec",
@@ -122,6 +127,18 @@ def test_help_and_info_start_no_engine():
         "from codec.cli import main\n"
         "main(['encode', '--help'], standalone_mode=False)\n"
         "try:\n    codec.read_info(b'')\nexcept codec.FormatError:\n    pass\n"
+    )
+    modules = modules_after(script)
+    assert "ai_edge_litert" not in modules
+    assert not modules & FRAMEWORKS
+
+
+def test_opening_with_pillow_starts_no_engine(tmp_path, small_file):
+    (tmp_path / "photo.aec").write_bytes(small_file)
+    script = (
+        "import codec.register_pillow\n"
+        "from PIL import Image\n"
+        f"assert Image.open({str(tmp_path / 'photo.aec')!r}).size == (120, 90)\n"
     )
     modules = modules_after(script)
     assert "ai_edge_litert" not in modules

@@ -8,6 +8,7 @@ from make_golden import GOLDEN, MALFORMED, malformed_files
 
 import codec
 from codec import api
+from codec.coding import decode_symbols
 from codec.container import pack, unpack
 from codec.errors import FormatError
 from codec.runtime import Networks
@@ -23,8 +24,7 @@ def sample() -> bytes:
 
 def symbols(data: bytes):
     container = unpack(data)
-    bundle = api.bundle_of(container)
-    return api.decode_symbols(container, bundle, Networks(bundle))
+    return decode_symbols(container, Networks(api.bundle_of(container)))
 
 
 def refused_or_right(data: bytes, expected) -> bool:

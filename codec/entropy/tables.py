@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 PRECISION_BITS = 16  # the frequencies of a table sum to 2^16
 CODER_BITS = 24  # constriction works with 24-bit probabilities
+RESIDUAL_LIMIT = 2**15 - 1  # residuals lie in [-RESIDUAL_LIMIT, RESIDUAL_LIMIT]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from codec import api
 from codec.bundle import Bundle, read_bundle
+from codec.coding import channel_index, decode_symbols, tile_cells
 from codec.container import unpack
 from codec.runtime import Networks
 from codec.training.data import read_images
@@ -19,17 +20,15 @@ def ideal_bits(data: bytes, bundle: Bundle) -> float:
     """Bits that the symbols in a file cost by its tables, without any overhead."""
     container, networks = unpack(data), Networks(bundle)
     code = container.header.quality_code
-    hyper_latents, residuals = api.decode_symbols(container, bundle, networks)
+    hyper_latents, residuals = decode_symbols(container, networks)
     bits = 0.0
-    for tile in api.tile_cells(container.header, bundle):
+    for tile in tile_cells(container.header, bundle):
         hyper, residual = hyper_latents[tile.hyper], residuals[tile.latents]
         index = networks.table_index(
             hyper.astype(np.float32), bundle.index_offset(code)
         )
         mask = index >= bundle.skip_below
-        bits += bundle.hyper_tables_of(code).bits(
-            hyper.ravel(), api.channel_index(hyper)
-        )
+        bits += bundle.hyper_tables_of(code).bits(hyper.ravel(), channel_index(hyper))
         bits += bundle.residual_tables.bits(residual[mask], index[mask])
     return bits
 

@@ -236,7 +236,7 @@ def check_payloads(bundle, images):
     found = ideal = 0.0
     for image, quality in zip(images, np.linspace(1, 100, len(images)), strict=True):
         data = api.encode(image, quality=quality, bundle=bundle)
-        found += 8 * sum(map(len, unpack(data).payloads()))
+        found += 8 * sum(length for *_, length in unpack(data).spans)
         ideal += ideal_bits(data, bundle)
     excess = found / ideal - 1
     print(f"payloads are {100 * excess:+.2f} % from the ideal code length")

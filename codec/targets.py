@@ -1,0 +1,125 @@
+"""Files of a wanted size or distortion: search over the quality."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.coding import Encoder, decode_picture, whole
+from codec.container import QUALITY_CODE_MAX, SIDE_MAX_PX, unpack
+from codec.errors import UsageError
+
+SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
+PSNR_TOLERANCE_DB = 0.1
+# Size and PSNR jump by some percent where the index offset steps. Between two quality
+# codes, thrift makes up for it: larger shares of the rate in the encoder's rounding.
+THRIFT_STEPS, THRIFT_SHARE = 255, 4.0
+
+
+def file_within(encoder: Encoder, size_bytes: int) -> bytes:
+    """The best file of at most so many bytes; UsageError if there is none."""
+    found = search(
+        encoder,
+        lambda file: math.log(len(file)),
+        math.log(max(size_bytes, 1)),
+        -math.log(1 - SIZE_TOLERANCE),
+    )
+    if found is None:
+        smallest = len(encoder.file(0))
+        raise UsageError(
+            f"{size_bytes} bytes are too few; the smallest file has {smallest}"
+        )
+    return found
+
+
+def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
+    """A file whose colors have this PSNR, or more at the lowest quality; UsageError if
+    the highest has less.
+    """
+
+    def psnr(file: bytes) -> float:
+        container = unpack(file, max_pixels=(SIDE_MAX_PX + 1) ** 2)
+        decoded = decode_picture(container, encoder.bundle, whole(container))
+        return psnr_of(decoded, encoder.picture.rgb)
+
+    limit = psnr_db + PSNR_TOLERANCE_DB
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB) or encoder.file(0)
+    if unpack(found).header.quality_code == QUALITY_CODE_MAX:
+        reached = psnr(found)
+        if reached < psnr_db - PSNR_TOLERANCE_DB:
+            raise UsageError(
+                f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
+            )
+    return found
+
+
+def search(
+    encoder: Encoder,
+    measure: Callable[[bytes], float],
+    limit: float,
+    tolerance: float,
+) -> bytes | None:
+    """A file that measures from `limit - tolerance` to `limit`, or as near below as can
+    be; None if the lowest quality is over the limit.
+    """
+    files: dict[tuple[int, int], tuple[bytes, float]] = {}
+
+    def value_of(code: int, step: int) -> float:
+        share = encoder.rate_share
+        share += (THRIFT_SHARE - share) * (1 - step / THRIFT_STEPS)
+        file = encoder.file(code, share)
+        files[code, step] = file, measure(file)
+        return files[code, step][1]
+
+    code = highest(
+        lambda code: value_of(code, THRIFT_STEPS), QUALITY_CODE_MAX, limit, tolerance
+    )
+    if code is None:
+        return None
+    file, value = files[code, THRIFT_STEPS]
+    if value >= limit - tolerance or code == QUALITY_CODE_MAX or encoder.refinement:
+        return file
+    step = highest(
+        lambda step: value_of(code + 1, step), THRIFT_STEPS, limit, tolerance
+    )
+    if step is not None and files[code + 1, step][1] > value:
+        return files[code + 1, step][0]
+    return file
+
+
+def highest(
+    value_of: Callable[[int], float], last: int, limit: float, tolerance: float
+) -> int | None:
+    """A number from 0 to `last` with a value in [limit - tolerance, limit], where
+    `value_of` grows with the number.
+
+    If there is none: the highest found under the limit, or None if 0 is over it.
+    Interpolation and halving take turns, so few are tried.
+    """
+    low, high = (0, value_of(0)), (last, value_of(last))
+    if low[1] > limit:
+        return None
+    if high[1] <= limit:
+        return last
+    halve = False
+    while high[0] - low[0] > 1 and low[1] < limit - tolerance:
+        share = 0.5 if halve else (limit - tolerance / 2 - low[1]) / (high[1] - low[1])
+        number = low[0] + round(share * (high[0] - low[0]))
+        number = min(max(number, low[0] + 1), high[0] - 1)
+        value = value_of(number)
+        if value <= limit:
+            low = number, value
+        else:
+            high = number, value
+        halve = not halve
+    return low[0]
+
+
+def psnr_of(decoded: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in dB of uint8 [H, W, 3]; 100 if they are equal."""
+    square_sum = sum(
+        float(np.sum((row.astype(np.float32) - other) ** 2))
+        for row, other in zip(decoded, original, strict=True)
+    )
+    return 10 * math.log10(255**2 / max(square_sum / original.size, 255**2 / 1e10))

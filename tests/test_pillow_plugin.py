@@ -1,0 +1,98 @@
+"""Image.open and Image.save for .aec files."""
+
+import io
+
+import numpy as np
+import pytest
+from pictures import picture
+from PIL import Image, UnidentifiedImageError
+
+import codec
+from codec import pillow_plugin
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    pillow_plugin.register()
+
+
+def saved(image: Image.Image, **options) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, "AEC", **options)
+    file.seek(0)
+    return file
+
+
+def test_an_opened_file_is_what_decode_gives(small_file):
+    with Image.open(io.BytesIO(small_file)) as image:
+        assert (image.format, image.mode, image.size) == ("AEC", "RGB", (120, 90))
+        assert image.info["quality"] == 50
+        assert image.get_format_mimetype() == "image/x-aec"
+        assert np.array_equal(image, codec.decode(small_file))
+
+
+def test_opening_decodes_nothing_before_it_is_loaded(small_file, monkeypatch):
+    monkeypatch.setattr(pillow_plugin, "decode", lambda *a, **k: 1 / 0)
+    image = Image.open(io.BytesIO(small_file))
+    with pytest.raises(ZeroDivisionError):
+        image.load()
+
+
+def test_saving_is_what_encode_gives(small_picture):
+    image = Image.fromarray(small_picture)
+    for options in ({}, {"quality": 20}, {"quality": 70.5, "effort": 1}):
+        assert saved(image, **options).getvalue() == codec.encode(image, **options)
+
+
+def test_the_suffix_names_the_format(tmp_path, small_picture):
+    Image.fromarray(small_picture).save(tmp_path / "x.aec")
+    with Image.open(tmp_path / "x.aec") as image:
+        assert image.format == "AEC"
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "CMYK"])
+def test_pictures_of_every_mode_are_saved(mode):
+    image = Image.fromarray(picture(20, 30)).convert(mode)
+    if "A" in mode:
+        image.putalpha(Image.linear_gradient("L").resize((30, 20)))
+    with Image.open(saved(image)) as opened:
+        assert opened.load()
+        expected = {"P": "RGB", "1": "L", "CMYK": "RGB"}.get(mode, mode)
+        assert opened.mode == expected
+
+
+def test_metadata_are_there_on_opening_and_may_be_given_on_saving(small_picture):
+    image = Image.fromarray(small_picture)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = bytes(16) + b"RGB "
+    file = saved(image, exif=exif, xmp=b"<x/>", icc_profile=profile)
+    with Image.open(file) as opened:
+        assert opened.info["xmp"] == b"<x/>"
+        assert opened.info["icc_profile"] == profile
+        assert opened.getexif()[0x0112] == 6
+    assert image.info == {}
+
+
+@pytest.mark.parametrize("length", [1, 4, 10, 25, 40, -1])
+def test_a_file_that_is_cut_off_is_not_identified(small_file, length):
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(small_file[:length]))
+
+
+def test_a_damaged_tile_is_an_error_when_it_is_loaded(small_file):
+    image = Image.open(io.BytesIO(small_file[:-1] + bytes([small_file[-1] ^ 1])))
+    with pytest.raises(OSError, match="tile 1 of 1 is damaged"):
+        image.load()
+
+
+def test_the_limit_of_pillow_is_honored(small_file, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(small_file))
+
+
+@pytest.mark.parametrize("options", [{"quality": 0}, {"quality": "x"}, {"effort": 10}])
+def test_wrong_options_are_value_errors(options, small_picture):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        saved(Image.fromarray(small_picture), **options)

@@ -1,0 +1,99 @@
+"""Windows give what the networks give for the whole picture."""
+
+import numpy as np
+import pytest
+from pictures import picture
+
+from codec import windows as win
+from codec.quantization import rounding_by_table
+from codec.runtime import Networks
+
+CODE = 40000
+GRID = (11, 13)
+
+
+@pytest.fixture
+def small_windows(monkeypatch):
+    """So small that a picture of GRID takes many."""
+    monkeypatch.setattr(win, "SPAN", 10)
+
+
+def test_cores_tile_a_region_and_halos_end_with_the_picture(small_windows):
+    region = slice(0, 11), slice(1, 13)
+    covered = np.zeros(GRID, int)
+    for window in win.windows(region, GRID, 2):
+        covered[window.core] += 1
+        for core, whole, size in zip(window.core, window.whole, GRID, strict=True):
+            assert whole.start == max(0, core.start - 2)
+            assert whole.stop == min(size, core.stop + 2)
+            assert whole.stop - whole.start <= win.SPAN
+    assert (covered[region] == 1).all()
+    assert covered.sum() == covered[region].sum()
+
+
+def test_a_picture_of_usual_size_is_one_window():
+    (window,) = win.windows((slice(0, 16), slice(0, 24)), (16, 24), 4)
+    assert window.core == window.whole == (slice(0, 16), slice(0, 24))
+
+
+def test_windows_change_nothing(bundle, monkeypatch):
+    """Neither symbols, but for ties that a last bit of a sum decides, nor pixels."""
+    rgb = picture(64 * GRID[0] - 10, 64 * GRID[1] - 20)
+    networks = win.WindowedNetworks(Networks(bundle), GRID)
+    vectors = bundle.vectors(CODE)
+    rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)
+
+    def coded():
+        latents = networks.analyze(rgb)
+        hyper = networks.hyper_analyze(latents, vectors["gain"])
+        index = networks.networks.table_index(hyper, bundle.index_offset(CODE))
+        residuals = networks.quantize(latents, hyper, index, rounding, vectors)
+        return latents, hyper, residuals
+
+    whole = coded()
+    region = slice(0, GRID[0]), slice(0, GRID[1])
+    image = networks.synthesize(*whole[:0:-1], vectors, region)
+    monkeypatch.setattr(win, "SPAN", 10)
+    latents, *symbols = coded()
+    assert np.abs(latents - whole[0]).max() < 1e-4 * np.abs(latents).max()
+    for found, expected in zip(symbols, whole[1:], strict=True):
+        assert np.mean(found != expected) < 1e-4
+    windowed = networks.synthesize(*whole[:0:-1], vectors, region)
+    assert np.abs(windowed.astype(int) - image).max() <= 1
+
+
+def test_an_impulse_does_not_reach_beyond_the_halo(bundle):
+    """Or windows would show as seams."""
+    networks, vectors = Networks(bundle), bundle.vectors(CODE)
+    grid = 13, 1
+    middle = slice(6, 7)
+
+    def reach(array, other, unit):
+        rows = np.flatnonzero(np.abs(array - other).max((0, 2, 3)) > 0)
+        cells = rows // unit
+        return max(6 - cells.min(), cells.max() - 6)
+
+    flat = np.full((1, 64 * grid[0], 64, 3), 128, np.uint8)
+    impulse = flat.copy()
+    win.cut(impulse, (middle, slice(0, 1)), 64)[...] = 255
+    analyzed = [networks.analyze(image) for image in (flat, impulse)]
+    assert reach(*analyzed, 4) <= win.ANALYSIS_HALO
+
+    hyper = [networks.hyper_analyze(y, vectors["gain"]) for y in analyzed]
+    assert reach(*hyper, 1) <= win.ANALYSIS_HALO + win.HYPER_HALO
+
+    residuals = np.zeros_like(analyzed[0])
+    other = residuals.copy()
+    win.cut(other, (middle, slice(0, 1)), 4)[...] = 3
+    gains = vectors["gain"], vectors["inverse_gain"]
+    z = np.zeros_like(hyper[0])
+    other_z = z.copy()
+    other_z[:, 6] = 5
+    decoded = networks.reconstruct(residuals, z, *gains)
+    for r, h in ((other, z), (residuals, other_z)):
+        assert reach(decoded, networks.reconstruct(r, h, *gains), 4) <= win.MEAN_HALO
+    pictures = [
+        networks.synthesize(y, vectors["inverse_gain"], vectors["block_scale"])
+        for y in (decoded, decoded + other)
+    ]
+    assert reach(*(p.astype(int) for p in pictures), 64) <= win.SYNTHESIS_HALO
