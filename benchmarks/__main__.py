@@ -3,6 +3,7 @@
 import click
 
 from benchmarks.rate_distortion import rate_distortion
+from benchmarks.scaling import scaling
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -11,6 +12,7 @@ def main() -> None:
 
 
 main.add_command(rate_distortion)
+main.add_command(scaling)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

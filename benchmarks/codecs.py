@@ -1,5 +1,6 @@
 """The codecs that are compared: one entry of `CODECS` each."""
 
+import contextlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 from PIL import Image
 
 import codec
+
+with contextlib.suppress(ImportError):
+    import pillow_jxl  # noqa: F401, adds the format to Pillow
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def pillow_codec(
     return ImageCodec(name, description, qualities, encode, decode_pillow, file_format)
 
 
-STEPS_OF_5 = tuple(range(5, 100, 5))
+STEPS_OF_5, STEPS_OF_10 = tuple(range(5, 100, 5)), tuple(range(5, 100, 10))
 
 ANCHOR = "jpeg"
 CODECS = {
@@ -98,10 +102,22 @@ CODECS = {
         pillow_codec(
             "avif",
             "AVIF: Pillow, 4:4:4, speed 4",
-            STEPS_OF_5,
+            STEPS_OF_10,
             "AVIF",
             subsampling="4:4:4",
             speed=4,
+        ),
+        pillow_codec(
+            "avif-psnr",
+            "AVIF: Pillow, 4:4:4, speed 4, tune=psnr",
+            STEPS_OF_10,
+            "AVIF",
+            subsampling="4:4:4",
+            speed=4,
+            advanced={"tune": "psnr"},
+        ),
+        pillow_codec(
+            "jxl", "JPEG XL: pillow-jxl-plugin, effort 7", STEPS_OF_5, "JXL", effort=7
         ),
     )
 }

@@ -1,8 +1,11 @@
 """What a benchmark ran with: versions, machine and settings."""
 
+import json
 import os
 import platform
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,12 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
     }
+
+
+def write_versions(path: Path, facts: dict[str, Any]) -> None:
+    """The day, the environment and `facts` of a run, as JSON."""
+    text = {"date": date.today().isoformat(), **describe_environment(), **facts}
+    path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def describe_codecs(codecs: Sequence[ImageCodec]) -> dict[str, Any]:

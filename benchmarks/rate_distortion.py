@@ -1,15 +1,13 @@
 """The subcommand `rate-distortion`: size against distortion over a folder of images."""
 
-import json
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 import click
 
 from benchmarks.bd_rate import bd_rate
-from benchmarks.codecs import ANCHOR, CODECS, ImageCodec
-from benchmarks.environment import describe_codecs, describe_environment
+from benchmarks.codecs import ANCHOR, CODECS
+from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, measure_images
 from benchmarks.plot import plot_curves
 from benchmarks.results import Average, average, write_csv
@@ -66,7 +64,8 @@ def rate_distortion(
 
     write_csv(output / f"{name}.csv", sorted(measurements))
     write_csv(output / f"{name}_summary.csv", averages)
-    write_versions(output / f"{name}_versions.json", codecs, len(paths), jobs)
+    facts = {"images": len(paths), "jobs": jobs, "codecs": describe_codecs(codecs)}
+    write_versions(output / f"{name}_versions.json", facts)
     plot_curves(
         output / f"{name}.png",
         averages,
@@ -75,19 +74,6 @@ def rate_distortion(
     )
     for line in bd_rate_lines(averages):
         click.echo(line)
-
-
-def write_versions(
-    path: Path, codecs: Sequence[ImageCodec], images: int, jobs: int
-) -> None:
-    facts = {
-        "date": date.today().isoformat(),
-        **describe_environment(),
-        "images": images,
-        "jobs": jobs,
-        "codecs": describe_codecs(codecs),
-    }
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def bd_rate_lines(averages: Sequence[Average]) -> list[str]:

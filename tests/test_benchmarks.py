@@ -19,6 +19,7 @@ from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.measurement import load_rgb, measure
 from benchmarks.metrics import decibels, ms_ssim, psnr
+from benchmarks.scaling import mosaic
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
 QUALITIES = [26.0, 29.5, 33.0, 36.0, 40.5]
@@ -195,3 +196,27 @@ def test_codec_that_pillow_lacks(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(rate_distortion.CODECS, "webp", missing)
     result = run(folder, "-o", tmp_path, "--codec", "webp")
     assert result.exit_code == 2 and "cannot write NONE" in result.output
+
+
+def test_scaling_measures_every_size_and_plots(tmp_path):
+    picture(320, 200, seed=1).save(tmp_path / "a.png")
+    arguments = ["scaling", str(tmp_path), "-o", str(tmp_path / "out")]
+    arguments += ["--megapixels", "0.5", "--megapixels", "0.6"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out" / "scaling.csv").open(newline="") as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert [row["megapixels"] for row in rows] == [0.5, 0.6]
+    for row in rows:
+        assert all(value > 0 for value in row.values())
+        assert row["decode_peak_mib"] > row["pixels_mib"]
+    with Image.open(tmp_path / "out" / "scaling.png") as image:
+        assert image.format == "PNG"
+
+
+def test_a_mosaic_is_filled_with_the_images(tmp_path):
+    picture(320, 200, seed=1).save(tmp_path / "a.png")
+    found = mosaic([tmp_path / "a.png"], 0.5)
+    assert found.shape == (577, 866, 3)
+    tile = np.asarray(picture(320, 200, seed=1))
+    assert np.array_equal(found[400:577, 640:866], tile[:177, :226])
