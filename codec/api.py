@@ -1,6 +1,7 @@
 """The public functions: what may be asked for, and the targets that encoding meets."""
 
 import math
+import operator
 from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Real
@@ -19,6 +20,7 @@ from codec.container import (
     GRAY_CHUNK,
     MAX_PIXELS,
     METADATA_CHUNKS,
+    NO_LIMIT,
     QUALITY_CODE_MAX,
     SIDE_MAX_PX,
     Container,
@@ -34,7 +36,7 @@ from codec.targets import file_of_psnr, file_within
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_RDOQ = 4  # lower ones round plainly
-REFINEMENTS = {7: 10, 8: 25, 9: 60}  # iterations by effort
+REFINEMENTS = {7: 6, 8: 12, 9: 40}  # iterations by effort
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,10 @@ def encode(
         )
     if unknown := set(strip) - set(METADATA_CHUNKS):
         raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+    if isinstance(image, Image.Image):  # before it is loaded
+        check_size(image.width, image.height, max_pixels, UsageError)
+    if isinstance(image, Picture) and strip:
+        raise UsageError("strip is for `read_picture` where there is a Picture already")
     picture = image if isinstance(image, Picture) else read_picture(image, strip)
     height, width = picture.rgb.shape[:2]
     check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
@@ -130,7 +136,7 @@ def encode(
     if psnr_db is not None:
         return file_of_psnr(encoder, psnr_db)
     if rate_bpp is not None:
-        size_bytes = int(rate_bpp * width * height / 8)
+        size_bytes = int(min(rate_bpp * width * height / 8, 2.0**62))
     if size_bytes is not None:
         return file_within(encoder, size_bytes)
     return encoder.file(code)
@@ -156,7 +162,7 @@ def decode(
         container.check()
         region = whole(container)
     else:
-        check_region(region, container)
+        region = checked_region(region, container)
     rgb = decode_picture(container, bundle, region)
     return pillow_image(read_extras(container, rgb, region))
 
@@ -169,26 +175,31 @@ def salvage(
     Damaged tiles are gray with dark stripes; damaged alpha or metadata are left out.
     Raises FormatError if the header is damaged, or the file not one of ours.
     """
-    container = unpack(checked_bytes(data), max_pixels=max_pixels, whole=False)
+    data = checked_bytes(data)
+    container = unpack(data, max_pixels=max_pixels, whole=False)
     region, damage = whole(container), dict[int, str]()
     rgb = decode_picture(container, bundle_of(container, bundle), region, damage)
     tiles = tile_spans(container.header)
     rgb = mark_damage(rgb, [tiles[number] for number in damage])
     faults = [damage[number] for number in sorted(damage)]
-    try:
-        picture = read_extras(container, rgb, region)
-    except FormatError as error:
-        picture = Picture(rgb, gray=container.has(GRAY_CHUNK))
-        faults.append(f"{error}; alpha and metadata are left out")
+    picture = read_extras(container, rgb, region, faults)
+    if len(data) > container.size_bytes:
+        after = len(data) - container.size_bytes
+        faults.append(f"{after} bytes after the end of the file")
     return pillow_image(picture), faults
 
 
-def check_region(region: Any, container: Container) -> None:
-    """UsageError if it is not four whole numbers, or not within the picture."""
+def checked_region(region: Any, container: Container) -> Region:
+    """The region; UsageError if it is not four whole numbers, or not within the
+    picture.
+    """
     header = container.header
-    if len(region) != 4 or not all(isinstance(part, int) for part in region):
-        raise UsageError(f"region is {region!r}; expected left, top, width, height")
-    left, top, width, height = region
+    try:
+        left, top, width, height = map(operator.index, region)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"region is {region!r}; expected left, top, width, height"
+        ) from None
     if (
         min(left, top) < 0
         or min(width, height) < 1
@@ -199,6 +210,7 @@ def check_region(region: Any, container: Container) -> None:
             f"region {left},{top},{width},{height} is not within the picture of "
             f"{header.width} x {header.height} pixels"
         )
+    return left, top, width, height
 
 
 def checked_bytes(data: bytes) -> bytes:
@@ -227,7 +239,8 @@ def read_info(data: bytes) -> Info:
     """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
     file that is cut off.
     """
-    container = unpack(checked_bytes(data), max_pixels=(SIDE_MAX_PX + 1) ** 2)
+    data = checked_bytes(data)
+    container = unpack(data, max_pixels=NO_LIMIT)
     if len(data) < container.size_bytes:
         raise FormatError(
             f"file is cut off: {container.size_bytes - len(data)} bytes missing"

@@ -26,6 +26,7 @@ from codec.container import (
     Container,
     Header,
     check_field,
+    inflate,
     pack,
 )
 from codec.entropy.coder import SymbolDecoder, encode_symbols
@@ -38,6 +39,7 @@ from codec.runtime import Networks
 from codec.windows import DECODER_HALO, Spans, WindowedNetworks, widened
 
 TILE_LOG2 = 10
+METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 
 
@@ -299,18 +301,36 @@ def decode_tile(
 
 
 def read_extras(
-    container: Container, rgb: NDArray[np.uint8], region: Region
+    container: Container,
+    rgb: NDArray[np.uint8],
+    region: Region,
+    faults: list[str] | None = None,
 ) -> Picture:
-    """The picture of the decoded colors of `region` and all else in the file."""
+    """The picture of the decoded colors of `region` and all else in the file.
+
+    FormatError for damage, unless `faults` is given: then what is damaged is left out,
+    and noted there.
+    """
     header = container.header
     left, top, width, height = region
     picture = Picture(rgb, gray=container.has(GRAY_CHUNK))
-    packed = container.extra(ALPHA_CHUNK)
-    if packed is not None:
-        alpha = unpack_alpha(packed, header.width, header.height)
-        picture.alpha = alpha[top : top + height, left : left + width]
-    for name in METADATA_CHUNKS:
-        value = container.metadata(name)
-        if value is not None:
-            picture.metadata[name] = value
+
+    def read(number: int, chunk_id: int) -> None:
+        payload = container.payload(number)
+        if chunk_id == ALPHA_CHUNK:
+            alpha = unpack_alpha(payload, header.width, header.height)
+            picture.alpha = alpha[top : top + height, left : left + width]
+        elif chunk_id in METADATA_NAMES:
+            name = METADATA_NAMES[chunk_id]
+            picture.metadata[name] = inflate(payload, name)
+        elif chunk_id == GRAY_CHUNK and payload:
+            raise FormatError("chunk of a gray picture is not empty")
+
+    for number in range(header.tile_count, len(container.spans)):
+        try:
+            read(number, container.spans[number][0])
+        except FormatError as error:
+            if faults is None:
+                raise
+            faults.append(f"{error}; left out")
     return picture

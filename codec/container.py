@@ -19,6 +19,7 @@ TILE_LOG2_RANGE = (9, 10)  # tiles of 512 or 1024 pixels
 SIDE_MAX_PX = 2**24 - 1
 EXTENSION_PX = 64  # pictures are extended to multiples of this
 MAX_PIXELS = 2**28  # default limit, on the extended picture
+NO_LIMIT = (SIDE_MAX_PX + EXTENSION_PX) ** 2  # the extended picture of any header
 CRC_BYTES = 4
 
 TILE_CHUNK = 0x01
@@ -188,22 +189,20 @@ class Container:
         for number in range(len(self.spans)):
             self.payload(number)
 
-    def extra(self, chunk_id: int) -> bytes | None:
-        """Payload of the chunk with this id besides the tiles, None if there is none;
-        `unpack` has seen to it that there is no second one.
-        """
-        for number, (found, *_) in enumerate(self.spans):
-            if found == chunk_id != TILE_CHUNK:
-                return self.payload(number)
-        return None
-
     def has(self, chunk_id: int) -> bool:
+        """Whether there is a chunk of this id."""
         return any(found == chunk_id for found, *_ in self.spans)
 
-    def metadata(self, name: str) -> bytes | None:
-        """The ICC profile, EXIF or XMP data, by the names of METADATA_CHUNKS."""
-        packed = self.extra(METADATA_CHUNKS[name])
-        return None if packed is None else inflate(packed, name)
+    def metadata(self) -> dict[str, bytes]:
+        """ICC profile, EXIF and XMP data that are there, by the names of
+        METADATA_CHUNKS.
+        """
+        names = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
+        return {
+            names[chunk_id]: inflate(self.payload(number), names[chunk_id])
+            for number, (chunk_id, *_) in enumerate(self.spans)
+            if chunk_id in names
+        }
 
     def payload(self, number: int) -> bytes:
         """Payload `number` in file order, its checksum tested."""

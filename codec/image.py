@@ -1,18 +1,22 @@
 """Pillow <-> arrays, padding and cropping; knows nothing of models or files of ours."""
 
 import io
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from codec.errors import FormatError, UsageError
 
 EXIF_PREFIX = b"Exif\0\0"
 # Pillow's names of the metadata that is kept.
 INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+GRAY_8_BITS = bytes([8, 0])  # of a PNG header, after the size
 ICC_SPACE = slice(16, 20)  # of a profile: the color space of its samples
 
 
@@ -26,11 +30,6 @@ class Picture:
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
     notices: list[str] = field(default_factory=list)
 
-    @property
-    def mode(self) -> str:
-        """Pillow's name of such an image."""
-        return ("L" if self.gray else "RGB") + ("A" if self.alpha is not None else "")
-
 
 def read_picture(
     image: Image.Image | NDArray[np.uint8], strip: Collection[str] = ()
@@ -43,8 +42,17 @@ def read_picture(
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
-    if not isinstance(image, Image.Image):
+    try:
+        if isinstance(image, Image.Image):
+            return pillow_picture(image, strip)
         return array_picture(np.asarray(image))
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises all kinds on damaged files
+        raise UsageError(f"image cannot be read: {error}") from None
+
+
+def pillow_picture(image: Image.Image, strip: Collection[str]) -> Picture:
     if 0 in image.size:
         raise UsageError(f"image of {image.width} x {image.height} has no pixels")
     if image.mode == "F":
@@ -57,10 +65,13 @@ def read_picture(
         notices.append("samples are reduced to 8 bits")
     if image.mode == "CMYK":
         notices.append("CMYK is converted to RGB")
-    metadata = {k: v for k, v in read_metadata(image).items() if k not in strip}
+    image.load()  # some metadata lie behind the pixels
     if "exif" in strip:
         image = ImageOps.exif_transpose(image)
+    metadata = {k: v for k, v in read_metadata(image).items() if k not in strip}
     if image.mode.startswith("I"):
+        if image.has_transparency_data:
+            notices.append("transparency is not kept")
         samples = np.asarray(image).clip(0, 65535) >> 8
         image = Image.fromarray(samples.astype(np.uint8))
     gray = image.mode in ("1", "L", "LA", "La")
@@ -69,14 +80,11 @@ def read_picture(
         image = image.convert("LA" if gray else "RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             alpha = np.asarray(image.getchannel("A"))
-    if "icc" in metadata and metadata["icc"][ICC_SPACE] != (
-        b"GRAY" if gray else b"RGB "
-    ):
+    space = b"GRAY" if gray else b"RGB "
+    if "icc" in metadata and metadata["icc"][ICC_SPACE] != space:
         del metadata["icc"]
         notices.append("the color profile is not kept, it is for other samples")
-    rgb = np.asarray(
-        image.convert("L").convert("RGB") if gray else image.convert("RGB")
-    )
+    rgb = np.asarray((image.convert("L") if gray else image).convert("RGB"))
     if alpha is not None:
         rgb = smooth_where_invisible(rgb, alpha > 0)
     return Picture(rgb, gray, alpha, metadata, notices)
@@ -117,14 +125,17 @@ def read_metadata(image: Image.Image) -> dict[str, bytes]:
 
 def pillow_image(picture: Picture) -> Image.Image:
     """The Pillow image of a decoded picture, its metadata in `info`."""
-    image = Image.fromarray(picture.rgb)
-    if picture.gray:
-        image = image.convert("L")
+    image = Image.fromarray(luma(picture.rgb) if picture.gray else picture.rgb)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
     for name, value in picture.metadata.items():
         image.info[INFO_KEYS[name]] = info_value(name, value)
     return image
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Gray samples [H, W] of colors [H, W, 3], by BT.601."""
+    return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
 def info_value(name: str, value: bytes) -> bytes:
@@ -141,16 +152,17 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
 
 def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
     """uint8 [height, width] from a gray PNG file of just this size."""
+    header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
+        raise FormatError(f"alpha is no gray PNG file of {width} x {height} pixels")
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.size != (width, height) or image.mode != "L":
-                raise FormatError(
-                    f"alpha is {image.size[0]} x {image.size[1]} of mode {image.mode}; "
-                    f"expected {width} x {height} of mode L"
-                )
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FormatError(f"alpha cannot be decoded: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(PngImageFile(io.BytesIO(data)))
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises all kinds on damaged files
+        raise FormatError("alpha cannot be decoded") from None
 
 
 def smooth_where_invisible(

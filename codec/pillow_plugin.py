@@ -9,20 +9,18 @@
 (64, 48)
 """
 
-import io
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
 from codec.api import QUALITY_DEFAULT, decode, encode, read_info
-from codec.container import MAGIC, SIDE_MAX_PX, unpack
+from codec.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
 from codec.errors import CodecError
 from codec.image import INFO_KEYS, info_value
 
 FORMAT = "AEC"
 SUFFIX = ".aec"
 MIME_TYPE = "image/x-aec"
-NO_LIMIT = (SIDE_MAX_PX + 1) ** 2  # Pillow has one of its own, which it tests
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -39,26 +37,25 @@ class AecImageFile(ImageFile.ImageFile):
         self.coded = self.fp.read()
         try:
             facts = read_info(self.coded)
-            container = unpack(self.coded, max_pixels=NO_LIMIT)
-            for name in facts.metadata:
-                value = container.metadata(name)
-                assert value is not None
-                self.info[INFO_KEYS[name]] = info_value(name, value)
+            metadata = unpack(self.coded, max_pixels=NO_LIMIT).metadata()
         except CodecError as error:
             raise SyntaxError(str(error)) from None  # what Pillow expects here
+        for name, value in metadata.items():
+            self.info[INFO_KEYS[name]] = info_value(name, value)
         self.info["quality"] = facts.quality
         self._size, self._mode = (facts.width, facts.height), facts.mode
-        self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
 
     def load(self) -> Any:
-        if self.tile and self.coded:
+        if self.coded:
+            limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
             try:
-                decoded = decode(self.coded, max_pixels=NO_LIMIT)
+                self.im = decode(self.coded, max_pixels=limit).im
             except CodecError as error:
                 raise OSError(str(error)) from None
+            self.coded = b""
             if self.fp and self._exclusive_fp:
                 self.fp.close()
-            self.fp, self.coded = io.BytesIO(decoded.tobytes()), b""
+            self.fp = None
         return super().load()
 
 

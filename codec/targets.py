@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.coding import Encoder, decode_picture, whole
-from codec.container import QUALITY_CODE_MAX, SIDE_MAX_PX, unpack
+from codec.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
 from codec.errors import UsageError
+from codec.image import luma
 
 SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
 PSNR_TOLERANCE_DB = 0.1
@@ -34,24 +35,29 @@ def file_within(encoder: Encoder, size_bytes: int) -> bytes:
 
 
 def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
-    """A file whose colors have this PSNR, or more at the lowest quality; UsageError if
-    the highest has less.
+    """A file whose samples have this PSNR, or more at the lowest quality and where
+    refinement cannot do with less; UsageError if the highest quality has less.
     """
 
+    picture = encoder.picture
+    original = luma(picture.rgb) if picture.gray else picture.rgb
+
     def psnr(file: bytes) -> float:
-        container = unpack(file, max_pixels=(SIDE_MAX_PX + 1) ** 2)
+        container = unpack(file, max_pixels=NO_LIMIT)
         decoded = decode_picture(container, encoder.bundle, whole(container))
-        return psnr_of(decoded, encoder.picture.rgb)
+        return psnr_of(luma(decoded) if picture.gray else decoded, original)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
     found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB) or encoder.file(0)
-    if unpack(found).header.quality_code == QUALITY_CODE_MAX:
-        reached = psnr(found)
-        if reached < psnr_db - PSNR_TOLERANCE_DB:
-            raise UsageError(
-                f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
-            )
-    return found
+    reached = psnr(found)
+    if reached >= psnr_db - PSNR_TOLERANCE_DB:
+        return found
+    code = unpack(found, max_pixels=NO_LIMIT).header.quality_code
+    if code == QUALITY_CODE_MAX:
+        raise UsageError(
+            f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
+        )
+    return encoder.file(code + 1)
 
 
 def search(
@@ -117,7 +123,7 @@ def highest(
 
 
 def psnr_of(decoded: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB of uint8 [H, W, 3]; 100 if they are equal."""
+    """Peak signal-to-noise ratio in dB of two uint8 arrays; 100 if they are equal."""
     square_sum = sum(
         float(np.sum((row.astype(np.float32) - other) ** 2))
         for row, other in zip(decoded, original, strict=True)

@@ -5,6 +5,8 @@ codec.container.
 import zlib
 from collections.abc import Sequence
 
+from codec.bundle import DEFAULT_MODEL_ID
+
 
 def leb128(value: int) -> bytes:
     out = b""
@@ -23,7 +25,7 @@ def raw_file(
     *,
     magic: bytes = b"\x89AEC",
     version: int = 1,
-    model_id: int = 2,
+    model_id: int = DEFAULT_MODEL_ID,
     digest: bytes = b"abcd",
     quality_code: int = 0x1234,
     tile_log2: int = 10,

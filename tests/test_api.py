@@ -211,24 +211,24 @@ def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bund
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    with pytest.raises(FormatError, match=r"needs model 77\b.*has 2"):
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 3"):
         codec.decode(data)
     assert codec.read_info(data).model == "unknown"
 
 
 def test_a_model_whose_files_were_changed_is_refused(tmp_path, monkeypatch):
     shutil.copytree(codec_bundle.MODELS, tmp_path / "models")
-    name, _ = codec_bundle.SHIPPED[2]
+    name, _ = codec_bundle.SHIPPED[codec_bundle.DEFAULT_MODEL_ID]
     config = tmp_path / "models" / name / "config.json"
     config.write_bytes(config.read_bytes().replace(b"\n", b"\r\n"))
     monkeypatch.setattr(codec_bundle, "MODELS", tmp_path / "models")
     codec_bundle.read_released.cache_clear()
     try:
         with pytest.raises(codec.CodecError, match="damaged"):
-            codec_bundle.load_bundle(2)
+            codec_bundle.load_bundle(codec_bundle.DEFAULT_MODEL_ID)
         config.unlink()
         with pytest.raises(codec.CodecError, match="not installed whole"):
-            codec_bundle.load_bundle(2)
+            codec_bundle.load_bundle(codec_bundle.DEFAULT_MODEL_ID)
     finally:
         codec_bundle.read_released.cache_clear()
 
@@ -349,11 +349,17 @@ def test_a_region_needs_the_tiles_around_it_alone(four_tiles):
         (0, 89, 1, 2),
         (0, 0, 5),
         (0.0, 0, 5, 5),
+        5,
     ],
 )
 def test_a_region_outside_the_picture_is_wrong_usage(small_file, region):
     with pytest.raises(UsageError, match="region"):
         codec.decode(small_file, region=region)
+
+
+def test_a_region_of_numpy_integers_is_one_too(small_file):
+    region = tuple(np.array([3, 4, 5, 6]))
+    assert codec.decode(small_file, region=region).size == (5, 6)
 
 
 def test_a_damaged_tile_is_striped_and_the_others_are_salvaged(four_tiles):
@@ -380,12 +386,25 @@ def test_a_whole_file_is_salvaged_without_faults(small_file):
 
 
 def test_damaged_metadata_do_not_stop_the_salvage():
-    image = Image.new("RGB", (40, 30), "teal")
-    image.info["xmp"] = b"<x/>"
+    image = Image.new("RGBA", (40, 30), (9, 99, 199, 50))
+    image.info = {"xmp": b"<x/>", "exif": b"Exif\0\0II*"}
     data = codec.encode(image)
     image, faults = codec.salvage(data[:-1] + bytes([data[-1] ^ 1]))
-    assert image.size == (40, 30)
-    assert len(faults) == 1
+    assert (image.size, image.mode) == ((40, 30), "RGBA")
+    assert image.info == {"exif": b"Exif\0\0II*"}
+    assert faults == ["chunk 0x84 is damaged (checksum differs); left out"]
+
+
+def test_bytes_after_the_end_are_salvaged_with_a_fault(small_file):
+    image, faults = codec.salvage(small_file + b"xy")
+    assert image == codec.decode(small_file)
+    assert faults == ["2 bytes after the end of the file"]
+
+
+def test_a_gray_picture_meets_a_psnr_of_its_gray_samples():
+    image = Image.fromarray(picture(256, 320)).convert("L")
+    decoded = codec.decode(codec.encode(image, psnr_db=32))
+    assert abs(psnr(decoded, image) - 32) <= 0.1
 
 
 def rgba_picture() -> Image.Image:

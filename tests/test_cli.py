@@ -16,6 +16,7 @@ from pictures import picture, psnr
 from PIL import Image, ImageCms
 
 import codec
+from codec.bundle import DEFAULT_MODEL_ID
 from codec.cli import main
 
 README = Path(__file__).parent.parent / "README.md"
@@ -392,7 +393,7 @@ def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
     from codec import bundle
 
     monkeypatch.setattr(bundle, "SHIPPED", {9: ("base-9", "")})
-    assert "needs model 2, which this program does not have" in fails(
+    assert f"needs model {DEFAULT_MODEL_ID}, which this program does not have" in fails(
         "decode", "photo.aec", "-o", "out.png"
     )
 
@@ -406,7 +407,7 @@ def test_info_shows_what_the_file_is(coded):
     assert result.stderr == ""
     assert result.stdout == (
         f"photo.aec: 60 x 40 RGB, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
-        f"bpp, model 2 ({facts.model}), 1 tile, format 1\n"
+        f"bpp, model {DEFAULT_MODEL_ID} ({facts.model}), 1 tile, format 1\n"
     )
 
 
@@ -421,7 +422,7 @@ def test_info_as_json_has_a_line_per_file(coded):
         "mode": "RGB",
         "metadata": [],
         "quality": 60.0,
-        "model_id": 2,
+        "model_id": DEFAULT_MODEL_ID,
         "model": codec.read_info(coded).model,
         "bundle_digest": codec.read_info(coded).bundle_digest,
         "format_version": 1,
@@ -538,7 +539,7 @@ def test_targets_exclude_each_other():
     assert "exclude each other" in result.stderr
 
 
-@pytest.mark.parametrize("value", ["", "k", "-1", "10kB", "1e3", "nan"])
+@pytest.mark.parametrize("value", ["", "k", "-1", "10kB", "1e3", "nan", "9" * 400])
 def test_a_wrong_size_is_wrong_usage(value):
     assert aecodec("encode", "photo.png", "--size", value).exit_code == 2
 
@@ -619,3 +620,13 @@ def test_a_terminated_process_leaves_no_file(tmp_path):
     assert process.stderr is not None
     assert process.stderr.read() == b""
     assert names() == ["large.png", "photo.png"]
+
+
+def test_metadata_that_a_format_cannot_hold_are_left_out_and_said_so():
+    image = Image.fromarray(ORIGINAL)
+    image.info["xmp"] = b"<x/>" + b" " * 70_000
+    Path("photo.aec").write_bytes(codec.encode(image))
+    result = succeeds("decode", "photo.aec", "-o", "out.jpg")
+    assert "metadata are left out: XMP" in result.stderr
+    with Image.open("out.jpg") as written:
+        assert written.size == image.size

@@ -59,7 +59,7 @@ def test_alpha_is_kept_and_colors_under_it_are_not():
     image = Image.new("RGBA", (3, 1))
     image.putdata([(200, 0, 0, 255), (0, 99, 0, 0), (0, 0, 0, 51)])
     found = read_picture(image)
-    assert found.mode == "RGBA"
+    assert pillow_image(found).mode == "RGBA"
     assert found.alpha.tolist() == [[255, 0, 51]]
     assert found.rgb[0, [0, 2]].tolist() == [[200, 0, 0], [0, 0, 0]]
     assert found.rgb[0, 1, 1] == 0
@@ -70,7 +70,7 @@ def test_gray_with_alpha_stays_gray():
     image = Image.new("LA", (2, 1))
     image.putdata([(9, 255), (200, 0)])
     found = read_picture(image)
-    assert found.mode == "LA"
+    assert pillow_image(found).mode == "LA"
     assert found.rgb.tolist() == [[[9, 9, 9], [9, 9, 9]]]
 
 
@@ -101,7 +101,7 @@ def test_16_bit_gray_keeps_its_upper_8_bits():
     assert image.mode == "I;16"
     found = read_picture(image)
     assert found.rgb[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
-    assert found.mode == "L"
+    assert pillow_image(found).mode == "L"
     assert found.notices == ["samples are reduced to 8 bits"]
 
 
@@ -244,15 +244,47 @@ def test_alpha_comes_back_exactly():
     assert np.array_equal(unpack_alpha(pack_alpha(alpha), 9, 7), alpha)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
-def test_alpha_that_is_no_png_is_refused(data):
+PNG = pack_alpha(np.zeros((7, 9), np.uint8))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", PNG[:40]])
+def test_alpha_that_is_no_whole_png_is_refused(data):
     with pytest.raises(FormatError, match="alpha"):
         unpack_alpha(data, 9, 7)
 
 
-def test_alpha_of_another_size_is_refused():
-    with pytest.raises(FormatError, match="alpha is 9 x 7"):
-        unpack_alpha(pack_alpha(np.zeros((7, 9), np.uint8)), 7, 9)
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["size", "color", "1 bit"])
+def test_alpha_of_another_kind_is_refused(kind):
+    size = (7, 9) if kind == "size" else (9, 7)
+    mode = {"color": "RGB", "1 bit": "1"}.get(kind, "L")
+    with pytest.raises(FormatError, match="no gray PNG file of 9 x 7 pixels"):
+        unpack_alpha(png(Image.new(mode, size)), 9, 7)
+
+
+def test_metadata_behind_the_pixels_are_kept():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = png(Image.new("RGB", (4, 2)))
+    end = len(data) - 12
+    payload = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + payload
+    chunk = len(payload).to_bytes(4, "big") + chunk
+    chunk += zlib.crc32(chunk[4:]).to_bytes(4, "big")
+    found = read_picture(Image.open(io.BytesIO(data[:end] + chunk + data[end:])))
+    assert found.metadata == {"exif": payload}
+
+
+def test_an_image_that_pillow_fails_on_is_wrong_usage():
+    image = Image.new("L", (2, 2))
+    image.info["transparency"] = b"abc"
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_picture(image)
 
 
 def test_16_bit_color_is_said_to_be_reduced():

@@ -96,3 +96,13 @@ def test_the_limit_of_pillow_is_honored(small_file, monkeypatch):
 def test_wrong_options_are_value_errors(options, small_picture):
     with pytest.raises(ValueError, match=next(iter(options))):
         saved(Image.fromarray(small_picture), **options)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_file_longer_than_its_pixels_is_read_by_its_name(mode, tmp_path):
+    """Pillow maps files into memory for some modes, if they are long enough."""
+    image = Image.new(mode, (16, 16), 100)
+    xmp = np.random.default_rng(0).bytes(5000)
+    image.save(tmp_path / "x.aec", xmp=xmp)
+    with Image.open(tmp_path / "x.aec") as opened:
+        assert opened.tobytes() == codec.decode(saved(image).getvalue()).tobytes()
