@@ -113,7 +113,7 @@ class Networks:
 
     def hyper_analyze(self, latents: Array, gain: Array) -> Array:
         """Integer hyper-latents of latents in image units."""
-        return self.graph("hyper_analysis")(latents=latents, gain=gain)[-1]
+        return self.graph("hyper_analysis")(latents=latents, gain=gain)[0]
 
     def table_index(self, hyper_latents: Array, offset: int) -> Array:
         """Table index uint8 [1, H/16, W/16, C]; exact integer arithmetic."""

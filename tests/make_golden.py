@@ -23,13 +23,20 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "v1"
 MALFORMED = HERE / "malformed"
 GOLDEN_JSON = GOLDEN / "golden.json"
-# (width, height) and quality of the golden pictures.
-CASES = (
-    *(((1, 1), quality) for quality in (1, 50, 100)),
-    *(((65, 33), quality) for quality in (1, 50, 100)),
-    *(((96, 70), quality) for quality in (1, 50, 100)),
-    ((1030, 8), 1),
-)
+# Name -> picture and quality.
+CASES = {
+    f"{width}x{height}-q{quality}": (Image.fromarray(picture(height, width)), quality)
+    for width, height in ((1, 1), (65, 33), (96, 70))
+    for quality in (1, 50, 100)
+} | {"1030x8-q1": (Image.fromarray(picture(8, 1030)), 1)}
+CASES["gray"] = Image.fromarray(picture(20, 30)).convert("L"), 60
+CASES["alpha-and-metadata"] = Image.fromarray(picture(20, 30)).convert("RGBA"), 60
+CASES["alpha-and-metadata"][0].putalpha(Image.linear_gradient("L").resize((30, 20)))
+CASES["alpha-and-metadata"][0].info = {
+    "icc_profile": bytes(16) + b"RGB " + bytes(108),
+    "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0",
+    "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
+}
 LARGEST_BYTES = 60_000  # all golden files together
 
 
@@ -47,9 +54,8 @@ def write_golden() -> None:
     for old in GOLDEN.iterdir():
         old.unlink()
     hashes = {}
-    for (width, height), quality in CASES:
-        name = f"{width}x{height}-q{quality}"
-        data = codec.encode(picture(height, width), quality=quality)
+    for name, (image, quality) in CASES.items():
+        data = codec.encode(image, quality=quality)
         (GOLDEN / f"{name}.aec").write_bytes(data)
         codec.decode(data).save(GOLDEN / f"{name}.png", optimize=True)
         hashes[name] = symbols_sha256(unpack(data))

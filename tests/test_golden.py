@@ -40,5 +40,12 @@ def test_the_picture_of_a_golden_file_is_the_same_within_one_gray_level(name):
     decoded = codec.decode((GOLDEN / f"{name}.aec").read_bytes())
     with Image.open(GOLDEN / f"{name}.png") as expected:
         assert decoded.size == expected.size
+        assert decoded.mode == expected.mode
         difference = np.asarray(decoded, int) - np.asarray(expected, int)
     assert np.abs(difference).max() <= 1
+
+
+def test_the_metadata_of_a_golden_file_are_the_same():
+    name = "alpha-and-metadata"
+    decoded = codec.decode((GOLDEN / f"{name}.aec").read_bytes())
+    assert decoded.info == CASES[name][0].info

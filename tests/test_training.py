@@ -30,12 +30,12 @@ from codec.training.train import build_codec  # noqa: E402
 from codec.training.warm_start import start_from  # noqa: E402
 
 
-def training(folder, *arguments: object) -> str:
+def training(folder, *arguments: object, **environment: str) -> str:
     """Standard output of `python -m codec.training` in `folder`."""
     result = subprocess.run(
         [sys.executable, "-m", "codec.training", *map(str, arguments)],
         cwd=folder,
-        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -180,6 +180,20 @@ def test_a_run_starts_from_a_bundle_and_then_goes_on_from_itself(folder):
     text = training(folder, *common, "--steps", 2)
     assert "starting from" not in text
     assert "going on from step 1\n" in text
+
+
+def test_pytorch_goes_on_like_tensorflow(folder):
+    """The step traced as one graph; left uncompiled, which takes minutes."""
+    pytest.importorskip("torch", reason="PyTorch is not in the extra `train`")
+    common = ("train", "pictures", "--batch", 2, "--start", "bundle", "--steps", 3)
+    training(folder, *common, "-o", "tensorflow")
+    environment = {"KERAS_BACKEND": "torch", "TORCH_COMPILE_DISABLE": "1"}
+    training(folder, *common, "-o", "torch", **environment)
+    losses = []
+    for backend in ("tensorflow", "torch"):
+        with (folder / backend / "loss.csv").open(newline="") as file:
+            losses.append(float(next(csv.DictReader(file))["loss"]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.4)  # other random levels
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,7 @@ def graphs(codec):
         return codec.analysis(tf.cast(image, FLOAT) / 255 - 0.5)
 
     def hyper_analysis(latents, gain):
-        scaled = latents * gain
-        return scaled, tf.round(codec.hyper_analysis(scaled))
+        return tf.round(codec.hyper_analysis(latents * gain))
 
     def scales(hyper_latents, offset):
         return tf.cast(codec.scales(hyper_latents, offset), tf.uint8)
@@ -82,7 +81,7 @@ def graphs(codec):
             spec("subtract", 1, 1, 1),
         ],
     )
-    block_scale = spec("block_scale", 1, 1, net.BLOCKS * net.CHANNELS)
+    block_scale = spec("block_scale", 1, 1, sum(net.BLOCK_SCALES))
     decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
     yield "synthesis", synthesis, decoded
     yield (
@@ -93,17 +92,14 @@ def graphs(codec):
 
 
 def write_graphs(codec, folder):
-    """Convert all graphs; weights are stored as float16, except the integers of the
-    scale network.
-    """
+    """Convert all graphs; weights are stored as float16."""
     owner = tf.Module()
     owner.codec = codec
     for name, function, signature in graphs(codec):
         concrete = tf.function(function).get_concrete_function(*signature)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
-        if name != "scales":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
         (folder / f"{name}.tflite").write_bytes(converter.convert())
 
 
@@ -148,14 +144,15 @@ def complexity(codec):
     """Multiply-accumulates per pixel of each part, from the kernels and the resolutions
     they run at.
     """
+    analysis, synthesis = codec.analysis, codec.synthesis
     pixels = {
         "analysis": (
-            (codec.analysis.first, *blocks(codec.analysis)),
-            (codec.analysis.last,),
+            (analysis.first, *inside(*analysis.blocks)),
+            (analysis.last, *inside(analysis.latent_block)),
         ),
         "synthesis": (
-            (*blocks(codec.synthesis), codec.synthesis.last),
-            (codec.synthesis.first,),
+            (*inside(*synthesis.blocks), synthesis.last),
+            (synthesis.first, *inside(synthesis.latent_block)),
         ),
     }
     macs = {
@@ -177,8 +174,8 @@ def complexity(codec):
     return macs
 
 
-def blocks(transform):
-    return [layer for block in transform.blocks for layer in (block.wide, block.out)]
+def inside(*blocks):
+    return [layer for block in blocks for layer in (block.wide, block.out)]
 
 
 def weights(layers):
@@ -209,7 +206,7 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
         integer
     ):  # for other implementations of the integer network, and tests
         arrays |= {
-            f"scales_kernel_{i}": kernel.astype(np.int32),
+            f"scales_kernel_{i}": kernel.astype(np.int16),
             f"scales_bias_{i}": bias.astype(np.int32),
         }
     np.savez_compressed(folder / ARRAYS, **arrays)

@@ -33,8 +33,11 @@ from codec.training.rate import (
 STRIDE_PX = 64  # one hyper-latent cell
 LATENT_PX = 16  # one latent cell
 CHANNELS = 128  # of the features at 1/8
-BLOCKS = 3  # residual blocks on either side
+ANALYSIS_BLOCKS = 6  # residual blocks at 1/8
+BLOCKS = 3  # likewise of the synthesis
 LATENTS = 320
+LATENT_WIDTH = 96  # inside the residual blocks on the latents
+BLOCK_SCALES = [LATENTS] + BLOCKS * [CHANNELS]  # of the synthesis, in order of use
 HYPER = 96
 CONTEXT = 64  # features of the hyper-latents, and of known latents, for the mean
 CONTEXT_STEPS = 4
@@ -109,15 +112,20 @@ class Sequence(layers.Layer):
 class Residual(Sequence):
     """x + scale * conv1x1(relu(conv3x3(x))), the 1 x 1 starting at zero."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, width):
         super().__init__()
-        self.wide = conv(channels, 3, activation="relu")
+        self.wide = conv(width, 3, activation="relu")
         self.out = conv(channels, 1, kernel_initializer="zeros")
 
     def call(self, x, scale=1.0):
         """(output, activations inside)."""
         wide = self.wide(x)
         return x + ops.cast(self.out(wide), "float32") * scale, wide
+
+    def error_gradient(self, gradient, scale, wide):
+        """Gradient with respect to x, given that of the output and what is inside."""
+        inner = adjoint(self.out, gradient * scale) * ops.cast(wide > 0, "float32")
+        return gradient + adjoint(self.wide, inner)
 
 
 class AnalysisTransform(Sequence):
@@ -127,46 +135,48 @@ class AnalysisTransform(Sequence):
         super().__init__()
         k8, k16 = transform_kernels(CHANNELS, LATENTS)
         self.first = conv(CHANNELS, 3, kernel_initializer=CenterTap(k8 / SLOW_OUTER))
-        self.blocks = [Residual(CHANNELS) for _ in range(BLOCKS)]
+        self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(ANALYSIS_BLOCKS)]
         self.last = conv(
             LATENTS, 1, kernel_initializer=CenterTap(k16 / SLOW_INNER), dtype="float32"
         )
+        self.latent_block = Residual(LATENTS, LATENT_WIDTH)
 
     def call(self, x):
         t = ops.cast(self.first(ops.space_to_depth(x * SLOW_OUTER, 8)), "float32")
         for block in self.blocks:
             t, _ = block(t)
-        return self.last(ops.space_to_depth(t, 2)) * SLOW_INNER
+        return self.latent_block(self.last(ops.space_to_depth(t, 2)) * SLOW_INNER)[0]
 
 
 class SynthesisTransform(Sequence):
     """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 16 h, 16 w, 3].
 
-    `scales` [B, 1, 1, BLOCKS * CHANNELS] weigh the blocks according to quality.
+    `scales` [B, 1, 1, sum(BLOCK_SCALES)] weigh the blocks according to quality.
     """
 
     def __init__(self):
         super().__init__()
         k8, k16 = transform_kernels(CHANNELS, LATENTS)
+        self.latent_block = Residual(LATENTS, LATENT_WIDTH)
         self.first = conv(
             4 * CHANNELS,
             1,
             kernel_initializer=CenterTap(k16.T / SLOW_INNER),
             dtype="float32",
         )
-        self.blocks = [Residual(CHANNELS) for _ in range(BLOCKS)]
+        self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(BLOCKS)]
         self.last = conv(192, 3, kernel_initializer=CenterTap(k8.T / SLOW_OUTER))
 
     def call(self, y_hat, scales):
-        return self.forward(y_hat, scales)[0]
+        return self.with_activations(y_hat, scales)[0]
 
-    def forward(self, y_hat, scales):
+    def with_activations(self, y_hat, scales):
         """(image, activations inside each block)."""
-        t = ops.depth_to_space(self.first(y_hat * SLOW_INNER), 2)
-        activations = []
-        for block, scale in zip(
-            self.blocks, ops.split(scales, BLOCKS, axis=-1), strict=True
-        ):
+        latent_scale, *block_scales = split_scales(scales)
+        t, activation = self.latent_block(y_hat, latent_scale)
+        activations = [activation]
+        t = ops.depth_to_space(self.first(t * SLOW_INNER), 2)
+        for block, scale in zip(self.blocks, block_scales, strict=True):
             t, activation = block(t, scale)
             activations.append(activation)
         image = ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
@@ -178,16 +188,20 @@ class SynthesisTransform(Sequence):
         The adjoint of `call`, written out in layers that LiteRT has, for any height and
         width; there is no rule for the clipping, errors pass it.
         """
-        x_hat, activations = self.forward(y_hat, scales)
+        x_hat, activations = self.with_activations(y_hat, scales)
         error = ops.clip(x_hat, -0.5, 0.5) - x
         g = adjoint(self.last, ops.space_to_depth(2 * SLOW_OUTER * error, 8))
-        block_scales = ops.split(scales, BLOCKS, axis=-1)
-        for i in reversed(range(BLOCKS)):
-            block, scale, activation = self.blocks[i], block_scales[i], activations[i]
-            inner = adjoint(block.out, g * scale) * ops.cast(activation > 0, "float32")
-            g = g + adjoint(block.wide, inner)
+        (latent, *inside) = zip(split_scales(scales), activations, strict=True)
+        for block, (scale, wide) in reversed(
+            list(zip(self.blocks, inside, strict=True))
+        ):
+            g = block.error_gradient(g, scale, wide)
         g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER
-        return ops.sum(ops.square(error)), g
+        return ops.sum(ops.square(error)), self.latent_block.error_gradient(g, *latent)
+
+
+def split_scales(scales):
+    return ops.split(scales, np.cumsum(BLOCK_SCALES)[:-1].tolist(), axis=-1)
 
 
 def adjoint(layer, gradient):
@@ -239,10 +253,18 @@ class IntegerConv(Sequence):
         )
 
     def integer_weights(self):
-        """Integer-valued float32 (kernel, bias), the bias in accumulator units."""
+        """Integer-valued float32 (kernel, bias), the bias in accumulator units.
+
+        Both are integers that float16, in which graphs are stored, holds exactly.
+        """
         kernel = self.kernel * 2.0**self.fraction_bits
         bias = self.bias * 2.0 ** (self.output_bits + self.shift)
-        return tuple(straight_through(w, ops.round(w)) for w in (kernel, bias))
+
+        def integer(weights):
+            half = ops.cast(ops.round(weights), "float16")
+            return straight_through(weights, ops.cast(half, "float32"))
+
+        return integer(kernel), integer(bias)
 
     def call(self, x, offset=0.0):
         kernel, bias = self.integer_weights()
@@ -327,7 +349,7 @@ class MeanContext(Sequence):
             rounding = ops.space_to_depth(rounding, 2)
         difference = residual = y_hat = ops.zeros_like(value)
         mean = base
-        for step, step_mask in enumerate(context_masks()):
+        for step, step_mask in enumerate(map(ops.convert_to_tensor, context_masks())):
             if step:
                 decoded = ops.depth_to_space(y_hat, 2) * inverse_gain
                 known = self.known[step - 1](decoded)
@@ -347,9 +369,9 @@ class Codec(keras.Model):
     """All networks and the per-quality vectors; `call` estimates rate and distortion.
 
     Workflow of `call`, on images [B, H, W, 3] in [-0.5, 0.5] and quality levels [B] in
-    [0, 1]: uniform noise stands for rounding where the rate is estimated, rounding with
-    straight-through gradients feeds the synthesis (Minnen & Singh, "Channel-wise
-    autoregressive entropy models", ICIP 2020).
+    [0, 1]: in training, uniform noise stands for rounding where the rate is estimated,
+    rounding with straight-through gradients feeds the synthesis (Minnen & Singh,
+    "Channel-wise autoregressive entropy models", ICIP 2020).
     """
 
     def __init__(self):
@@ -364,10 +386,9 @@ class Codec(keras.Model):
 
         self.log_gain = table("log_gain", LATENTS)
         self.log_inverse_gain = table("log_inverse_gain", LATENTS)
-        self.block_scale = table("block_scale", BLOCKS * CHANNELS)
+        self.block_scale = table("block_scale", sum(BLOCK_SCALES))
         self.hyper_mean = table("hyper_mean", HYPER)
         self.hyper_width = table("hyper_width", HYPER)
-        self.noise = keras.random.SeedGenerator(1)
 
     def quality_vectors(self, level):
         """(gain, inverse_gain, block_scales) of levels [B], as [B, 1, 1, channels]."""
@@ -391,15 +412,16 @@ class Codec(keras.Model):
         mean, width = mean[:, None, None], width[:, None, None]
         return interval_bits(z - mean, lambda v: logistic_cdf(v, width))
 
-    def call(self, x, level, training=False):
-        """Bits per image [B] (latents and hyper-latents) and reconstruction x_hat."""
+    def call(self, x, level, noise=None):
+        """Bits per image [B] (latents and hyper-latents) and reconstruction x_hat.
 
-        def noisy(value):
-            if training:
-                return value + keras.random.uniform(
-                    ops.shape(value), -0.5, 0.5, seed=self.noise
-                )
-            return ops.round(value)
+        With `noise` in [-0.5, 0.5), shaped as y and as z, the rate is estimated with it
+        in place of rounding.
+        """
+        latent_noise, hyper_noise = noise or (None, None)
+
+        def noisy(value, noise):
+            return ops.round(value) if noise is None else value + noise
 
         gain, inverse_gain, block_scales = self.quality_vectors(level)
         y = self.analysis(x) * gain
@@ -408,9 +430,11 @@ class Codec(keras.Model):
         index = self.scales(z_hat, index_offset(level)[:, None, None, None])
         difference, _, y_hat = self.mean_context(y, z_hat, gain, inverse_gain)
         scale = scale_of_index(index)
-        bits = interval_bits(noisy(difference), lambda v: residual_cdf(v, scale))
+        bits = interval_bits(
+            noisy(difference, latent_noise), lambda v: residual_cdf(v, scale)
+        )
         x_hat = self.synthesis(y_hat * inverse_gain, block_scales)
-        hyper_bits = self.hyper_bits(noisy(z), level)
+        hyper_bits = self.hyper_bits(noisy(z, hyper_noise), level)
         return {
             "latent_bits": ops.sum(bits, (1, 2, 3)),
             "hyper_bits": ops.sum(hyper_bits, (1, 2, 3)),

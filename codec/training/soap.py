@@ -10,12 +10,22 @@ from keras import ops
 
 LARGEST = 512
 BETA_1, BETA_2, BETA_BASIS = 0.9, 0.99, 0.98
-REFRESH_EVERY = 10  # steps between two updates of the bases
+REFRESH_EVERY = 20  # steps between two updates of the bases
 EPSILON = 1e-8
+# Adam's update is hardly ever over 1. After a new basis the second moment may be that
+# of another direction, and far too small.
+UPDATE_MAX = 3.0
 
 
 class Soap(keras.optimizers.Optimizer):
-    """Momentum and second moment as in Adam, kept in the eigenbasis."""
+    """Momentum and second moment as in Adam, kept in the eigenbasis.
+
+    Rotations are computed in the policy's type. `refresh` says whether the bases are
+    updated in the next step: "when due" tests the count of steps inside the graph;
+    who compiles a graph of either kind sets a bool.
+    """
+
+    refresh: bool | str = "when due"
 
     def build(self, variables):
         if self.built:
@@ -47,14 +57,18 @@ class Soap(keras.optimizers.Optimizer):
         momentum, second, sides = self.momentum[i], self.second[i], self.sides[i]
         if sides:
             (rows, left), (columns, right) = sides
-            self.follow(rows, ops.einsum("hwio,hwjo->ij", gradient, gradient))
-            self.follow(columns, ops.einsum("hwio,hwip->op", gradient, gradient))
+            low = ops.cast(
+                gradient, keras.mixed_precision.global_policy().compute_dtype
+            )
+            self.follow(rows, ops.einsum("hwio,hwjo->ij", low, low))
+            self.follow(columns, ops.einsum("hwio,hwip->op", low, low))
             gradient = rotate(gradient, left, right)
         step = ops.cast(self.iterations + 1, "float32")
         new_momentum = BETA_1 * momentum + (1 - BETA_1) * gradient
         new_second = BETA_2 * second + (1 - BETA_2) * gradient**2
         scale = ops.sqrt(new_second / (1 - BETA_2**step)) + EPSILON
         update = new_momentum / (1 - BETA_1**step) / scale
+        update = ops.clip(update, -UPDATE_MAX, UPDATE_MAX)
         self.assign(second, new_second)
         if not sides:
             self.assign(momentum, new_momentum)
@@ -66,11 +80,14 @@ class Soap(keras.optimizers.Optimizer):
                 original = rotate_back(new_momentum, left, right)
                 return (*new, rotate(original, *new))
 
-            due = ops.equal(self.iterations % REFRESH_EVERY, 0)
-            keep = (ops.convert_to_tensor(left), ops.convert_to_tensor(right))
-            new_left, new_right, new_momentum = ops.cond(
-                due, refresh, lambda: (*keep, new_momentum)
-            )
+            def keep():
+                same = (ops.convert_to_tensor(basis) for basis in (left, right))
+                return (*same, new_momentum)
+
+            due = self.refresh
+            if due == "when due":
+                due = ops.equal(self.iterations % REFRESH_EVERY, 0)
+            new_left, new_right, new_momentum = ops.cond(due, refresh, keep)
             self.assign(left, new_left)
             self.assign(right, new_right)
             self.assign(momentum, new_momentum)
@@ -79,17 +96,24 @@ class Soap(keras.optimizers.Optimizer):
     def follow(self, covariance, value):
         self.assign(
             covariance,
-            BETA_BASIS * covariance + (1 - BETA_BASIS) * value,
+            BETA_BASIS * covariance + (1 - BETA_BASIS) * ops.cast(value, "float32"),
         )
 
 
 def rotate(kernel, left, right):
     """Coordinates of a kernel [height, width, inputs, outputs] in the bases."""
-    return ops.matmul(ops.matmul(ops.transpose(left), kernel), right)
+    return product(ops.transpose(left), kernel, right)
 
 
 def rotate_back(kernel, left, right):
-    return ops.matmul(ops.matmul(left, kernel), ops.transpose(right))
+    return product(left, kernel, ops.transpose(right))
+
+
+def product(*matrices):
+    """Matrix product in the policy's type, as float32."""
+    dtype = keras.mixed_precision.global_policy().compute_dtype
+    left, middle, right = (ops.cast(matrix, dtype) for matrix in matrices)
+    return ops.cast(ops.matmul(ops.matmul(left, middle), right), "float32")
 
 
 def basis_after(covariance, basis):

@@ -10,8 +10,15 @@ import numpy as np
 from keras import ops
 
 from codec.bundle import read_bundle
-from codec.training.data import CropPositions, crop, load_pool, read_images
-from codec.training.networks import STRIDE_PX, Codec, lmbda_of_level
+from codec.training.data import CROP_PX, CropPositions, crop, load_pool, read_images
+from codec.training.networks import (
+    HYPER,
+    LATENT_PX,
+    LATENTS,
+    STRIDE_PX,
+    Codec,
+    lmbda_of_level,
+)
 from codec.training.soap import Soap
 from codec.training.warm_start import start_from
 
@@ -37,30 +44,64 @@ class TrainingModel(keras.Model):
             name="pool",
         )
         self.pool.assign(pool)
-        self.level_noise = keras.random.SeedGenerator(2)
+        self.random = keras.random.SeedGenerator(2)
         self.bpp, self.mse = (
             keras.metrics.Mean(name="bpp"),
             keras.metrics.Mean(name="mse"),
         )
 
-    def call(self, positions, training=False):
+    def samples(self, positions):
+        """(images, quality levels, noise for the latents and hyper-latents)."""
         x = crop(ops.convert_to_tensor(self.pool), positions, self.batch)
         # One level per stratum: every batch sees the whole range of rates.
-        offset = keras.random.uniform((self.batch,), seed=self.level_noise)
+        offset = keras.random.uniform((self.batch,), seed=self.random)
         level = (ops.arange(self.batch, dtype="float32") + offset) / self.batch
-        return {"x": x, "level": level, **self.codec(x, level, training=training)}
+
+        def noise(cell_px, channels):
+            shape = (self.batch, CROP_PX // cell_px, CROP_PX // cell_px, channels)
+            return keras.random.uniform(shape, -0.5, 0.5, seed=self.random)
+
+        return x, level, (noise(LATENT_PX, LATENTS), noise(STRIDE_PX, HYPER))
+
+    def call(self, positions, training=False):
+        x, level, noise = self.samples(positions)
+        return {"x": x, "level": level, **self.codec(x, level, noise)}
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """(R + lmbda * 255^2 * MSE) * sqrt(0.01 / lmbda): all rates count alike."""
-        pixels = y_pred["x"].shape[1] * y_pred["x"].shape[2]
-        bpp = (y_pred["latent_bits"] + y_pred["hyper_bits"]) / pixels
-        mse = ops.mean(ops.square(y_pred["x_hat"] - y_pred["x"]), (1, 2, 3)) * 255.0**2
+        loss, bpp, mse = rate_distortion(**y_pred)
         self.bpp.update_state(bpp)
         self.mse.update_state(mse)
-        lmbda = lmbda_of_level(y_pred["level"])
-        return ops.mean((bpp + lmbda * mse) * ops.sqrt(0.01 / lmbda))
+        return loss
+
+
+def rate_distortion(x, level, latent_bits, hyper_bits, x_hat):
+    """(loss, mean bpp, mean squared error in gray levels) of a batch.
+
+    The loss is the mean of (R + lmbda * 255^2 * MSE) * sqrt(0.01 / lmbda): all rates
+    count alike.
+    """
+    bpp = (latent_bits + hyper_bits) / (x.shape[1] * x.shape[2])
+    mse = ops.mean(ops.square(x_hat - x), (1, 2, 3)) * 255.0**2
+    lmbda = lmbda_of_level(level)
+    loss = ops.mean((bpp + lmbda * mse) * ops.sqrt(0.01 / lmbda))
+    return loss, ops.mean(bpp), ops.mean(mse)
+
+
+class Cosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a cosine to zero; without branches, which no step that is
+    traced could hold.
+    """
+
+    def __init__(self, peak, warmup, steps):
+        self.peak, self.warmup, self.steps = peak, warmup, steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rise = ops.minimum((step + 1) / (self.warmup + 1), 1.0)
+        progress = ops.clip((step - self.warmup) / (self.steps - self.warmup), 0, 1)
+        return self.peak * rise * 0.5 * (1 + ops.cos(np.pi * progress))
 
 
 def averages(codec, optimizer):
@@ -272,17 +313,18 @@ def train(
     )
     codec = build_codec()
     warmup = min(300, steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 100,
-        steps - warmup,
-        alpha=0.0,
-        warmup_target=learning_rate,
-        warmup_steps=warmup,
-    )
     optimizer = Soap(
-        schedule, global_clipnorm=1.0, use_ema=True, ema_momentum=EMA_MOMENTUM
+        Cosine(learning_rate, warmup, steps),
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=EMA_MOMENTUM,
     )
-    model = TrainingModel(codec, pool, batch)
+    if keras.backend.backend() == "torch":
+        from codec.training.torch_step import CompiledTrainingModel
+
+        model = CompiledTrainingModel(codec, pool, batch)
+    else:
+        model = TrainingModel(codec, pool, batch)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     first_step = last_step(folder)
     if start and not first_step:

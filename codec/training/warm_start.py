@@ -24,6 +24,8 @@ def start_from(codec, bundle):
         for layer, before, after in layers:
             # The converter may swap two layers that lie side by side.
             shapes = [kernel.shape for kernel, _ in stored]
+            if layer.kernel.shape not in shapes:
+                raise SystemExit(f"{bundle.folder} is of another architecture")
             kernel, bias = stored.pop(shapes.index(layer.kernel.shape))
             layer.kernel.assign(kernel / (before * after))
             layer.bias.assign(bias / after)
@@ -69,17 +71,16 @@ def in_order_of_use(codec):
     def plain(layers):
         return [(layer, 1.0, 1.0) for layer in layers]
 
-    def residual(transform):
-        return plain(
-            layer for block in transform.blocks for layer in (block.wide, block.out)
-        )
+    def residual(*blocks):
+        return plain(layer for block in blocks for layer in (block.wide, block.out))
 
     steps = zip(mean.known, mean.mix, mean.correct, strict=True)
     return {
         "analysis": [
             *plain([analysis.first]),
-            *residual(analysis),
+            *residual(*analysis.blocks),
             (analysis.last, 1.0, net.SLOW_INNER),
+            *residual(analysis.latent_block),
         ],
         "hyper_analysis": [
             *plain([codec.hyper_analysis.first]),
@@ -97,8 +98,9 @@ def in_order_of_use(codec):
             ),
         ],
         "synthesis": [
+            *residual(synthesis.latent_block),
             (synthesis.first, net.SLOW_INNER, 1.0),
-            *residual(synthesis),
+            *residual(*synthesis.blocks),
             *plain([synthesis.last]),
         ],
     }
