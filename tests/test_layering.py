@@ -28,6 +28,7 @@ RANKS = {
     "codec": 9,
     "codec.pillow_plugin": 9,
     "codec.register_pillow": 10,
+    "codec.files": 2,
     "codec.cli": 10,
     "codec.__main__": 11,
 }
@@ -36,7 +37,7 @@ CLI_MAY_IMPORT = {
     "codec.api",
     "codec.container",
     "codec.errors",
-    "codec.image",
+    "codec.files",
 }
 
 

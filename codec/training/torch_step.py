@@ -1,7 +1,8 @@
 """Training steps of the PyTorch backend, each compiled as one graph.
 
-Keras runs PyTorch operation by operation. Traced and compiled instead, networks,
-gradients and optimizer together take a third of the time on a CPU.
+Keras runs PyTorch operation by operation. Traced and compiled instead, networks and
+gradients take less than half of the time: 63 ms instead of 142 for four crops in
+bfloat16 on two cores with AMX.
 """
 
 import torch

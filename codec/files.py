@@ -1,0 +1,163 @@
+"""Files in and out for the command line: bytes, pictures in Pillow's formats, and
+outputs that appear whole or not at all.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from codec.container import check_size
+from codec.errors import CodecError, UsageError
+from codec.image import Picture, read_picture
+
+STREAM = "-"
+# What lossy formats are written with when a decoded picture goes into them.
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
+}
+METADATA_FORMATS = {"PNG", "JPEG", "WEBP", "AVIF", "TIFF"}
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
+
+
+def read(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
+
+
+def load_picture(name: str, max_pixels: int, strip: Sequence[str]) -> Picture:
+    """UsageError if it is no picture or too large."""
+    data = read(name)
+    if not data:
+        raise UsageError("file is empty")
+    Image.MAX_IMAGE_PIXELS = None  # our own limit stands below
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
+            check_size(image.width, image.height, max_pixels, UsageError)
+            return read_picture(image, strip)
+    except (CodecError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise UsageError("not an image in a format that Pillow reads") from None
+    except Exception as error:  # Pillow's readers raise all kinds on damaged files
+        raise UsageError(f"image cannot be read: {error}") from None
+
+
+def file_bytes(image: Image.Image, image_format: str) -> tuple[bytes, list[str]]:
+    """(the picture in a format of Pillow's, notices); UsageError if the format cannot
+    hold it.
+
+    Where the format has no place for EXIF data, the picture is turned upright.
+    """
+    options = SAVE_OPTIONS.get(image_format, {})
+    with quiet_pillow():
+        try:
+            if image_format in METADATA_FORMATS:
+                options = options | metadata_options(image, image_format)
+            else:
+                image = ImageOps.exif_transpose(image)
+            return saved(image, image_format, options), []
+        except MemoryError:
+            raise
+        except Exception as error:  # every format raises its own
+            fault = str(error)
+        try:
+            plain = Image.frombytes(image.mode, image.size, image.tobytes())
+            data = saved(plain, image_format, SAVE_OPTIONS.get(image_format, {}))
+            return data, [f"metadata are left out: {fault}"]
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"cannot write this picture as {image_format}: {error}"
+            ) from None
+
+
+def saved(image: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def metadata_options(image: Image.Image, image_format: str) -> dict[str, Any]:
+    """Options for `Image.save` that write the metadata in `info`."""
+    keys = {"exif", "icc_profile"} & set(image.info)
+    options: dict[str, Any] = {key: image.info[key] for key in keys}
+    xmp = image.info.get("xmp")
+    if xmp and image_format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    elif xmp and image_format != "TIFF":  # Pillow has no option for it there
+        options["xmp"] = xmp
+    return options
+
+
+def format_of(target: str) -> str:
+    """Pillow's name of the format that the suffix of `target` stands for."""
+    suffix = Path(target).suffix.lower()
+    if target == STREAM or not suffix:
+        return "PNG"
+    known = Image.registered_extensions().get(suffix)
+    if known is None or known not in Image.SAVE:
+        raise UsageError(f"cannot write {suffix} files")
+    return known
+
+
+def check_target(target: str, force: bool) -> None:
+    if target != STREAM and not force and os.path.lexists(target):
+        raise UsageError(f"{target} exists; use --force to replace it")
+    if target == STREAM and sys.stdout.isatty():
+        raise UsageError("not writing binary data to a terminal")
+
+
+def write(target: str, data: bytes, force: bool) -> None:
+    if target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(os.path.realpath(target))  # a link stays, its target is replaced
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device
+            path.write_bytes(data)
+            return
+        with replacing(path) as file:
+            file.write(data)
+            check_target(target, force)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Pillow warns of odd metadata, which we do not use, on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+    """A temporary file beside `path` that takes its place when all went well, and
+    vanishes otherwise.
+    """
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=".aecodec-", suffix=".tmp"
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
