@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -66,29 +66,30 @@ max_pixels_option = click.option(
 STRIPPABLE = tuple(METADATA_CHUNKS)
 SUFFIXES = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
+REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}")
 
 
-class Size(click.ParamType[int]):
+def parse_size(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> int | None:
     """Bytes, with k or M for thousands and millions."""
-
-    name = "bytes"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        match = SIZE.fullmatch(str(value))
-        if not match:
-            self.fail(f"{value!r} is no size; expected one such as 80000, 80k or 1.5M")
-        return int(float(match[1]) * SUFFIXES[match[2].lower()])
+    if value is None:
+        return None
+    match = SIZE.fullmatch(value)
+    if not match:
+        raise click.BadParameter("expected a size such as 80000, 80k or 1.5M")
+    return int(float(match[1]) * SUFFIXES[match[2].lower()])
 
 
-class RegionType(click.ParamType[tuple[int, ...]]):
+def parse_region(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
     """X,Y,W,H in pixels."""
-
-    name = "x,y,w,h"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if not re.fullmatch(r"\d{1,9}(,\d{1,9}){3}", str(value)):
-            self.fail(f"{value!r} is no region; expected left,top,width,height")
-        return tuple(map(int, str(value).split(",")))
+    if value is None:
+        return None
+    if not REGION.fullmatch(value):
+        raise click.BadParameter("expected left,top,width,height in pixels")
+    return tuple(map(int, value.split(",")))
 
 
 def refuse_nan(
@@ -132,7 +133,8 @@ def main() -> None:
 @click.option(
     "--size",
     "size_bytes",
-    type=Size(),
+    metavar="BYTES",
+    callback=parse_size,
     help="Bytes instead of a quality: the best file of at most that size; "
     "k and M stand for thousands and millions.",
 )
@@ -205,7 +207,8 @@ def encode(
 @output_option
 @click.option(
     "--region",
-    type=RegionType(),
+    metavar="X,Y,W,H",
+    callback=parse_region,
     help="Decode this part of the picture alone: left, top, width and height in "
     "pixels.",
 )
