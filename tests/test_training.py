@@ -20,7 +20,12 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
 import codec  # noqa: E402
-from codec.bundle import bundle_digest, nearest_fraction, read_bundle  # noqa: E402
+from codec.bundle import (  # noqa: E402
+    DEFAULT_MODEL_ID,
+    bundle_digest,
+    nearest_fraction,
+    read_bundle,
+)
 from codec.container import QUALITY_CODE_MAX  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.runtime import Networks  # noqa: E402
@@ -60,7 +65,7 @@ def folder(tmp_path_factory):
     outputs["export"] = training(
         folder,
         *("export", "run", "pictures", "-o", "bundle"),
-        *("--model-id", 2, "--calibration-tiles", 2),
+        *("--model-id", DEFAULT_MODEL_ID, "--calibration-tiles", 2),
     )
     (folder / "outputs.json").write_text(json.dumps(outputs))
     return folder
@@ -109,7 +114,7 @@ def test_an_exported_bundle_encodes_and_decodes(folder):
 
 def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
     bundle = read_bundle(folder / "bundle")
-    assert bundle.model_id == 2
+    assert bundle.model_id == DEFAULT_MODEL_ID
     assert bundle.digest == bundle_digest(folder / "bundle")
     assert bundle.latent_channels == net.LATENTS
     assert bundle.hyper_channels == net.HYPER
