@@ -207,8 +207,8 @@ def checked_region(region: Any, container: Container) -> Region:
         or top + height > header.height
     ):
         raise UsageError(
-            f"region {left},{top},{width},{height} is not within the picture of "
-            f"{header.width} x {header.height} pixels"
+            f"region {left},{top},{width},{height} is empty or not within the picture "
+            f"of {header.width} x {header.height} pixels"
         )
     return left, top, width, height
 

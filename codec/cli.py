@@ -92,12 +92,12 @@ def parse_region(
     return tuple(map(int, value.split(",")))
 
 
-def refuse_nan(
+def refuse_nonfinite(
     context: click.Context, option: click.Parameter, value: float | None
 ) -> float | None:
-    """Click's ranges let it pass."""
-    if value is not None and math.isnan(value):
-        raise click.BadParameter("nan is no number")
+    """Click's ranges let it pass, and infinity."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number")
     return value
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     "-q",
     "--quality",
     type=click.FloatRange(QUALITY_MIN, QUALITY_MAX),
-    callback=refuse_nan,
+    callback=refuse_nonfinite,
     help="Larger is better and takes more bytes; need not be whole.  "
     f"[default: {QUALITY_DEFAULT}]",
 )
@@ -127,7 +127,7 @@ def main() -> None:
     "--bpp",
     "rate_bpp",
     type=click.FloatRange(min=0, min_open=True),
-    callback=refuse_nan,
+    callback=refuse_nonfinite,
     help="Bits per pixel instead of a quality: the best file of at most that rate.",
 )
 @click.option(
@@ -142,8 +142,8 @@ def main() -> None:
     "--psnr",
     "psnr_db",
     type=click.FloatRange(min=0, min_open=True),
-    callback=refuse_nan,
-    help="PSNR in dB instead of a quality: the smallest file that has it.",
+    callback=refuse_nonfinite,
+    help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it.",
 )
 @click.option(
     "-e",
@@ -353,6 +353,8 @@ def run_all(
     for item in items:
         try:
             action(item)
+        except BrokenPipeError:  # nobody reads on; click ends quietly
+            raise
         except (CodecError, OSError, MemoryError) as error:
             failed = True
             click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from codec.container import check_size
 from codec.errors import CodecError, UsageError
-from codec.image import Picture, read_picture
+from codec.image import INFO_KEYS, Picture, read_picture
 
 STREAM = "-"
 # What lossy formats are written with when a decoded picture goes into them.
@@ -57,6 +57,12 @@ def file_bytes(image: Image.Image, image_format: str) -> tuple[bytes, list[str]]
 
     Where the format has no place for EXIF data, the picture is turned upright.
     """
+    notices = []
+    if image_format == "GIF" and image.mode != "L":
+        notices.append("GIF reduces the colors")
+    kept = {"TIFF": {"exif", "icc_profile"}}.get(image_format, set(INFO_KEYS.values()))
+    if set(image.info) - (kept if image_format in METADATA_FORMATS else set()):
+        notices.append(f"{image_format} does not keep all metadata")
     options = SAVE_OPTIONS.get(image_format, {})
     with quiet_pillow():
         try:
@@ -64,7 +70,7 @@ def file_bytes(image: Image.Image, image_format: str) -> tuple[bytes, list[str]]
                 options = options | metadata_options(image, image_format)
             else:
                 image = ImageOps.exif_transpose(image)
-            return saved(image, image_format, options), []
+            return saved(image, image_format, options), notices
         except MemoryError:
             raise
         except Exception as error:  # every format raises its own
@@ -72,7 +78,7 @@ def file_bytes(image: Image.Image, image_format: str) -> tuple[bytes, list[str]]
         try:
             plain = Image.frombytes(image.mode, image.size, image.tobytes())
             data = saved(plain, image_format, SAVE_OPTIONS.get(image_format, {}))
-            return data, [f"metadata are left out: {fault}"]
+            return data, [*notices, f"metadata are left out: {fault}"]
         except MemoryError:
             raise
         except Exception as error:
