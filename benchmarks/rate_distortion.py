@@ -9,6 +9,7 @@ from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import ANCHOR, CODECS
 from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, measure_images
+from benchmarks.options import folder_argument, output_option
 from benchmarks.plot import plot_curves
 from benchmarks.results import Average, average, write_csv
 
@@ -16,15 +17,8 @@ METRICS = {"psnr": "PSNR", "ms_ssim_db": "MS-SSIM"}
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("benchmarks/results"),
-    show_default=True,
-    help="Folder for the results.",
-)
+@folder_argument
+@output_option
 @click.option("--name", help="What the results are called.  [default: FOLDER's name]")
 @click.option(
     "--codec",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import codec
 from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths, load_rgb
+from benchmarks.options import folder_argument, output_option
 
 T = TypeVar("T")
 MEGAPIXELS = (1, 4, 16, 64, 100)
@@ -131,15 +132,8 @@ def plot(path: Path, rows: Sequence[Scaling]) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("benchmarks/results"),
-    show_default=True,
-    help="Folder for the results.",
-)
+@folder_argument
+@output_option
 @click.option(
     "--megapixels",
     "sizes",
