@@ -158,11 +158,7 @@ def decode(
     """
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     bundle = bundle_of(container, bundle)
-    if region is None:
-        container.check()
-        region = whole(container)
-    else:
-        region = checked_region(region, container)
+    region = whole(container) if region is None else checked_region(region, container)
     rgb = decode_picture(container, bundle, region)
     return pillow_image(read_extras(container, rgb, region))
 

@@ -23,6 +23,7 @@ from codec.container import (
     GRAY_CHUNK,
     METADATA_CHUNKS,
     METADATA_MAX_BYTES,
+    METADATA_NAMES,
     Container,
     Header,
     check_field,
@@ -39,7 +40,6 @@ from codec.runtime import Networks
 from codec.windows import DECODER_HALO, Spans, WindowedNetworks, widened
 
 TILE_LOG2 = 10
-METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 
 

@@ -30,6 +30,7 @@ EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
 GRAY_CHUNK = 0x80
 ALPHA_CHUNK = 0x81
 METADATA_CHUNKS = {"icc": 0x82, "exif": 0x83, "xmp": 0x84}
+METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
 KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
 METADATA_MAX_BYTES = 2**24  # of one kind, before compression
 
@@ -184,11 +185,6 @@ class Container:
         _, offset, length = self.spans[-1]
         return offset + length + CRC_BYTES
 
-    def check(self) -> None:
-        """FormatError names the first payload that is damaged or cut off."""
-        for number in range(len(self.spans)):
-            self.payload(number)
-
     def has(self, chunk_id: int) -> bool:
         """Whether there is a chunk of this id."""
         return any(found == chunk_id for found, *_ in self.spans)
@@ -197,11 +193,12 @@ class Container:
         """ICC profile, EXIF and XMP data that are there, by the names of
         METADATA_CHUNKS.
         """
-        names = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
         return {
-            names[chunk_id]: inflate(self.payload(number), names[chunk_id])
+            METADATA_NAMES[chunk_id]: inflate(
+                self.payload(number), METADATA_NAMES[chunk_id]
+            )
             for number, (chunk_id, *_) in enumerate(self.spans)
-            if chunk_id in names
+            if chunk_id in METADATA_NAMES
         }
 
     def payload(self, number: int) -> bytes:
