@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.quantization import NOT_CODED, STEP_WEIGHT
+from codec.quantization import STEP_WEIGHT, rounding_by_table
 from codec.runtime import Networks
 from codec.windows import DECODER_HALO, Window, WindowedNetworks, cut
 
@@ -78,8 +78,8 @@ def refine_window(
     gains = vectors["gain"], inverse_gain
     weight = bundle.bits_per_error(quality_code)
     coded = table_index >= bundle.skip_below
-    plain = np.where(coded, np.float32(0.5), np.float32(NOT_CODED))
-    slopes = rate_slopes(bundle.residual_tables, bundle.skip_below)
+    tables = bundle.residual_tables, bundle.skip_below
+    plain, slopes = rounding_by_table(*tables, 0)[table_index], rate_slopes(*tables)
 
     def error_gradient(decoded: Array) -> tuple[float, Array]:
         return networks.error_gradient(decoded, inverse_gain, block_scale, image)

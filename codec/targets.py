@@ -31,14 +31,13 @@ def file_within(encoder: Encoder, size_bytes: int) -> bytes:
         raise UsageError(
             f"{size_bytes} bytes are too few; the smallest file has {smallest}"
         )
-    return found
+    return found[0]
 
 
 def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
     """A file whose samples have this PSNR, or more at the lowest quality and where
     refinement cannot do with less; UsageError if the highest quality has less.
     """
-
     picture = encoder.picture
     original = luma(picture.rgb) if picture.gray else picture.rgb
 
@@ -48,11 +47,13 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
         return psnr_of(luma(decoded) if picture.gray else decoded, original)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB) or encoder.file(0)
-    reached = psnr(found)
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB)
+    if found is None:
+        return encoder.file(0)
+    file, reached = found
     if reached >= psnr_db - PSNR_TOLERANCE_DB:
-        return found
-    code = unpack(found, max_pixels=NO_LIMIT).header.quality_code
+        return file
+    code = unpack(file, max_pixels=NO_LIMIT).header.quality_code
     if code == QUALITY_CODE_MAX:
         raise UsageError(
             f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
@@ -65,9 +66,9 @@ def search(
     measure: Callable[[bytes], float],
     limit: float,
     tolerance: float,
-) -> bytes | None:
-    """A file that measures from `limit - tolerance` to `limit`, or as near below as can
-    be; None if the lowest quality is over the limit.
+) -> tuple[bytes, float] | None:
+    """A file, and what it measures: from `limit - tolerance` to `limit`, or as near
+    below as can be; None if the lowest quality is over the limit.
     """
     files: dict[tuple[int, int], tuple[bytes, float]] = {}
 
@@ -83,15 +84,16 @@ def search(
     )
     if code is None:
         return None
-    file, value = files[code, THRIFT_STEPS]
-    if value >= limit - tolerance or code == QUALITY_CODE_MAX or encoder.refinement:
-        return file
+    best = files[code, THRIFT_STEPS]
+    near = best[1] >= limit - tolerance
+    if near or code == QUALITY_CODE_MAX or encoder.refinement:
+        return best
     step = highest(
         lambda step: value_of(code + 1, step), THRIFT_STEPS, limit, tolerance
     )
-    if step is not None and files[code + 1, step][1] > value:
-        return files[code + 1, step][0]
-    return file
+    if step is not None and files[code + 1, step][1] > best[1]:
+        return files[code + 1, step]
+    return best
 
 
 def highest(
