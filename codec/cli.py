@@ -62,9 +62,8 @@ max_pixels_option = click.option(
     help="Refuse pictures with more pixels, before any memory is taken for them.",
 )
 
-
 STRIPPABLE = tuple(METADATA_CHUNKS)
-SUFFIXES = {"": 1, "k": 1000, "m": 1000**2}
+FACTORS = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
 REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}")
 
@@ -78,7 +77,7 @@ def parse_size(
     match = SIZE.fullmatch(value)
     if not match:
         raise click.BadParameter("expected a size such as 80000, 80k or 1.5M")
-    return int(float(match[1]) * SUFFIXES[match[2].lower()])
+    return int(float(match[1]) * FACTORS[match[2].lower()])
 
 
 def parse_region(
@@ -95,7 +94,7 @@ def parse_region(
 def refuse_nonfinite(
     context: click.Context, option: click.Parameter, value: float | None
 ) -> float | None:
-    """Click's ranges let it pass, and infinity."""
+    """Click's ranges let NaN and infinity pass."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is no finite number")
     return value

@@ -55,54 +55,51 @@ def file_bytes(image: Image.Image, image_format: str) -> tuple[bytes, list[str]]
     """(the picture in a format of Pillow's, notices); UsageError if the format cannot
     hold it.
 
-    Where the format has no place for EXIF data, the picture is turned upright.
+    Where the EXIF data cannot be kept, the picture is turned upright.
     """
     notices = []
     if image_format == "GIF" and image.mode != "L":
         notices.append("GIF reduces the colors")
-    kept = {"TIFF": {"exif", "icc_profile"}}.get(image_format, set(INFO_KEYS.values()))
-    if set(image.info) - (kept if image_format in METADATA_FORMATS else set()):
-        notices.append(f"{image_format} does not keep all metadata")
-    options = SAVE_OPTIONS.get(image_format, {})
+    if image.info.get("xmp") and image_format == "TIFF":
+        notices.append("TIFF files keep no XMP data")  # Pillow has no option for it
     with quiet_pillow():
+        if image_format in METADATA_FORMATS:
+            with contextlib.suppress(Exception):  # too long, or no EXIF data at all
+                return saved(image, image_format, metadata_options(image)), notices
+        if image.info:
+            notices.append(f"metadata are left out of the {image_format} file")
         try:
-            if image_format in METADATA_FORMATS:
-                options = options | metadata_options(image, image_format)
-            else:
-                image = ImageOps.exif_transpose(image)
-            return saved(image, image_format, options), notices
+            return saved(upright(image), image_format, {}), notices
         except MemoryError:
             raise
         except Exception as error:  # every format raises its own
-            fault = str(error)
-        try:
-            plain = Image.frombytes(image.mode, image.size, image.tobytes())
-            data = saved(plain, image_format, SAVE_OPTIONS.get(image_format, {}))
-            return data, [*notices, f"metadata are left out: {fault}"]
-        except MemoryError:
-            raise
-        except Exception as error:
             raise UsageError(
                 f"cannot write this picture as {image_format}: {error}"
             ) from None
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """The picture without its metadata, the EXIF orientation applied if it can be."""
+    with contextlib.suppress(Exception):  # no EXIF data at all
+        image = ImageOps.exif_transpose(image)
+    return Image.frombytes(image.mode, image.size, image.tobytes())
+
+
 def saved(image: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
+    image.save(buffer, image_format, **SAVE_OPTIONS.get(image_format, {}), **options)
     return buffer.getvalue()
 
 
-def metadata_options(image: Image.Image, image_format: str) -> dict[str, Any]:
-    """Options for `Image.save` that write the metadata in `info`."""
-    keys = {"exif", "icc_profile"} & set(image.info)
-    options: dict[str, Any] = {key: image.info[key] for key in keys}
-    xmp = image.info.get("xmp")
-    if xmp and image_format == "PNG":
+def metadata_options(image: Image.Image) -> dict[str, Any]:
+    """Options for `Image.save` that write the metadata in `info`; PNG takes XMP its own
+    way, and every other format ignores `pnginfo`.
+    """
+    options = {k: image.info[k] for k in INFO_KEYS.values() if k in image.info}
+    if "xmp" in options:
+        text = options["xmp"].decode("utf-8", "replace")
         options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    elif xmp and image_format != "TIFF":  # Pillow has no option for it there
-        options["xmp"] = xmp
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", text)
     return options
 
 
