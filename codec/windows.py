@@ -1,9 +1,9 @@
 """The float networks over pictures of any size, through overlapping windows.
 
-Working memory is that of one window. A window's halo covers the receptive field of what
-runs in it, so the results are those of the whole picture; zeros beyond a border are put
-only where the picture ends. Spans count in *cells* of 64 x 64 pixels, one hyper-latent
-each.
+Beyond the latents and symbols of the whole picture, memory is that of one window. A
+window's halo covers the receptive field of what runs in it, so the results are those of
+the whole picture; zeros beyond a border are put only where the picture ends. Spans
+count in *cells* of 64 x 64 pixels, one hyper-latent each.
 """
 
 import itertools
