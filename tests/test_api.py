@@ -401,12 +401,6 @@ def test_bytes_after_the_end_are_salvaged_with_a_fault(small_file):
     assert faults == ["2 bytes after the end of the file"]
 
 
-def test_a_gray_picture_meets_a_psnr_of_its_gray_samples():
-    image = Image.fromarray(picture(256, 320)).convert("L")
-    decoded = codec.decode(codec.encode(image, psnr_db=32))
-    assert abs(psnr(decoded, image) - 32) <= 0.1
-
-
 def rgba_picture() -> Image.Image:
     image = Image.fromarray(picture(60, 80))
     image.putalpha(Image.fromarray(picture(60, 80, seed=1)[..., 0]))
@@ -450,49 +444,3 @@ def test_a_region_has_its_part_of_the_alpha():
 def test_other_names_cannot_be_stripped(small_picture):
     with pytest.raises(UsageError, match="strip names iptc"):
         codec.encode(small_picture, strip=["iptc"])
-
-
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_a_file_of_a_wanted_size_is_under_it_by_2_percent_at_most(share):
-    image = picture(256, 320)
-    wanted = int(share * len(codec.encode(image, quality=100)))
-    assert 0.98 * wanted <= len(codec.encode(image, size_bytes=wanted)) <= wanted
-    rate_bpp = 8 * wanted / (256 * 320)
-    assert codec.encode(image, rate_bpp=rate_bpp + 1e-9) == codec.encode(
-        image, size_bytes=wanted
-    )
-
-
-def test_a_size_that_no_file_has_is_an_error_that_names_the_smallest():
-    image = picture(64, 64)
-    smallest = len(codec.encode(image, quality=1))
-    with pytest.raises(UsageError, match=f"the smallest file has {smallest}$"):
-        codec.encode(image, size_bytes=smallest - 1)
-    assert len(codec.encode(image, size_bytes=smallest)) == smallest
-
-
-def test_a_size_beyond_the_largest_file_gives_the_highest_quality():
-    image = picture(64, 64)
-    assert codec.encode(image, size_bytes=10**6) == codec.encode(image, quality=100)
-
-
-@pytest.mark.parametrize("wanted", [28.0, 31.0, 31.3])
-def test_a_wanted_psnr_is_met_within_a_tenth_of_a_decibel(wanted):
-    image = picture(256, 320)
-    decoded = codec.decode(codec.encode(image, psnr_db=wanted))
-    assert abs(psnr(decoded, image) - wanted) <= 0.1
-
-
-def test_a_psnr_out_of_reach_is_an_error_that_names_the_highest():
-    with pytest.raises(UsageError, match=r"the highest PSNR is \d+\.\d\d$"):
-        codec.encode(picture(64, 64), psnr_db=90)
-
-
-def test_a_psnr_below_the_lowest_quality_gives_that():
-    image = picture(64, 64)
-    assert codec.encode(image, psnr_db=5) == codec.encode(image, quality=1)
-
-
-def test_targets_exclude_each_other(small_picture):
-    with pytest.raises(UsageError, match="quality and rate_bpp exclude each other"):
-        codec.encode(small_picture, quality=3, rate_bpp=1)
