@@ -30,6 +30,7 @@ from codec.container import (
 )
 from codec.errors import FormatError, UsageError
 from codec.image import Picture, mark_damage, pillow_image, read_picture
+from codec.progress import Progress, untold
 from codec.quantization import RATE_SHARE
 from codec.targets import file_of_psnr, file_within
 
@@ -85,6 +86,7 @@ def encode(
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
+    progress: Progress = untold,
 ) -> bytes:
     """The image as an .aec file.
 
@@ -98,7 +100,8 @@ def encode(
 
     `effort` 1 (rounds plainly) to 9 (slowest, smallest files), see the README; `strip`
     names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its orientation
-    is applied); `bundle` another model than the shipped one.
+    is applied); `bundle` another model than the shipped one; `progress` is called with
+    the name of a stage and the share of it that is done, 0 to 1.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -132,6 +135,7 @@ def encode(
         bundle or load_bundle(DEFAULT_MODEL_ID),
         rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
         refinement=REFINEMENTS.get(effort, 0),
+        progress=progress,
     )
     if psnr_db is not None:
         return file_of_psnr(encoder, psnr_db)
@@ -148,23 +152,28 @@ def decode(
     region: Region | None = None,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
+    progress: Progress = untold,
 ) -> Image.Image:
     """The picture in an .aec file, of mode RGB, RGBA, L or LA, metadata in its `info`.
 
     With a `region` (left, top, width, height) in pixels only that part, decoded from
-    the tiles around it alone. Raises FormatError for anything that is not a whole,
-    undamaged file of a known model, or that has more than `max_pixels` pixels, and
-    UsageError for a region that is not within the picture.
+    the tiles around it alone; `progress` as for `encode`. Raises FormatError for
+    anything that is not a whole, undamaged file of a known model, or that has more than
+    `max_pixels` pixels, and UsageError for a region that is not within the picture.
     """
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     bundle = bundle_of(container, bundle)
     region = whole(container) if region is None else checked_region(region, container)
-    rgb = decode_picture(container, bundle, region)
+    rgb = decode_picture(container, bundle, region, progress=progress)
     return pillow_image(read_extras(container, rgb, region))
 
 
 def salvage(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, bundle: Bundle | None = None
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    bundle: Bundle | None = None,
+    progress: Progress = untold,
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
@@ -174,7 +183,8 @@ def salvage(
     data = checked_bytes(data)
     container = unpack(data, max_pixels=max_pixels, whole=False)
     region, damage = whole(container), dict[int, str]()
-    rgb = decode_picture(container, bundle_of(container, bundle), region, damage)
+    bundle = bundle_of(container, bundle)
+    rgb = decode_picture(container, bundle, region, damage, progress)
     tiles = tile_spans(container.header)
     rgb = mark_damage(rgb, [tiles[number] for number in damage])
     faults = [damage[number] for number in sorted(damage)]

@@ -33,6 +33,7 @@ from codec.files import (
     read,
     write,
 )
+from codec.progress import progress_bar
 
 T = TypeVar("T")
 
@@ -185,15 +186,17 @@ def encode(
 
     def convert(source: str, target: str) -> str:
         picture = load_picture(source, max_pixels, names)
-        data = codec.encode(
-            picture,
-            quality=quality,
-            rate_bpp=rate_bpp,
-            size_bytes=size_bytes,
-            psnr_db=psnr_db,
-            effort=effort,
-            max_pixels=max_pixels,
-        )
+        with progress_bar(source) as progress:
+            data = codec.encode(
+                picture,
+                quality=quality,
+                rate_bpp=rate_bpp,
+                size_bytes=size_bytes,
+                psnr_db=psnr_db,
+                effort=effort,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
         write(target, data, force)
         bpp = codec.read_info(data).rate_bpp
         return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *picture.notices])
@@ -236,11 +239,16 @@ def decode(
 
     def convert(source: str, target: str) -> str:
         image_format, data = format_of(target), read(source)
-        if salvage:
-            image, faults = codec.salvage(data, max_pixels=max_pixels)
-        else:
-            image = codec.decode(data, region=region, max_pixels=max_pixels)
-            faults = []
+        faults: list[str] = []
+        with progress_bar(source) as progress:
+            if salvage:
+                image, faults = codec.salvage(
+                    data, max_pixels=max_pixels, progress=progress
+                )
+            else:
+                image = codec.decode(
+                    data, region=region, max_pixels=max_pixels, progress=progress
+                )
         coded, notices = file_bytes(image, image_format)
         write(target, coded, force)
         if faults:

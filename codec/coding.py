@@ -34,6 +34,7 @@ from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import FormatError, UsageError
 from codec.image import Picture, pack_alpha, padded_size, unpack_alpha
+from codec.progress import Progress, tracked, untold
 from codec.quantization import rounding_by_table
 from codec.refinement import refine
 from codec.runtime import Networks
@@ -101,7 +102,12 @@ class Encoder:
     """
 
     def __init__(
-        self, picture: Picture, bundle: Bundle, rate_share: float, refinement: int
+        self,
+        picture: Picture,
+        bundle: Bundle,
+        rate_share: float,
+        refinement: int,
+        progress: Progress = untold,
     ) -> None:
         self.picture, self.bundle = picture, bundle
         self.rate_share, self.refinement = rate_share, refinement
@@ -109,7 +115,9 @@ class Encoder:
         self.header = Header(
             bundle.model_id, bundle.digest[:DIGEST_BYTES], 0, TILE_LOG2, width, height
         )
-        self.networks = WindowedNetworks(Networks(bundle), grid_of(self.header, bundle))
+        self.networks = WindowedNetworks(
+            Networks(bundle), grid_of(self.header, bundle), progress
+        )
         self.latents = self.networks.analyze(picture.rgb)
         self.chunks = extra_chunks(picture)
 
@@ -149,7 +157,7 @@ class Encoder:
             latents, hyper_latents, table_index, rounding, vectors
         )
         payloads = []
-        for tile in tiles:
+        for tile in tracked(tiles, "entropy coding", self.networks.progress):
             hyper, index = hyper_latents[tile.hyper], table_index[tile.latents]
             mask = index >= bundle.skip_below
             hyper_part = (
@@ -186,6 +194,7 @@ def decode_picture(
     bundle: Bundle,
     region: Region,
     damage: dict[int, str] | None = None,
+    progress: Progress = untold,
 ) -> NDArray[np.uint8]:
     """Colors uint8 [H, W, 3] of a region of the picture, from the tiles around it.
 
@@ -197,10 +206,10 @@ def decode_picture(
     cells = cells_of(top, height, bundle), cells_of(left, width, bundle)
     networks = Networks(bundle)
     hyper_latents, residuals = decode_symbols(
-        container, networks, widened(cells, grid, DECODER_HALO), damage
+        container, networks, widened(cells, grid, DECODER_HALO), damage, progress
     )
     vectors = bundle.vectors(container.header.quality_code)
-    image = WindowedNetworks(networks, grid).synthesize(
+    image = WindowedNetworks(networks, grid, progress).synthesize(
         residuals, hyper_latents, vectors, cells
     )
     rows, columns = (
@@ -226,6 +235,7 @@ def decode_symbols(
     networks: Networks,
     cells: Spans | None = None,
     damage: dict[int, str] | None = None,
+    progress: Progress = untold,
 ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
     """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same
     integers on every machine. Tiles outside `cells` stay zero, and take no memory.
@@ -247,7 +257,7 @@ def decode_symbols(
     unit = bundle.stride_px // bundle.latent_px
     shape = 1, rows * unit, columns * unit, bundle.latent_channels
     residuals = np.zeros(shape, np.int16)
-    for number, tile in tiles:
+    for number, tile in tracked(tiles, "entropy decoding", progress):
         if number not in payloads:
             continue
         try:

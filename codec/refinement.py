@@ -56,7 +56,8 @@ def refine(
         )
         return found / gain
 
-    return windowed.fill(windowed.latents_of_cells, np.float32, DECODER_HALO, result)
+    shape = windowed.latents_of_cells
+    return windowed.fill("refinement", shape, np.float32, DECODER_HALO, result)
 
 
 def refine_window(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
 from codec.image import pad
+from codec.progress import Progress, tracked, untold
 from codec.runtime import Networks
 
 Array = NDArray[Any]
@@ -49,13 +50,15 @@ class Window:
         return relative(self.core, self.whole)
 
 
-def windows(region: Spans, grid: tuple[int, int], halo: int) -> Iterator[Window]:
+def windows(region: Spans, grid: tuple[int, int], halo: int) -> list[Window]:
     """Windows whose cores tile `region`, in raster order; `grid` is the picture's rows
     and columns of cells.
     """
-    for row in parts(region[0], halo):
-        for column in parts(region[1], halo):
-            yield Window((row, column), widened((row, column), grid, halo))
+    return [
+        Window((row, column), widened((row, column), grid, halo))
+        for row in parts(region[0], halo)
+        for column in parts(region[1], halo)
+    ]
 
 
 def parts(span: slice, halo: int) -> list[slice]:
@@ -97,8 +100,13 @@ class WindowedNetworks:
     a quality, from `Bundle.vectors`.
     """
 
-    def __init__(self, networks: Networks, grid: tuple[int, int]) -> None:
-        self.networks, self.grid = networks, grid
+    def __init__(
+        self,
+        networks: Networks,
+        grid: tuple[int, int],
+        progress: Progress = untold,
+    ) -> None:
+        self.networks, self.grid, self.progress = networks, grid, progress
         bundle = networks.bundle
         self.cell_px = bundle.stride_px
         self.cell_latents = bundle.stride_px // bundle.latent_px
@@ -106,6 +114,7 @@ class WindowedNetworks:
 
     def fill(
         self,
+        stage: str,
         shape: tuple[int, int],
         dtype: type,
         halo: int,
@@ -116,9 +125,14 @@ class WindowedNetworks:
         """
         (rows, columns), (unit, channels) = self.grid, shape
         out: Array = np.empty((1, rows * unit, columns * unit, channels), dtype)
-        for window in windows((slice(0, rows), slice(0, columns)), self.grid, halo):
+        region = slice(0, rows), slice(0, columns)
+        for window in self.windows(stage, region, halo):
             cut(out, window.core, unit)[...] = cut(result(window), window.inner, unit)
         return out
+
+    def windows(self, stage: str, region: Spans, halo: int) -> Iterator[Window]:
+        """Windows over `region`, with the progress told."""
+        return tracked(windows(region, self.grid, halo), stage, self.progress)
 
     def pixels(self, rgb: Array, window: Window) -> Array:
         """The window of uint8 [H, W, 3], extended where the picture ends."""
@@ -130,7 +144,8 @@ class WindowedNetworks:
         def result(window: Window) -> Array:
             return self.networks.analyze(self.pixels(rgb, window))
 
-        return self.fill(self.latents_of_cells, np.float32, ANALYSIS_HALO, result)
+        shape = self.latents_of_cells
+        return self.fill("analysis", shape, np.float32, ANALYSIS_HALO, result)
 
     def hyper_analyze(self, latents: Array, gain: Array) -> Array:
         """Integer hyper-latents, as float32, of latents in image units."""
@@ -140,7 +155,7 @@ class WindowedNetworks:
             return self.networks.hyper_analyze(part, gain)
 
         shape = 1, self.networks.bundle.hyper_channels
-        return self.fill(shape, np.float32, HYPER_HALO, result)
+        return self.fill("hyper-analysis", shape, np.float32, HYPER_HALO, result)
 
     def quantize(
         self,
@@ -168,7 +183,8 @@ class WindowedNetworks:
                 raise UsageError("a latent is too large to be coded")
             return residuals
 
-        return self.fill(self.latents_of_cells, np.int16, MEAN_HALO, result)
+        shape = self.latents_of_cells
+        return self.fill("quantization", shape, np.int16, MEAN_HALO, result)
 
     def synthesize(
         self,
@@ -183,7 +199,7 @@ class WindowedNetworks:
         inverse_gain = vectors["inverse_gain"]
         rows, columns = ((span.stop - span.start) * self.cell_px for span in region)
         image = np.empty((1, rows, columns, 3), np.uint8)
-        for window in windows(region, self.grid, DECODER_HALO):
+        for window in self.windows("synthesis", region, DECODER_HALO):
             latents = self.networks.reconstruct(
                 cut(residuals, window.whole, self.cell_latents).astype(np.float32),
                 cut(hyper_latents, window.whole, 1).astype(np.float32),

@@ -17,6 +17,7 @@ RANKS = {
     "codec.entropy.tables": 1,
     "codec.entropy.coder": 1,
     "codec.image": 1,
+    "codec.progress": 1,
     "codec.bundle": 2,
     "codec.quantization": 2,
     "codec.runtime": 3,
@@ -38,6 +39,7 @@ CLI_MAY_IMPORT = {
     "codec.container",
     "codec.errors",
     "codec.files",
+    "codec.progress",
 }
 
 
