@@ -1,6 +1,7 @@
 """How the encoder rounds; the bitstream leaves it free, no decoder needs this."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +17,29 @@ RATE_SHARE = 0.3
 NOT_CODED = -(2.0**20)  # a rounding so low that nothing remains
 
 
+def rounding_for(bits: Any, rate_share: float = RATE_SHARE) -> Any:
+    """Rounding where a 1 costs so many `bits` more than a 0, before it is clipped to
+    [0, 1/2]; a number, array or tensor.
+
+    With less than 1/2 a residual must be worth its bits (rate-distortion optimized
+    quantization): 1 is chosen over 0 if bits < w (d^2 - (1 - d)^2), with d the
+    magnitude and w `STEP_WEIGHT`.
+    """
+    return 0.5 - rate_share * bits / (2 * STEP_WEIGHT)
+
+
 def rounding_by_table(
     tables: Tables, skip_below: int, rate_share: float = RATE_SHARE
 ) -> NDArray[np.float32]:
     """Rounding of residuals by table index, float32 [256].
 
-    A magnitude d becomes floor(d + rounding), at least 0. With a rounding under 1/2 a
-    residual must be worth its bits (rate-distortion optimized quantization): 1 is
-    chosen over 0 if b1 - b0 < w (d^2 - (1 - d)^2), with b the code lengths and w
-    `STEP_WEIGHT`. With a `rate_share` of 0 this is plain rounding. Residuals of tables
-    under `skip_below` are not coded.
+    A magnitude d becomes floor(d + rounding), at least 0. With a `rate_share` of 0 this
+    is plain rounding. Residuals of tables under `skip_below` are not coded.
     """
     rounding = np.full(256, NOT_CODED, np.float32)
     for table in range(skip_below, len(tables.length)):
         zero = -tables.minimum[table]
         one = min(zero + 1, tables.length[table] - 1)  # the escape, if there is no 1
         bits = PRECISION_BITS - np.log2(tables.frequency[table, [zero, one]])
-        cost = rate_share * (bits[1] - bits[0]) / (2 * STEP_WEIGHT)
-        rounding[table] = np.clip(0.5 - cost, 0, 0.5)
+        rounding[table] = np.clip(rounding_for(bits[1] - bits[0], rate_share), 0, 0.5)
     return rounding

@@ -30,6 +30,7 @@ from codec.container import QUALITY_CODE_MAX  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.runtime import Networks  # noqa: E402
 from codec.training import networks as net  # noqa: E402
+from codec.training.rate import rounding_of_scale  # noqa: E402
 from codec.training.soap import Soap  # noqa: E402
 from codec.training.train import build_codec  # noqa: E402
 from codec.training.warm_start import start_from  # noqa: E402
@@ -169,6 +170,13 @@ def test_training_and_files_agree_on_the_index_offset():
     found = keras.ops.convert_to_numpy(net.index_offset(level))
     expected = [nearest_fraction(int(c), net.INDEX_OFFSET_MAX) for c in codes]
     assert np.array_equal(found, expected)
+
+
+def test_training_rounds_rare_values_down_as_the_encoder_does():
+    rounding = np.asarray(rounding_of_scale(np.float32([0.11, 0.5, 2, 64])))
+    assert (np.diff(rounding) > 0).all()
+    assert rounding[0] > 0
+    assert rounding[-1] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_the_integer_network_sees_integer_weights():

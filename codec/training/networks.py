@@ -27,6 +27,7 @@ from codec.training.rate import (
     logistic_cdf,
     residual_cdf,
     round_magnitude,
+    rounding_of_scale,
     straight_through,
 )
 
@@ -371,7 +372,8 @@ class Codec(keras.Model):
     Workflow of `call`, on images [B, H, W, 3] in [-0.5, 0.5] and quality levels [B] in
     [0, 1]: in training, uniform noise stands for rounding where the rate is estimated,
     rounding with straight-through gradients feeds the synthesis (Minnen & Singh,
-    "Channel-wise autoregressive entropy models", ICIP 2020).
+    "Channel-wise autoregressive entropy models", ICIP 2020), with the dead zone of the
+    encoder's default.
     """
 
     def __init__(self):
@@ -420,21 +422,23 @@ class Codec(keras.Model):
         """
         latent_noise, hyper_noise = noise or (None, None)
 
-        def noisy(value, noise):
-            return ops.round(value) if noise is None else value + noise
-
         gain, inverse_gain, block_scales = self.quality_vectors(level)
         y = self.analysis(x) * gain
         z = self.hyper_analysis(y)
         z_hat = straight_through(z, ops.round(z))
         index = self.scales(z_hat, index_offset(level)[:, None, None, None])
-        difference, _, y_hat = self.mean_context(y, z_hat, gain, inverse_gain)
         scale = scale_of_index(index)
+        difference, residual, y_hat = self.mean_context(
+            y, z_hat, gain, inverse_gain, rounding_of_scale(scale)
+        )
         bits = interval_bits(
-            noisy(difference, latent_noise), lambda v: residual_cdf(v, scale)
+            residual if latent_noise is None else difference + latent_noise,
+            lambda v: residual_cdf(v, scale),
         )
         x_hat = self.synthesis(y_hat * inverse_gain, block_scales)
-        hyper_bits = self.hyper_bits(noisy(z, hyper_noise), level)
+        hyper_bits = self.hyper_bits(
+            z_hat if hyper_noise is None else z + hyper_noise, level
+        )
         return {
             "latent_bits": ops.sum(bits, (1, 2, 3)),
             "hyper_bits": ops.sum(hyper_bits, (1, 2, 3)),

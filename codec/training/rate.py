@@ -4,6 +4,8 @@ import math
 
 from keras import ops
 
+from codec.quantization import rounding_for
+
 
 def straight_through(value, target):
     """`target` in the forward pass, the gradient of `value` in the backward pass."""
@@ -30,6 +32,16 @@ def residual_cdf(value, scale):
     """
     gaussian = 0.5 * ops.erfc(-value / scale * math.sqrt(0.5))
     return 0.95 * gaussian + 0.05 * ops.sigmoid(value / scale)
+
+
+def rounding_of_scale(scale):
+    """The encoder's rounding of a residual of this scale, see `round_magnitude`."""
+
+    def cdf(value):
+        return residual_cdf(value, scale)
+
+    bits = interval_bits(1.0, cdf) - interval_bits(0.0, cdf)
+    return ops.clip(rounding_for(bits), 0, 0.5)
 
 
 def logistic_cdf(value, scale):
