@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle, model_name
-from codec.coding import Encoder, Region, decode_picture, read_extras, tile_spans, whole
+from codec.coding import Encoder, Region, add_extras, decode_picture, tile_spans, whole
 from codec.container import (
     ALPHA_CHUNK,
     DIGEST_BYTES,
@@ -29,7 +29,7 @@ from codec.container import (
     unpack,
 )
 from codec.errors import FormatError, UsageError
-from codec.image import Picture, mark_damage, pillow_image, read_picture
+from codec.image import Picture, mark_damage, read_picture
 from codec.progress import Progress, untold
 from codec.quantization import RATE_SHARE
 from codec.targets import file_of_psnr, file_within
@@ -101,7 +101,7 @@ def encode(
     `effort` 1 (rounds plainly) to 9 (slowest, smallest files), see the README; `strip`
     names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its orientation
     is applied); `bundle` another model than the shipped one; `progress` is called with
-    the name of a stage and the share of it that is done, 0 to 1.
+    the share of the work that is done, 1 in the end; with a target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -130,17 +130,18 @@ def encode(
     height, width = picture.rgb.shape[:2]
     check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
     check_size(width, height, max_pixels, UsageError)
+    if rate_bpp is not None:
+        size_bytes = int(min(rate_bpp * width * height / 8, 2.0**62))
     encoder = Encoder(
         picture,
         bundle or load_bundle(DEFAULT_MODEL_ID),
         rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
         refinement=REFINEMENTS.get(effort, 0),
+        keep_latents=psnr_db is not None or size_bytes is not None,
         progress=progress,
     )
     if psnr_db is not None:
         return file_of_psnr(encoder, psnr_db)
-    if rate_bpp is not None:
-        size_bytes = int(min(rate_bpp * width * height / 8, 2.0**62))
     if size_bytes is not None:
         return file_within(encoder, size_bytes)
     return encoder.file(code)
@@ -164,8 +165,9 @@ def decode(
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     bundle = bundle_of(container, bundle)
     region = whole(container) if region is None else checked_region(region, container)
-    rgb = decode_picture(container, bundle, region, progress=progress)
-    return pillow_image(read_extras(container, rgb, region))
+    image = decode_picture(container, bundle, region, progress=progress)
+    add_extras(image, container, region)
+    return image
 
 
 def salvage(
@@ -184,15 +186,16 @@ def salvage(
     container = unpack(data, max_pixels=max_pixels, whole=False)
     region, damage = whole(container), dict[int, str]()
     bundle = bundle_of(container, bundle)
-    rgb = decode_picture(container, bundle, region, damage, progress)
-    tiles = tile_spans(container.header)
-    rgb = mark_damage(rgb, [tiles[number] for number in damage])
+    image = decode_picture(container, bundle, region, damage, progress)
+    rows, columns = tile_spans(container.header)
+    for number in damage:
+        mark_damage(image, rows[number // len(columns)], columns[number % len(columns)])
     faults = [damage[number] for number in sorted(damage)]
-    picture = read_extras(container, rgb, region, faults)
+    add_extras(image, container, region, faults)
     if len(data) > container.size_bytes:
         after = len(data) - container.size_bytes
         faults.append(f"{after} bytes after the end of the file")
-    return pillow_image(picture), faults
+    return image, faults
 
 
 def checked_region(region: Any, container: Container) -> Region:

@@ -9,12 +9,14 @@ decode  file -> payloads -> z -> integer scale network -> table index -> r
 """
 
 import dataclasses
+import itertools
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from codec.bundle import Bundle
 from codec.container import (
@@ -33,51 +35,51 @@ from codec.container import (
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import FormatError, UsageError
-from codec.image import Picture, pack_alpha, padded_size, unpack_alpha
-from codec.progress import Progress, tracked, untold
+from codec.image import (
+    INFO_KEYS,
+    Picture,
+    info_value,
+    pack_alpha,
+    padded_size,
+    unpack_alpha,
+)
+from codec.progress import Progress, untold
 from codec.quantization import rounding_by_table
 from codec.refinement import refine
 from codec.runtime import Networks
-from codec.windows import DECODER_HALO, Spans, WindowedNetworks, widened
+from codec.windows import (
+    DECODER_HALO,
+    Rows,
+    Spans,
+    WindowedNetworks,
+    cut,
+    overlap,
+    widened,
+)
 
 TILE_LOG2 = 10
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 
 
-def tile_spans(header: Header) -> list[Spans]:
-    """Rows and columns of pixels of every tile, in raster order."""
-    rows, columns = header.tile_grid
-    side = header.tile_px
-    return [
-        (slice(row * side, (row + 1) * side), slice(col * side, (col + 1) * side))
-        for row in range(rows)
-        for col in range(columns)
-    ]
+def tile_spans(header: Header) -> tuple[list[slice], list[slice]]:
+    """Rows and columns of pixels of the rows and columns of tiles."""
+    rows, columns = (
+        [
+            slice(start, min(start + header.tile_px, size))
+            for start in range(0, size, header.tile_px)
+        ]
+        for size in (header.height, header.width)
+    )
+    return rows, columns
 
 
-@dataclass(frozen=True)
-class TileCells:
-    """Where a tile lies: slices of the hyper-latents and of the coded latents [1, rows,
-    columns, channels].
-    """
-
-    hyper: tuple[slice, slice, slice]
-    latents: tuple[slice, slice, slice]
-
-
-def tile_cells(header: Header, bundle: Bundle) -> list[TileCells]:
-    """The tiles in raster order, in cells of the extended picture."""
-
-    def cells(spans: Spans, cell_px: int) -> tuple[slice, slice, slice]:
-        rows, columns = (
-            slice(span.start // cell_px, span.stop // cell_px) for span in spans
-        )
-        return slice(None), rows, columns
-
-    return [
-        TileCells(cells(spans, bundle.stride_px), cells(spans, bundle.latent_px))
+def tile_cells(header: Header, bundle: Bundle) -> tuple[list[slice], list[slice]]:
+    """Rows and columns of cells of the rows and columns of tiles."""
+    rows, columns = (
+        [cells_of(span.start, span.stop - span.start, bundle) for span in spans]
         for spans in tile_spans(header)
-    ]
+    )
+    return rows, columns
 
 
 def grid_of(header: Header, bundle: Bundle) -> tuple[int, int]:
@@ -96,9 +98,11 @@ def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 class Encoder:
-    """Files of one picture at any quality; it is analyzed once.
+    """Files of one picture at any quality.
 
     `refinement` is the number of iterations, `rate_share` that of `rounding_by_table`.
+    With `keep_latents` a picture is analyzed once for all its files, and takes memory
+    for all its latents.
     """
 
     def __init__(
@@ -107,10 +111,12 @@ class Encoder:
         bundle: Bundle,
         rate_share: float,
         refinement: int,
+        keep_latents: bool,
         progress: Progress = untold,
     ) -> None:
         self.picture, self.bundle = picture, bundle
         self.rate_share, self.refinement = rate_share, refinement
+        self.keep_latents = keep_latents
         height, width = picture.rgb.shape[:2]
         self.header = Header(
             bundle.model_id, bundle.digest[:DIGEST_BYTES], 0, TILE_LOG2, width, height
@@ -126,21 +132,19 @@ class Encoder:
         with refinement.
         """
         bundle = self.bundle
+        tables = bundle.residual_tables, bundle.skip_below
         header = dataclasses.replace(self.header, quality_code=code)
+        rows, columns = tile_cells(header, bundle)
         vectors = bundle.vectors(code)
-        hyper_latents = self.networks.hyper_analyze(self.latents, vectors["gain"])
-        tiles = tile_cells(header, bundle)
-        table_index = np.empty(self.latents.shape, np.uint8)
-        for tile in tiles:
-            table_index[tile.latents] = self.networks.networks.table_index(
-                hyper_latents[tile.hyper], bundle.index_offset(code)
-            )
-        rounding = rounding_by_table(
-            bundle.residual_tables,
-            bundle.skip_below,
-            self.rate_share if rate_share is None else rate_share,
-        )
         latents = self.latents
+        hyper_latents = self.networks.hyper_analyze(latents, vectors["gain"])
+        table_index = self.table_index(hyper_latents, header)
+        used = [hyper_latents, table_index]
+        if not self.keep_latents:
+            used.append(latents)
+        rounding = rounding_by_table(
+            *tables, self.rate_share if rate_share is None else rate_share
+        )
         if self.refinement:
             latents = refine(
                 self.networks,
@@ -152,26 +156,61 @@ class Encoder:
                 rounding,
                 self.refinement,
             )
-            rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below, 0)
+            used.append(latents)
+            rounding = rounding_by_table(*tables, 0)
         residuals = self.networks.quantize(
             latents, hyper_latents, table_index, rounding, vectors
         )
+        used.append(residuals)
         payloads = []
-        for tile in tracked(tiles, "entropy coding", self.networks.progress):
-            hyper, index = hyper_latents[tile.hyper], table_index[tile.latents]
-            mask = index >= bundle.skip_below
-            hyper_part = (
-                hyper.astype(np.int32).ravel(),
-                channel_index(hyper),
-                bundle.hyper_tables_of(code),
-            )
-            residual_part = (
-                residuals[tile.latents][mask].astype(np.int32),
-                index[mask],
-                bundle.residual_tables,
-            )
-            payloads.append(encode_symbols([hyper_part, residual_part]))
+        for row in rows:
+            for column in columns:
+                tile = (
+                    part
+                    for stage in (hyper_latents, table_index, residuals)
+                    for part in stage[row, column]
+                )
+                payloads.append(self.payload(code, *tile))
+            for stage in used:
+                stage.forget(row.stop - DECODER_HALO)
         return pack(header, payloads, self.chunks)
+
+    def table_index(self, hyper_latents: Rows, header: Header) -> Rows:
+        """Table index of every residual; tiles know nothing of each other."""
+        rows, columns = tile_cells(header, self.bundle)
+        offset = self.bundle.index_offset(header.quality_code)
+
+        def make(band: slice) -> list[NDArray[np.uint8]]:
+            network = self.networks.networks.table_index
+            tiles = [
+                network(part, offset)
+                for column in columns
+                for part in hyper_latents[band, column]
+            ]
+            return [np.concatenate(tiles, axis=2)]
+
+        return Rows(rows, [self.networks.cell_latents], make)
+
+    def payload(
+        self,
+        code: int,
+        hyper_latents: NDArray[np.float32],
+        table_index: NDArray[np.uint8],
+        residuals: NDArray[np.int16],
+    ) -> bytes:
+        """The symbols of a tile, coded."""
+        mask = table_index >= self.bundle.skip_below
+        hyper_part = (
+            hyper_latents.astype(np.int32).ravel(),
+            channel_index(hyper_latents),
+            self.bundle.hyper_tables_of(code),
+        )
+        residual_part = (
+            residuals[mask].astype(np.int32),
+            table_index[mask],
+            self.bundle.residual_tables,
+        )
+        return encode_symbols([hyper_part, residual_part])
 
 
 def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
@@ -195,28 +234,51 @@ def decode_picture(
     region: Region,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
-) -> NDArray[np.uint8]:
-    """Colors uint8 [H, W, 3] of a region of the picture, from the tiles around it.
+) -> Image.Image:
+    """The colors of a region of the picture, of mode RGB or L, from the tiles around
+    it.
 
     FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
     noted there by its number in raster order.
     """
+    bands = decode_bands(container, bundle, region, damage, progress)
+    mode = "L" if container.has(GRAY_CHUNK) else "RGB"
+    image, top = Image.new(mode, region[2:]), 0
+    for band in bands:
+        image.paste(Image.fromarray(band), (0, top))
+        top += len(band)
+    return image
+
+
+def decode_bands(
+    container: Container,
+    bundle: Bundle,
+    region: Region,
+    damage: dict[int, str] | None = None,
+    progress: Progress = untold,
+) -> Iterator[NDArray[np.uint8]]:
+    """As `decode_picture`, colors [rows, W, 3] from top to bottom."""
     left, top, width, height = region
     grid = grid_of(container.header, bundle)
     cells = cells_of(top, height, bundle), cells_of(left, width, bundle)
     networks = Networks(bundle)
-    hyper_latents, residuals = decode_symbols(
-        container, networks, widened(cells, grid, DECODER_HALO), damage, progress
-    )
+    near = widened(cells, grid, DECODER_HALO)
+    symbols = symbol_rows(container, networks, near, damage)
     vectors = bundle.vectors(container.header.quality_code)
-    image = WindowedNetworks(networks, grid, progress).synthesize(
-        residuals, hyper_latents, vectors, cells
-    )
-    rows, columns = (
-        slice(start - span.start * bundle.stride_px, None)
-        for start, span in zip((top, left), cells, strict=True)
-    )
-    return image[rows, columns][:height, :width]
+    windowed = WindowedNetworks(networks, grid, progress)
+    image = windowed.synthesize(symbols, vectors, cells)
+    first_column = left - cells[1].start * bundle.stride_px
+    all_columns = slice(0, cells[1].stop - cells[1].start)
+
+    def colors(band: slice) -> NDArray[np.uint8]:
+        (rows,) = image[band, all_columns]
+        image.forget(band.stop)
+        symbols.forget(band.stop - DECODER_HALO)
+        start = band.start * bundle.stride_px - top
+        columns = slice(first_column, first_column + width)
+        return rows[0, max(0, -start) : height - start, columns]
+
+    return map(colors, image.bands)
 
 
 def whole(container: Container) -> Region:
@@ -230,53 +292,61 @@ def cells_of(start_px: int, size_px: int, bundle: Bundle) -> slice:
     return slice(start_px // stride, padded_size(start_px + size_px, stride) // stride)
 
 
-def decode_symbols(
+def symbol_rows(
     container: Container,
     networks: Networks,
-    cells: Spans | None = None,
+    cells: Spans,
     damage: dict[int, str] | None = None,
-    progress: Progress = untold,
-) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-    """(hyper-latents [1, H/64, W/64, K], residuals [1, H/16, W/16, C]): the same
-    integers on every machine. Tiles outside `cells` stay zero, and take no memory.
+) -> Rows:
+    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]): the
+    same integers on every machine. Tiles outside `cells` stay zero.
     """
     header, bundle = container.header, networks.bundle
-    tiles = [
-        (number, tile)
-        for number, tile in enumerate(tile_cells(header, bundle))
-        if cells is None or all(map(overlap, tile.hyper[1:], cells))
-    ]
+    rows, columns = tile_cells(header, bundle)
+    numbers = {
+        (row.start, column.start): number
+        for number, (row, column) in enumerate(itertools.product(rows, columns))
+        if overlap(row, cells[0]) and overlap(column, cells[1])
+    }
     payloads = {}  # all checked before any allocation
-    for number, _ in tiles:
+    for number in numbers.values():
         try:
             payloads[number] = container.payload(number)
         except FormatError as error:
             note(damage, number, error)
-    rows, columns = grid_of(header, bundle)
-    hyper_latents = np.zeros((1, rows, columns, bundle.hyper_channels), np.int32)
     unit = bundle.stride_px // bundle.latent_px
-    shape = 1, rows * unit, columns * unit, bundle.latent_channels
-    residuals = np.zeros(shape, np.int16)
-    for number, tile in tracked(tiles, "entropy decoding", progress):
-        if number not in payloads:
-            continue
-        try:
-            decode_tile(
-                payloads[number],
-                header.quality_code,
-                hyper_latents[tile.hyper],
-                residuals[tile.latents],
-                networks,
-            )
-        except FormatError as error:
-            hyper_latents[tile.hyper], residuals[tile.latents] = 0, 0
-            what = f"tile {number + 1} of {header.tile_count} is damaged"
-            note(damage, number, FormatError(f"{what}: {error}"))
+
+    def make(row: slice) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        height, width = row.stop - row.start, columns[-1].stop
+        hyper_latents = np.zeros((1, height, width, bundle.hyper_channels), np.int32)
+        shape = 1, height * unit, width * unit, bundle.latent_channels
+        residuals = np.zeros(shape, np.int16)
+        for column in columns:
+            number = numbers.get((row.start, column.start))
+            if number not in payloads:
+                continue
+            here = slice(0, height), column
+            tile = cut(hyper_latents, here, 1), cut(residuals, here, unit)
+            try:
+                decode_tile(payloads[number], header.quality_code, *tile, networks)
+            except FormatError as error:
+                for part in tile:
+                    part[...] = 0
+                what = f"tile {number + 1} of {header.tile_count} is damaged"
+                note(damage, number, FormatError(f"{what}: {error}"))
+        return hyper_latents, residuals
+
+    return Rows(rows, [1, unit], make)
+
+
+def decode_symbols(
+    container: Container, networks: Networks
+) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """All of `symbol_rows` at once."""
+    rows, columns = (slice(0, n) for n in grid_of(container.header, networks.bundle))
+    spans = rows, columns
+    hyper_latents, residuals = symbol_rows(container, networks, spans)[spans]
     return hyper_latents, residuals
-
-
-def overlap(one: slice, other: slice) -> bool:
-    return bool(one.start < other.stop and other.start < one.stop)
 
 
 def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None:
@@ -310,37 +380,37 @@ def decode_tile(
     decoder.finish()
 
 
-def read_extras(
+def add_extras(
+    image: Image.Image,
     container: Container,
-    rgb: NDArray[np.uint8],
     region: Region,
     faults: list[str] | None = None,
-) -> Picture:
-    """The picture of the decoded colors of `region` and all else in the file.
+) -> None:
+    """Give the decoded colors of `region` all else that is in the file: alpha, and
+    metadata in `info`.
 
     FormatError for damage, unless `faults` is given: then what is damaged is left out,
     and noted there.
     """
     header = container.header
     left, top, width, height = region
-    picture = Picture(rgb, gray=container.has(GRAY_CHUNK))
 
-    def read(number: int, chunk_id: int) -> None:
+    def add(number: int, chunk_id: int) -> None:
         payload = container.payload(number)
         if chunk_id == ALPHA_CHUNK:
             alpha = unpack_alpha(payload, header.width, header.height)
-            picture.alpha = alpha[top : top + height, left : left + width]
+            alpha = alpha[top : top + height, left : left + width]
+            image.putalpha(Image.fromarray(alpha))
         elif chunk_id in METADATA_NAMES:
             name = METADATA_NAMES[chunk_id]
-            picture.metadata[name] = inflate(payload, name)
+            image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))
         elif chunk_id == GRAY_CHUNK and payload:
             raise FormatError("chunk of a gray picture is not empty")
 
     for number in range(header.tile_count, len(container.spans)):
         try:
-            read(number, container.spans[number][0])
+            add(number, container.spans[number][0])
         except FormatError as error:
             if faults is None:
                 raise
             faults.append(f"{error}; left out")
-    return picture

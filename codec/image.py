@@ -123,16 +123,6 @@ def read_metadata(image: Image.Image) -> dict[str, bytes]:
     return metadata
 
 
-def pillow_image(picture: Picture) -> Image.Image:
-    """The Pillow image of a decoded picture, its metadata in `info`."""
-    image = Image.fromarray(luma(picture.rgb) if picture.gray else picture.rgb)
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    for name, value in picture.metadata.items():
-        image.info[INFO_KEYS[name]] = info_value(name, value)
-    return image
-
-
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Gray samples [H, W] of colors [H, W, 3], by BT.601."""
     return np.asarray(Image.fromarray(rgb).convert("L"))
@@ -191,16 +181,13 @@ def smooth_where_invisible(
     return np.where(visible[..., None], rgb, np.asarray(fine)[:height, :width])
 
 
-def mark_damage(
-    rgb: NDArray[np.uint8], spans: list[tuple[slice, slice]]
-) -> NDArray[np.uint8]:
-    """`rgb` [H, W, 3] with dark stripes on gray wherever the `spans` are."""
-    marked = rgb.copy()
-    for span in spans:
-        height, width = marked[span].shape[:2]
-        diagonal = np.add.outer(np.arange(height), np.arange(width))
-        marked[span] = np.where(diagonal % 32 < 4, 64, 128)[..., None]
-    return marked
+def mark_damage(image: Image.Image, rows: slice, columns: slice) -> None:
+    """Put dark stripes on gray over these rows and columns."""
+    diagonal = np.add.outer(
+        np.arange(rows.stop - rows.start), np.arange(columns.stop - columns.start)
+    )
+    stripes = np.where(diagonal % 32 < 4, 64, 128).astype(np.uint8)
+    image.paste(Image.fromarray(stripes), (columns.start, rows.start))
 
 
 def padded_size(size: int, stride: int) -> int:

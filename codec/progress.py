@@ -2,27 +2,15 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable, Iterator
 
 DELAY_S = 1  # without a bar
 
-# Called with the name of the stage and the share of it that is done, 0 to 1.
-Progress = Callable[[str, float], None]
+Progress = Callable[[float], None]  # called with the share that is done, up to 1
 
 
-def untold(stage: str, share: float) -> None:
+def untold(share: float) -> None:
     """The `Progress` that nobody looks at."""
-
-
-def tracked(items: Sequence[T], stage: str, progress: Progress) -> Iterator[T]:
-    """The items, with the share of them that is done told before and after each."""
-    for done, item in enumerate(items):
-        progress(stage, done / len(items))
-        yield item
-    progress(stage, 1.0)
 
 
 @contextlib.contextmanager
@@ -40,11 +28,7 @@ def progress_bar(name: str) -> Iterator[Progress]:
         delay=DELAY_S,
         mininterval=0,
         leave=False,
+        desc=name,
         bar_format="{desc} {percentage:3.0f} % {bar}",
     ) as bar:
-
-        def show(stage: str, share: float) -> None:
-            bar.set_description_str(f"{name}: {stage}", refresh=False)
-            bar.update(share - bar.n)
-
-        yield show
+        yield lambda share: bar.update(share - bar.n) and None

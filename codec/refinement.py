@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.quantization import STEP_WEIGHT, rounding_by_table
 from codec.runtime import Networks
-from codec.windows import DECODER_HALO, Window, WindowedNetworks, cut
+from codec.windows import DECODER_HALO, Rows, Window, WindowedNetworks, cut
 
 Array = NDArray[Any]
 
@@ -28,36 +28,38 @@ def refine(
     windowed: WindowedNetworks,
     quality_code: int,
     rgb: Array,
-    latents: Array,
-    hyper_latents: Array,
-    table_index: Array,
+    latents: Rows,
+    hyper_latents: Rows,
+    table_index: Rows,
     rounding: Array,
     iterations: int,
-) -> Array:
+) -> Rows:
     """Latents in image units to be rounded plainly, at least as good as `latents`
     rounded by `rounding`.
 
     `rgb` uint8 [H, W, 3], `rounding` float32 [256] by table index; the other arrays as
-    in `WindowedNetworks`, for the whole picture. Windows are refined one by one.
+    in `WindowedNetworks`. Windows are refined one by one.
     """
     gain = windowed.networks.bundle.vectors(quality_code)["gain"]
     unit = windowed.cell_latents
 
-    def result(window: Window) -> Array:
+    def result(
+        window: Window, latents: Array, hyper_latents: Array, index: Array
+    ) -> Array:
         found = refine_window(
             windowed.networks,
             quality_code,
             windowed.pixels(rgb, window),
-            cut(latents, window.whole, unit) * gain,
-            cut(hyper_latents, window.whole, 1),
-            cut(table_index, window.whole, unit),
+            latents * gain,
+            hyper_latents,
+            index,
             rounding,
             iterations,
         )
-        return found / gain
+        return cut(found, window.inner, unit) / gain
 
-    shape = windowed.latents_of_cells
-    return windowed.fill("refinement", shape, np.float32, DECODER_HALO, result)
+    inputs = [latents, hyper_latents, table_index]
+    return windowed.by_windows(unit, DECODER_HALO, inputs, result)
 
 
 def refine_window(

@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from codec.coding import Encoder, decode_picture, whole
+from codec.coding import Encoder, decode_bands, whole
 from codec.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
 from codec.errors import UsageError
 from codec.image import luma
@@ -39,12 +38,18 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
     refinement cannot do with less; UsageError if the highest quality has less.
     """
     picture = encoder.picture
-    original = luma(picture.rgb) if picture.gray else picture.rgb
+    samples = luma if picture.gray else np.asarray
 
     def psnr(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)
-        decoded = decode_picture(container, encoder.bundle, whole(container))
-        return psnr_of(luma(decoded) if picture.gray else decoded, original)
+        bands = decode_bands(container, encoder.bundle, whole(container))
+        top, square_sum, count = 0, 0.0, 0
+        for band in bands:
+            original = picture.rgb[top : top + len(band)]
+            error = samples(band).astype(np.float32) - samples(original)
+            square_sum += float(np.sum(error**2))
+            top, count = top + len(band), count + error.size
+        return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
     found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB)
@@ -124,10 +129,8 @@ def highest(
     return low[0]
 
 
-def psnr_of(decoded: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 arrays; 100 if they are equal."""
-    square_sum = sum(
-        float(np.sum((row.astype(np.float32) - other) ** 2))
-        for row, other in zip(decoded, original, strict=True)
-    )
-    return 10 * math.log10(255**2 / max(square_sum / original.size, 255**2 / 1e10))
+def psnr_of(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error in gray levels; at most
+    100.
+    """
+    return 10 * math.log10(255**2 / max(mse, 255**2 / 1e10))

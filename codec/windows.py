@@ -1,13 +1,14 @@
 """The float networks over pictures of any size, through overlapping windows.
 
-Beyond the latents and symbols of the whole picture, memory is that of one window. A
-window's halo covers the receptive field of what runs in it, so the results are those of
-the whole picture; zeros beyond a border are put only where the picture ends. Spans
-count in *cells* of 64 x 64 pixels, one hyper-latent each.
+A window's halo covers the receptive field of what runs in it, so the results are those
+of the whole picture; zeros beyond a border are put only where the picture ends. One
+network asks the one before it for some rows of windows at a time, so memory does not
+grow with the height of a picture. Spans count in *cells* of 64 x 64 pixels, one
+hyper-latent each.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
 from codec.image import pad
-from codec.progress import Progress, tracked, untold
+from codec.progress import Progress, untold
 from codec.runtime import Networks
 
 Array = NDArray[Any]
@@ -93,11 +94,58 @@ def cut(array: Array, spans: Spans, unit: int) -> Array:
     return array[:, rows, columns]
 
 
+class Rows:
+    """Arrays [1, rows, columns, channels] of which a few rows exist at a time.
+
+    `make` gives the arrays of one of the `bands`, when rows of it are first asked for;
+    they stay until `forget` lets them go. `units` are the elements to a cell, by array.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[slice],
+        units: Sequence[int],
+        make: Callable[[slice], Sequence[Array]],
+    ) -> None:
+        self.bands, self.units, self.make = bands, units, make
+        self.made: dict[int, Sequence[Array]] = {}
+
+    def __getitem__(self, spans: Spans) -> list[Array]:
+        """The arrays over these rows and columns of cells."""
+        rows, columns = spans
+        near = [i for i, band in enumerate(self.bands) if overlap(band, rows)]
+        for i in near:
+            if i not in self.made:
+                self.made[i] = self.make(self.bands[i])
+
+        def part(number: int, i: int) -> Array:
+            start, stop = self.bands[i].start, self.bands[i].stop
+            inside = slice(max(rows.start, start) - start, min(rows.stop, stop) - start)
+            return cut(self.made[i][number], (inside, columns), self.units[number])
+
+        return [
+            np.concatenate([part(number, i) for i in near], axis=1)
+            for number in range(len(self.units))
+        ]
+
+    def forget(self, stop: int) -> None:
+        """Let go of bands that end at or before `stop`; asked for again, they are made
+        again.
+        """
+        for i in [i for i in self.made if self.bands[i].stop <= stop]:
+            del self.made[i]
+
+
+def overlap(one: slice, other: slice) -> bool:
+    return bool(one.start < other.stop and other.start < one.stop)
+
+
 class WindowedNetworks:
     """The transforms of a bundle over one picture of `grid` rows and columns of cells.
 
     Arrays have the shapes of `Networks`, for the whole picture; `vectors` are those of
-    a quality, from `Bundle.vectors`.
+    a quality, from `Bundle.vectors`. `progress` is told the share of all windows, in
+    all that was asked for so far, that are done.
     """
 
     def __init__(
@@ -107,113 +155,108 @@ class WindowedNetworks:
         progress: Progress = untold,
     ) -> None:
         self.networks, self.grid, self.progress = networks, grid, progress
+        self.windows = self.windows_done = 0
         bundle = networks.bundle
         self.cell_px = bundle.stride_px
         self.cell_latents = bundle.stride_px // bundle.latent_px
-        self.latents_of_cells = self.cell_latents, bundle.latent_channels
 
-    def fill(
+    def by_windows(
         self,
-        stage: str,
-        shape: tuple[int, int],
-        dtype: type,
+        unit: int,
         halo: int,
-        result: Callable[[Window], Array],
-    ) -> Array:
-        """Array [1, rows, columns, channels] of the cores of `result` for every window;
-        `shape` is (elements to a cell, channels).
+        inputs: Sequence[Rows],
+        result: Callable[..., Array],
+        region: Spans | None = None,
+    ) -> Rows:
+        """Rows of an array with `unit` elements to a cell, over `region` or the whole
+        picture: `result` gives the core of a window from the `inputs` there.
         """
-        (rows, columns), (unit, channels) = self.grid, shape
-        out: Array = np.empty((1, rows * unit, columns * unit, channels), dtype)
-        region = slice(0, rows), slice(0, columns)
-        for window in self.windows(stage, region, halo):
-            cut(out, window.core, unit)[...] = cut(result(window), window.inner, unit)
-        return out
+        rows, columns = region or (slice(0, self.grid[0]), slice(0, self.grid[1]))
+        bands = parts(rows, halo)
+        self.windows += len(bands) * len(parts(columns, halo))
 
-    def windows(self, stage: str, region: Spans, halo: int) -> Iterator[Window]:
-        """Windows over `region`, with the progress told."""
-        return tracked(windows(region, self.grid, halo), stage, self.progress)
+        def make(band: slice) -> Sequence[Array]:
+            cores = []
+            for window in windows((band, columns), self.grid, halo):
+                near = (array for rows in inputs for array in rows[window.whole])
+                cores.append(result(window, *near))
+                self.windows_done += 1
+                self.progress(self.windows_done / self.windows)
+            return [np.concatenate(cores, axis=2)]
+
+        return Rows(bands, [unit], make)
 
     def pixels(self, rgb: Array, window: Window) -> Array:
         """The window of uint8 [H, W, 3], extended where the picture ends."""
         return pad(cut(rgb[None], window.whole, self.cell_px)[0], self.cell_px)[None]
 
-    def analyze(self, rgb: Array) -> Array:
+    def analyze(self, rgb: Array) -> Rows:
         """Latents in image units of uint8 [H, W, 3]."""
 
         def result(window: Window) -> Array:
-            return self.networks.analyze(self.pixels(rgb, window))
+            latents = self.networks.analyze(self.pixels(rgb, window))
+            return cut(latents, window.inner, self.cell_latents)
 
-        shape = self.latents_of_cells
-        return self.fill("analysis", shape, np.float32, ANALYSIS_HALO, result)
+        return self.by_windows(self.cell_latents, ANALYSIS_HALO, [], result)
 
-    def hyper_analyze(self, latents: Array, gain: Array) -> Array:
+    def hyper_analyze(self, latents: Rows, gain: Array) -> Rows:
         """Integer hyper-latents, as float32, of latents in image units."""
 
-        def result(window: Window) -> Array:
-            part = cut(latents, window.whole, self.cell_latents)
-            return self.networks.hyper_analyze(part, gain)
+        def result(window: Window, latents: Array) -> Array:
+            hyper_latents = self.networks.hyper_analyze(latents, gain)
+            return cut(hyper_latents, window.inner, 1)
 
-        shape = 1, self.networks.bundle.hyper_channels
-        return self.fill("hyper-analysis", shape, np.float32, HYPER_HALO, result)
+        return self.by_windows(1, HYPER_HALO, [latents], result)
 
     def quantize(
         self,
-        latents: Array,
-        hyper_latents: Array,
-        table_index: Array,
+        latents: Rows,
+        hyper_latents: Rows,
+        table_index: Rows,
         rounding: Array,
         vectors: dict[str, Array],
-    ) -> Array:
+    ) -> Rows:
         """Residuals int16 of latents in image units; `rounding` float32 [256] by table
         index, see `Networks.quantize`. UsageError for a residual no file can hold.
         """
         gains = vectors["gain"], vectors["inverse_gain"]
 
-        def result(window: Window) -> Array:
-            part, index = (
-                cut(array, window.whole, self.cell_latents)
-                for array in (latents, table_index)
-            )
-            hyper_part = cut(hyper_latents, window.whole, 1)
+        def result(
+            window: Window, latents: Array, hyper_latents: Array, index: Array
+        ) -> Array:
             residuals, _ = self.networks.quantize(
-                part * gains[0], hyper_part, rounding[index], *gains
+                latents * gains[0], hyper_latents, rounding[index], *gains
             )
+            residuals = cut(residuals, window.inner, self.cell_latents)
             if np.abs(residuals).max() > RESIDUAL_LIMIT:
                 raise UsageError("a latent is too large to be coded")
-            return residuals
+            return residuals.astype(np.int16)
 
-        shape = self.latents_of_cells
-        return self.fill("quantization", shape, np.int16, MEAN_HALO, result)
+        inputs = [latents, hyper_latents, table_index]
+        return self.by_windows(self.cell_latents, MEAN_HALO, inputs, result)
 
     def synthesize(
-        self,
-        residuals: Array,
-        hyper_latents: Array,
-        vectors: dict[str, Array],
-        region: Spans,
-    ) -> Array:
-        """Image uint8 [H, W, 3] of the cells in `region`, from integer symbols; those
-        within `DECODER_HALO` of it must be there too.
+        self, symbols: Rows, vectors: dict[str, Array], region: Spans
+    ) -> Rows:
+        """Image uint8 [1, H, W, 3] of the cells in `region`, from integer `symbols`
+        (hyper-latents, residuals).
         """
         inverse_gain = vectors["inverse_gain"]
-        rows, columns = ((span.stop - span.start) * self.cell_px for span in region)
-        image = np.empty((1, rows, columns, 3), np.uint8)
-        for window in self.windows("synthesis", region, DECODER_HALO):
+
+        def result(window: Window, hyper_latents: Array, residuals: Array) -> Array:
             latents = self.networks.reconstruct(
-                cut(residuals, window.whole, self.cell_latents).astype(np.float32),
-                cut(hyper_latents, window.whole, 1).astype(np.float32),
+                residuals.astype(np.float32),
+                hyper_latents.astype(np.float32),
                 vectors["gain"],
                 inverse_gain,
             )
             # The means are right here; what lies beyond is their halo.
-            near = Window(window.core, widened(window.core, self.grid, SYNTHESIS_HALO))
+            near = widened(window.core, self.grid, SYNTHESIS_HALO)
             part = self.networks.synthesize(
-                cut(latents, relative(near.whole, window.whole), self.cell_latents),
+                cut(latents, relative(near, window.whole), self.cell_latents),
                 inverse_gain,
                 vectors["block_scale"],
             )
-            cut(image, relative(window.core, region), self.cell_px)[...] = cut(
-                part, near.inner, self.cell_px
-            )
-        return image[0]
+            return cut(part, relative(window.core, near), self.cell_px)
+
+        return self.by_windows(self.cell_px, DECODER_HALO, [symbols], result, region)

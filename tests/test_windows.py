@@ -9,6 +9,7 @@ from codec.quantization import rounding_by_table
 from codec.runtime import Networks
 
 CODE = 40000
+OFFSET = 18  # of the table index, whatever the quality
 GRID = (11, 13)
 
 
@@ -36,30 +37,61 @@ def test_a_picture_of_usual_size_is_one_window():
     assert window.core == window.whole == (slice(0, 16), slice(0, 24))
 
 
+def all_at_once(units, *arrays):
+    """Rows of arrays that are there already."""
+    return win.Rows([slice(0, GRID[0])], units, lambda band: arrays)
+
+
+def test_rows_are_made_once_until_they_are_forgotten():
+    made = []
+
+    def make(band):
+        made.append(band.start)
+        double = np.add.outer(np.arange(2 * band.start, 2 * band.stop), [0.1, 0.2])
+        return [double[None, ..., None], double[None, ::2, :1, None]]
+
+    rows = win.Rows([slice(0, 3), slice(3, 5), slice(5, 6)], [2, 1], make)
+    column = slice(0, 1)
+    double, single = rows[slice(2, 4), column]
+    assert double[0, :, 1, 0].tolist() == [4.2, 5.2, 6.2, 7.2]
+    assert single.ravel().tolist() == [4.1, 6.1]
+    assert rows[slice(1, 2), column][1].ravel().tolist() == [2.1]
+    assert made == [0, 3]
+    rows.forget(4)
+    assert rows[slice(3, 6), column][1].ravel().tolist() == [6.1, 8.1, 10.1]
+    assert rows[slice(0, 1), column][1].ravel().tolist() == [0.1]
+    assert made == [0, 3, 5, 0]
+
+
 def test_windows_change_nothing(bundle, monkeypatch):
     """Neither symbols, but for ties that a last bit of a sum decides, nor pixels."""
     rgb = picture(64 * GRID[0] - 10, 64 * GRID[1] - 20)
-    networks = win.WindowedNetworks(Networks(bundle), GRID)
+    networks = Networks(bundle)
     vectors = bundle.vectors(CODE)
+    region = slice(0, GRID[0]), slice(0, GRID[1])
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)
 
     def coded():
-        latents = networks.analyze(rgb)
-        hyper = networks.hyper_analyze(latents, vectors["gain"])
-        index = networks.networks.table_index(hyper, bundle.index_offset(CODE))
-        residuals = networks.quantize(latents, hyper, index, rounding, vectors)
-        return latents, hyper, residuals
+        windowed = win.WindowedNetworks(networks, GRID)
+        latents = windowed.analyze(rgb)
+        hyper = windowed.hyper_analyze(latents, vectors["gain"])
+        index = all_at_once([4], networks.table_index(hyper[region][0], OFFSET))
+        residuals = windowed.quantize(latents, hyper, index, rounding, vectors)
+        return [rows[region][0] for rows in (latents, hyper, residuals)]
+
+    def decoded(symbols):
+        windowed = win.WindowedNetworks(networks, GRID)
+        image = windowed.synthesize(all_at_once([1, 4], *symbols), vectors, region)
+        return image[region][0]
 
     whole = coded()
-    region = slice(0, GRID[0]), slice(0, GRID[1])
-    image = networks.synthesize(*whole[:0:-1], vectors, region)
+    image = decoded(whole[1:])
     monkeypatch.setattr(win, "SPAN", 10)
     latents, *symbols = coded()
     assert np.abs(latents - whole[0]).max() < 1e-4 * np.abs(latents).max()
     for found, expected in zip(symbols, whole[1:], strict=True):
         assert np.mean(found != expected) < 1e-4
-    windowed = networks.synthesize(*whole[:0:-1], vectors, region)
-    assert np.abs(windowed.astype(int) - image).max() <= 1
+    assert np.abs(decoded(whole[1:]).astype(int) - image).max() <= 1
 
 
 def test_an_impulse_does_not_reach_beyond_the_halo(bundle):

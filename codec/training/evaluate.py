@@ -2,6 +2,7 @@
 its tables.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from codec.coding import channel_index, decode_symbols, tile_cells
 from codec.container import unpack
 from codec.runtime import Networks
 from codec.training.data import read_images
+from codec.windows import cut
 
 QUALITIES = (1, 20, 40, 60, 80, 100)
 
@@ -22,8 +24,9 @@ def ideal_bits(data: bytes, bundle: Bundle) -> float:
     code = container.header.quality_code
     hyper_latents, residuals = decode_symbols(container, networks)
     bits = 0.0
-    for tile in tile_cells(container.header, bundle):
-        hyper, residual = hyper_latents[tile.hyper], residuals[tile.latents]
+    unit = bundle.stride_px // bundle.latent_px
+    for tile in itertools.product(*tile_cells(container.header, bundle)):
+        hyper, residual = cut(hyper_latents, tile, 1), cut(residuals, tile, unit)
         index = networks.table_index(
             hyper.astype(np.float32), bundle.index_offset(code)
         )
