@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,13 +104,21 @@ def refuse_nonfinite(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(codec.__version__, prog_name="aecodec")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Learned image codec: photographs to compact .aec files and back.
 
     Exit status: 0 all done, 1 a file failed (the others are still done), 2 wrong usage.
     """
-    # So that a half-written file is removed, as it is on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.signal(number, stop)
+        context.call_on_close(partial(signal.signal, number, before))
+
+
+def stop(number: int, frame: object) -> None:
+    """End as on an error, so that a half-written file is removed."""
+    click.echo(f"aecodec: stopped by {signal.Signals(number).name}", err=True)
+    sys.exit(128 + number)
 
 
 @main.command()

@@ -115,10 +115,16 @@ def format_of(target: str) -> str:
 
 
 def check_target(target: str, force: bool) -> None:
-    if target != STREAM and not force and os.path.lexists(target):
+    exists = os.path.lexists(target) and not is_device(Path(target))
+    if target != STREAM and not force and exists:
         raise UsageError(f"{target} exists; use --force to replace it")
     if target == STREAM and sys.stdout.isatty():
         raise UsageError("not writing binary data to a terminal")
+
+
+def is_device(path: Path) -> bool:
+    """Whether writing to `path` replaces nothing: a pipe or a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write(target: str, data: bytes, force: bool) -> None:
@@ -128,7 +134,7 @@ def write(target: str, data: bytes, force: bool) -> None:
         return
     path = Path(os.path.realpath(target))  # a link stays, its target is replaced
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device
+        if is_device(path):
             path.write_bytes(data)
             return
         with replacing(path) as file:

@@ -1,9 +1,13 @@
 """Fixtures that several modules share."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from command_line import ORIGINAL
 from numpy.typing import NDArray
 from pictures import picture
+from PIL import Image
 
 import codec
 from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
@@ -25,3 +29,19 @@ def small_picture() -> NDArray[np.uint8]:
 def small_file(small_picture: NDArray[np.uint8]) -> bytes:
     """`small_picture` as an .aec file of one tile."""
     return codec.encode(small_picture, quality=50)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with photo.png, the current one."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(ORIGINAL).save("photo.png")
+    return tmp_path
+
+
+@pytest.fixture
+def coded(folder: Path) -> bytes:
+    """photo.aec, as `encode` writes it."""
+    data = codec.encode(ORIGINAL)
+    Path("photo.aec").write_bytes(data)
+    return data

@@ -1,83 +1,23 @@
 """The command line: files in and out, messages and exit status."""
 
-import io
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import ORIGINAL, aecodec, fails, is_refused, names, pixels, succeeds
 from pictures import picture, psnr
-from PIL import Image, ImageCms
+from PIL import Image
 
 import codec
 from codec.bundle import DEFAULT_MODEL_ID
 from codec.cli import main
 
 README = Path(__file__).parent.parent / "README.md"
-ORIGINAL = picture(40, 60)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty folder with photo.png, the current one."""
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(ORIGINAL).save("photo.png")
-    return tmp_path
-
-
-@pytest.fixture
-def coded() -> bytes:
-    """photo.aec, as `encode` writes it."""
-    data = codec.encode(ORIGINAL)
-    Path("photo.aec").write_bytes(data)
-    return data
-
-
-def aecodec(*arguments: object, stdin: bytes = b"") -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
-def succeeds(*arguments: object, stdin: bytes = b"") -> Result:
-    result = aecodec(*arguments, stdin=stdin)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
-def fails(*arguments: object, stdin: bytes = b"") -> str:
-    """The only line on standard error of a call that ends with status 1."""
-    result = aecodec(*arguments, stdin=stdin)
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("aecodec: ")
-    assert "Traceback" not in lines[0]
-    return lines[0]
-
-
-def is_refused(*arguments: object) -> str:
-    """Standard error of a call that is wrong usage."""
-    result = aecodec(*arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    return result.stderr
-
-
-def names(path: Path | str = ".") -> list[str]:
-    return sorted(os.listdir(path))
-
-
-def pixels(data: bytes | str) -> np.ndarray:
-    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
-        return np.asarray(image)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 # Where the output goes
@@ -189,16 +129,6 @@ def test_outputs_have_the_usual_permissions(coded):
 
 
 # What is refused
-
-
-def test_an_existing_output_is_kept_without_force(coded):
-    Path("photo.aec").write_bytes(b"mine")
-    line = fails("encode", "photo.png")
-    assert line == ("aecodec: photo.png: photo.aec exists; use --force to replace it")
-    assert Path("photo.aec").read_bytes() == b"mine"
-    for option in ("--force", "-f"):
-        succeeds("encode", "photo.png", option)
-        assert Path("photo.aec").read_bytes() == coded
 
 
 def test_two_inputs_of_the_same_output_are_refused_before_anything_is_written():
@@ -332,44 +262,6 @@ def test_an_input_without_a_name_gives_no_traceback(name):
     assert aecodec("encode", name).exit_code in (1, 2)
 
 
-@pytest.mark.parametrize("output", ["no/such/folder/out.aec", "photo.png/out.aec"])
-def test_an_output_where_nothing_can_be_written_gives_one_line(output):
-    line = fails("encode", "photo.png", "-o", output)
-    assert re.search("No such file or directory|Not a directory", line)
-    assert names() == ["photo.png"]
-
-
-def test_an_output_where_nothing_can_be_written_is_named():
-    assert "no/such/folder" in fails("encode", "photo.png", "-o", "no/such/folder/x")
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0,
-    reason="root may write into every folder",
-)
-def test_a_folder_without_write_permission_gives_one_line():
-    Path("locked").mkdir(mode=0o500)
-    assert "Permission denied" in fails("encode", "photo.png", "-o", "locked")
-    assert names("locked") == []
-
-
-def test_a_disk_that_fails_leaves_nothing_behind(monkeypatch):
-    def full(source, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    line = fails("encode", "photo.png")
-    assert line.endswith("No space left on device")
-    assert names() == ["photo.png"]
-
-
-def test_a_folder_in_place_of_the_output_is_never_replaced():
-    Path("photo.aec").mkdir()
-    assert "photo.aec exists" in fails("encode", "photo.png")
-    fails("encode", "photo.png", "--force")
-    assert names() == ["photo.aec", "photo.png"]
-
-
 @pytest.mark.parametrize("suffix", [".xyz", ".aec", ".psd"])
 def test_an_output_format_that_cannot_be_written_gives_one_line(coded, suffix):
     line = fails("decode", "photo.aec", "-o", f"out{suffix}")
@@ -489,34 +381,9 @@ def test_the_package_runs_as_a_program(coded):
     assert run("--help").stdout.startswith(b"Usage: aecodec ")
 
 
-def test_a_picture_with_damaged_metadata_gives_one_line():
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0"  # five entries that are not there
-    Image.fromarray(ORIGINAL).save("photo.jpg", exif=exif)
-    command = [sys.executable, "-m", "codec", "encode", "photo.jpg"]
-    result = subprocess.run(command, capture_output=True, check=True)
-    assert len(result.stderr.splitlines()) == 1
-
-
-# where outputs go
-
-
 def test_an_output_that_ends_in_a_slash_is_a_folder():
     succeeds("encode", "photo.png", "-o", "coded/")
     assert names("coded") == ["photo.aec"]
-
-
-def test_a_link_stays_and_what_it_points_to_is_replaced():
-    Path("real.aec").write_bytes(b"old")
-    Path("link.aec").symlink_to("real.aec")
-    succeeds("encode", "photo.png", "-o", "link.aec", "--force")
-    assert Path("link.aec").is_symlink()
-    assert codec.read_info(Path("real.aec").read_bytes()).width == 60
-
-
-def test_an_input_is_never_replaced_by_its_own_output():
-    before = Path("photo.png").read_bytes()
-    is_refused("encode", "photo.png", "-o", "photo.png", "--force")
-    assert Path("photo.png").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -569,67 +436,3 @@ def test_a_damaged_file_is_salvaged_with_exit_status_1(coded):
     assert "photo.aec: salvaged to rest.png; tile 1 of 1 is damaged" in result.stderr
     with Image.open("rest.png") as rest:
         assert rest.size == codec.decode(coded).size
-
-
-def with_metadata(name: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "maker"
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image = Image.fromarray(ORIGINAL)
-    image.save(name, exif=exif, icc_profile=icc, xmp=b"<x:xmpmeta/>", quality=95)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif"])
-def test_metadata_go_through_a_file_and_back(suffix):
-    with_metadata("photo.jpg")
-    succeeds("encode", "photo.jpg")
-    succeeds("decode", "photo.aec", "-o", f"out{suffix}")
-    with Image.open("photo.jpg") as before, Image.open(f"out{suffix}") as after:
-        assert after.info["icc_profile"] == before.info["icc_profile"]
-        assert after.getexif() == before.getexif()
-        assert after.info["xmp"] == before.info["xmp"]
-        assert after.size == before.size
-
-
-def test_stripped_metadata_are_gone_and_the_picture_stands_upright():
-    with_metadata("photo.jpg")
-    succeeds("encode", "photo.jpg", "--strip", "exif", "--strip", "xmp")
-    info = codec.read_info(Path("photo.aec").read_bytes())
-    height, width = ORIGINAL.shape[:2]
-    assert (info.width, info.height, info.metadata) == (height, width, ("icc",))
-    succeeds("encode", "photo.jpg", "--strip", "all", "-f")
-    assert codec.read_info(Path("photo.aec").read_bytes()).metadata == ()
-
-
-def test_a_format_without_exif_data_gets_the_picture_upright():
-    with_metadata("photo.jpg")
-    succeeds("encode", "photo.jpg")
-    result = succeeds("decode", "photo.aec", "-o", "out.bmp")
-    assert result.stderr.endswith("; metadata are left out of the BMP file\n")
-    with Image.open("out.bmp") as image:
-        assert image.size == ORIGINAL.shape[:2]
-
-
-def test_a_terminated_process_leaves_no_file(tmp_path):
-    Image.fromarray(picture(1500, 1500)).save(tmp_path / "large.png")
-    command = [sys.executable, "-m", "codec", "encode", "large.png", "-e", "9"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(4)
-    process.terminate()
-    assert process.wait(60) == 128 + signal.SIGTERM
-    assert process.stderr is not None
-    assert process.stderr.read() == b""
-    assert names() == ["large.png", "photo.png"]
-
-
-def test_metadata_that_a_format_cannot_hold_are_left_out_and_said_so():
-    image = Image.fromarray(ORIGINAL)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    image.info = {"xmp": b"<x/>" + b" " * 70_000, "exif": exif.tobytes()}
-    Path("photo.aec").write_bytes(codec.encode(image))
-    result = succeeds("decode", "photo.aec", "-o", "out.jpg")
-    assert "metadata are left out of the JPEG file" in result.stderr
-    with Image.open("out.jpg") as written:
-        assert written.size == image.size[::-1]  # upright

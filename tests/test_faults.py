@@ -1,0 +1,185 @@
+"""What may go wrong around the codec: disks, folders, signals, files that change."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import aecodec, fails, is_refused, names, succeeds
+from pictures import picture
+from PIL import Image
+
+import codec
+
+resource = pytest.importorskip("resource")
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_an_existing_output_is_kept_without_force(coded):
+    Path("photo.aec").write_bytes(b"mine")
+    line = fails("encode", "photo.png")
+    assert line == ("aecodec: photo.png: photo.aec exists; use --force to replace it")
+    assert Path("photo.aec").read_bytes() == b"mine"
+    for option in ("--force", "-f"):
+        succeeds("encode", "photo.png", option)
+        assert Path("photo.aec").read_bytes() == coded
+
+
+@pytest.mark.parametrize("output", ["no/such/folder/out.aec", "photo.png/out.aec"])
+def test_an_output_where_nothing_can_be_written_gives_one_line(output):
+    line = fails("encode", "photo.png", "-o", output)
+    assert re.search("No such file or directory|Not a directory", line)
+    assert names() == ["photo.png"]
+
+
+def test_an_output_where_nothing_can_be_written_is_named():
+    assert "no/such/folder" in fails("encode", "photo.png", "-o", "no/such/folder/x")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="root may write into every folder",
+)
+def test_a_folder_without_write_permission_gives_one_line():
+    Path("locked").mkdir(mode=0o500)
+    assert "Permission denied" in fails("encode", "photo.png", "-o", "locked")
+    assert names("locked") == []
+
+
+def test_a_disk_that_fails_leaves_nothing_behind(monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    line = fails("encode", "photo.png")
+    assert line.endswith("No space left on device")
+    assert names() == ["photo.png"]
+
+
+def test_a_folder_in_place_of_the_output_is_never_replaced():
+    Path("photo.aec").mkdir()
+    assert "photo.aec exists" in fails("encode", "photo.png")
+    fails("encode", "photo.png", "--force")
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced():
+    Path("real.aec").write_bytes(b"old")
+    Path("link.aec").symlink_to("real.aec")
+    succeeds("encode", "photo.png", "-o", "link.aec", "--force")
+    assert Path("link.aec").is_symlink()
+    assert codec.read_info(Path("real.aec").read_bytes()).width == 60
+
+
+def test_an_input_is_never_replaced_by_its_own_output():
+    before = Path("photo.png").read_bytes()
+    is_refused("encode", "photo.png", "-o", "photo.png", "--force")
+    assert Path("photo.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_says_so_and_leaves_no_file(folder, number):
+    Image.fromarray(picture(1500, 1500)).save("large.png")
+    Path("large.aec").write_bytes(b"old")
+    command = [sys.executable, "-m", "codec", "encode", "large.png", "-e", "9", "-f"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert errors.decode() == f"aecodec: stopped by {number.name}\n"
+    assert names() == ["large.aec", "large.png", "photo.png"]
+    assert Path("large.aec").read_bytes() == b"old"
+
+
+def test_signals_are_as_before_after_a_call():
+    before = signal.getsignal(signal.SIGINT)
+    succeeds("encode", "photo.png")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def limited(folder: Path, size: int, *arguments: str) -> subprocess.CompletedProcess:
+    """A call in a process that may write no file of more than `size` bytes, as if the
+    disk were full.
+    """
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "codec", *arguments],
+        cwd=folder,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_disk_that_is_full_keeps_the_old_file(folder, coded):
+    before = Path("photo.aec").read_bytes()
+    result = limited(folder, 100, "encode", "photo.png", "-q", "90", "-f")
+    assert result.returncode == 1
+    assert result.stderr.startswith("aecodec: photo.png: cannot write photo.aec: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert names() == ["photo.aec", "photo.png"]
+    assert Path("photo.aec").read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_device_gives_one_line():
+    line = fails("encode", "photo.png", "-o", "/dev/full")
+    assert line.endswith("cannot write /dev/full: No space left on device")
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "codec", "encode", "photo.png", "-o", "-"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    assert b"No space left on device" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypatch):
+    Path("second.png").write_bytes(Path("photo.png").read_bytes())
+    Path("third.png").write_bytes(Path("photo.png").read_bytes())
+
+    real = codec.encode
+
+    def encode(*arguments, **options):
+        Path("second.png").unlink(missing_ok=True)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(codec, "encode", encode)
+    result = aecodec("encode", "photo.png", "second.png", "third.png")
+    assert result.exit_code == 1
+    _, line, _ = result.stderr.splitlines()
+    assert line == "aecodec: second.png: No such file or directory"
+    assert names() == ["photo.aec", "photo.png", "third.aec", "third.png"]
+
+
+def test_an_input_that_is_replaced_meanwhile_is_coded_as_it_was(monkeypatch, coded):
+    real = codec.encode
+
+    def encode(*arguments, **options):
+        Path("photo.png").write_bytes(b"")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(codec, "encode", encode)
+    succeeds("encode", "photo.png", "-o", "other.aec")
+    assert Path("other.aec").read_bytes() == coded
+
+
+def test_an_output_that_appears_meanwhile_is_kept(monkeypatch):
+    real = codec.encode
+
+    def encode(*arguments, **options):
+        Path("photo.aec").write_bytes(b"somebody's")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(codec, "encode", encode)
+    assert "photo.aec exists" in fails("encode", "photo.png")
+    assert Path("photo.aec").read_bytes() == b"somebody's"
+    assert names() == ["photo.aec", "photo.png"]
