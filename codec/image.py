@@ -61,7 +61,10 @@ def pillow_picture(image: Image.Image, strip: Collection[str]) -> Picture:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notices.append(f"one frame of {frames} is coded")
-    if has_16_bit_samples(image):
+    raw = raw_modes(image)
+    if image.mode.startswith("I") or any(
+        mode.endswith((";16B", ";16L", ";16N")) for mode in raw
+    ):
         notices.append("samples are reduced to 8 bits")
     if image.mode == "CMYK":
         notices.append("CMYK is converted to RGB")
@@ -74,7 +77,7 @@ def pillow_picture(image: Image.Image, strip: Collection[str]) -> Picture:
             notices.append("transparency is not kept")
         samples = np.asarray(image).clip(0, 65535) >> 8
         image = Image.fromarray(samples.astype(np.uint8))
-    gray = image.mode in ("1", "L", "LA", "La")
+    gray = image.mode in ("1", "L", "LA", "La") or raw == ["LA;16B"]
     alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if gray else "RGBA")
@@ -105,13 +108,10 @@ def array_picture(array: NDArray[np.uint8]) -> Picture:
     return Picture(array, gray)
 
 
-def has_16_bit_samples(image: Image.Image) -> bool:
-    """Whether samples have more than 8 bits, as Pillow tells before it loads them."""
-    if image.mode.startswith("I"):
-        return True
+def raw_modes(image: Image.Image) -> list[str]:
+    """The samples in the file, which Pillow names until it loads them."""
     modes = (tile[3] for tile in getattr(image, "tile", ()))
-    raw_modes = (mode[0] if isinstance(mode, tuple) else mode for mode in modes)
-    return any(str(mode).endswith((";16B", ";16L", ";16N")) for mode in raw_modes)
+    return [str(mode[0] if isinstance(mode, tuple) else mode) for mode in modes]
 
 
 def read_metadata(image: Image.Image) -> dict[str, bytes]:

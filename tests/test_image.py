@@ -289,20 +289,6 @@ def test_an_image_that_pillow_fails_on_is_wrong_usage():
         read_picture(image)
 
 
-def test_16_bit_color_is_said_to_be_reduced():
-    def chunk(kind, data):
-        crc = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + crc
-
-    header = bytes([0, 0, 0, 1, 0, 0, 0, 1, 16, 2, 0, 0, 0])  # 1 x 1, 16 bits, RGB
-    pixels = zlib.compress(b"\0" + bytes([0x12, 0x34, 0xFF, 0xFF, 0, 0]))
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-    png += chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    found = read_picture(Image.open(io.BytesIO(png)))
-    assert found.rgb.tolist() == [[[0x12, 0xFF, 0]]]
-    assert found.notices == ["samples are reduced to 8 bits"]
-
-
 def test_floating_point_samples_are_refused():
     with pytest.raises(UsageError, match="floating-point"):
         read_picture(Image.new("F", (2, 2)))
