@@ -22,7 +22,7 @@ from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
 
 T = TypeVar("T")
-MEGAPIXELS = (1, 4, 16, 64, 100)
+MEGAPIXELS = (1, 4, 16, 64, 100, 16384 * 8192 / 1e6)
 REGION_PX = 512
 MIB = 2**20
 
@@ -45,8 +45,8 @@ class Scaling:
 
 
 def mosaic(paths: Sequence[Path], megapixels: float) -> NDArray[np.uint8]:
-    """A picture of 3 : 2, uint8 [H, W, 3], filled with the images row by row."""
-    width = round((megapixels * 1e6 * 1.5) ** 0.5)
+    """A picture of 2 : 1, uint8 [H, W, 3], filled with the images row by row."""
+    width = round((megapixels * 1e6 * 2) ** 0.5)
     out = np.empty((round(megapixels * 1e6 / width), width, 3), np.uint8)
     number = top = 0
     while top < len(out):
@@ -137,7 +137,7 @@ def plot(path: Path, rows: Sequence[Scaling]) -> None:
 @click.option(
     "--megapixels",
     "sizes",
-    type=click.FloatRange(min=0.5),
+    type=click.FloatRange(min=0.6),
     multiple=True,
     default=MEGAPIXELS,
     show_default=True,
