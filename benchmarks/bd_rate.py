@@ -1,5 +1,6 @@
 """Bjontegaard delta rate: how many fewer bits a codec takes for the same quality."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,10 @@ def bd_rate(
     anchor_quality: Sequence[float],
     rate: Sequence[float],
     quality: Sequence[float],
+    between: tuple[float, float] = (-math.inf, math.inf),
 ) -> BdRate:
-    """Rate of a codec against the anchor's, over the qualities that both curves reach.
+    """Rate of a codec against the anchor's, over the qualities that both curves reach
+    and that lie in `between`.
 
     Rates are in any one unit above zero (bits per pixel), qualities in dB, larger is
     better; the points may come in any order. Log rate as a function of quality is
@@ -40,9 +43,9 @@ def bd_rate(
     """
     anchor_curve, anchor_dropped = increasing_curve(anchor_rate, anchor_quality)
     curve, dropped = increasing_curve(rate, quality)
-    low = float(max(anchor_curve[1][0], curve[1][0]))
-    high = float(min(anchor_curve[1][-1], curve[1][-1]))
-    if low >= high:
+    low = float(max(anchor_curve[1][0], curve[1][0], between[0]))
+    high = float(min(anchor_curve[1][-1], curve[1][-1], between[1]))
+    if not low < high:
         raise ValueError("the curves have no range of quality in common")
     difference = mean_log_rate(curve, low, high) - mean_log_rate(
         anchor_curve, low, high

@@ -5,14 +5,27 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from PIL import Image
+import PIL
+from PIL import Image, features
 
 import codec
+from codec.bundle import DEFAULT_MODEL_ID, load_bundle, model_name
+from codec.container import DIGEST_BYTES
 
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401, adds the format to Pillow
+
+
+# Pillow's names of a feature and of the library behind it, by format.
+LIBRARIES = {
+    "JPEG": ("libjpeg_turbo", "libjpeg-turbo"),
+    "WEBP": ("webp", "libwebp"),
+    "AVIF": ("avif", "libavif"),
+    "JPEG2000": ("jpg_2000", "OpenJPEG"),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,8 @@ class ImageCodec:
     `encode` takes an RGB image and a quality to the bytes of a file, `decode` the bytes
     to an image; both must be picklable, so that worker processes can have them.
     `qualities` are the codec's own numbers, larger is better. `pillow_format` names the
-    Pillow format that must be there; empty when the codec does not need any.
+    Pillow format that must be there; empty when the codec does not need any. `version`
+    is that of what encodes: with another one, measurements are no longer the same.
     """
 
     name: str
@@ -30,6 +44,7 @@ class ImageCodec:
     qualities: tuple[float, ...]
     encode: Callable[[Image.Image, float], bytes]
     decode: Callable[[bytes], Image.Image]
+    version: str
     pillow_format: str = ""
 
     @property
@@ -47,7 +62,9 @@ def aecodec(name: str, description: str, **options: Any) -> ImageCodec:
     """The shipped model; `options` go to `codec.encode`."""
     encode = partial(encode_aecodec, **options)
     qualities = (1, *range(10, 101, 10))
-    return ImageCodec(name, description, qualities, encode, codec.decode)
+    digest = load_bundle(DEFAULT_MODEL_ID).digest[:DIGEST_BYTES].hex()
+    version = f"{codec.__version__}, {model_name(DEFAULT_MODEL_ID)} ({digest})"
+    return ImageCodec(name, description, qualities, encode, codec.decode, version)
 
 
 def encode_pillow(
@@ -73,7 +90,39 @@ def pillow_codec(
 ) -> ImageCodec:
     """A codec that Pillow reads and writes; `options` go to `Image.save`."""
     encode = partial(encode_pillow, file_format=file_format, **options)
-    return ImageCodec(name, description, qualities, encode, decode_pillow, file_format)
+    return ImageCodec(
+        name,
+        description,
+        qualities,
+        encode,
+        decode_pillow,
+        library_version(file_format),
+        file_format,
+    )
+
+
+def library_version(file_format: str) -> str:
+    """What writes a format: Pillow, and the library behind it."""
+    if file_format == "JXL":
+        with contextlib.suppress(PackageNotFoundError):
+            return f"pillow-jxl-plugin {version('pillow-jxl-plugin')}"
+    feature, library = LIBRARIES.get(file_format, ("", ""))
+    known = feature in features.get_supported()  # features.check warns of others
+    details = f", {library} {features.version(feature)}" if known else ""
+    return f"Pillow {PIL.__version__}{details}"
+
+
+def encode_jpeg2000(image: Image.Image, quality: float) -> bytes:
+    """The 9/7 wavelet with the color transform; `quality` is a PSNR in dB."""
+    file = io.BytesIO()
+    image.save(
+        file,
+        "JPEG2000",
+        quality_mode="dB",
+        quality_layers=[quality],
+        irreversible=True,
+    )
+    return file.getvalue()
 
 
 STEPS_OF_5, STEPS_OF_10 = tuple(range(5, 100, 5)), tuple(range(5, 100, 10))
@@ -97,6 +146,15 @@ CODECS = {
             progressive=True,
         ),
         pillow_codec(
+            "jpeg-444",
+            "JPEG: Pillow, 4:4:4, optimize, progressive",
+            STEPS_OF_10,
+            "JPEG",
+            subsampling="4:4:4",
+            optimize=True,
+            progressive=True,
+        ),
+        pillow_codec(
             "webp", "WebP: Pillow, lossy, method 6", STEPS_OF_5, "WEBP", method=6
         ),
         pillow_codec(
@@ -115,6 +173,31 @@ CODECS = {
             subsampling="4:4:4",
             speed=4,
             advanced={"tune": "psnr"},
+        ),
+        pillow_codec(
+            "avif-fast",
+            "AVIF: Pillow, 4:4:4, speed 8",
+            STEPS_OF_10,
+            "AVIF",
+            subsampling="4:4:4",
+            speed=8,
+        ),
+        pillow_codec(
+            "avif-420",
+            "AVIF: Pillow, 4:2:0, speed 4",
+            STEPS_OF_10,
+            "AVIF",
+            subsampling="4:2:0",
+            speed=4,
+        ),
+        ImageCodec(
+            "jpeg2000",
+            "JPEG 2000: Pillow, 9/7 wavelet, by PSNR",
+            tuple(range(24, 45, 2)),
+            encode_jpeg2000,
+            decode_pillow,
+            library_version("JPEG2000"),
+            "JPEG2000",
         ),
         pillow_codec(
             "jxl", "JPEG XL: pillow-jxl-plugin, effort 7", STEPS_OF_5, "JXL", effort=7

@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 import PIL
-from PIL import Image, features
+from PIL import Image
 
 import codec
 from benchmarks.codecs import ImageCodec
-
-LIBRARIES = {"libjpeg_turbo": "libjpeg-turbo", "webp": "libwebp", "avif": "libavif"}
 
 
 def describe_environment() -> dict[str, Any]:
     """Versions of all that takes part, and the machine; ready for JSON."""
     file = codec.encode(Image.new("RGB", (64, 64)))
     info = codec.read_info(file)
-    supported = features.get_supported()  # features.check warns of unknown names
     return {
         "aecodec": codec.__version__,
         "model": info.model,
@@ -32,10 +29,6 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        **{
-            name: features.version(feature) if feature in supported else None
-            for feature, name in LIBRARIES.items()
-        },
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
     }
@@ -47,10 +40,18 @@ def write_versions(path: Path, facts: dict[str, Any]) -> None:
     path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
+def described_codecs(path: Path) -> dict[str, Any]:
+    """The codecs in a file of `write_versions`, nothing if there is none."""
+    if not path.exists():
+        return {}
+    return json.loads(path.read_text(encoding="utf-8")).get("codecs", {})
+
+
 def describe_codecs(codecs: Sequence[ImageCodec]) -> dict[str, Any]:
-    """Settings and qualities of each codec; ready for JSON."""
+    """Version, settings and qualities of each codec; ready for JSON."""
     return {
         codec.name: {
+            "version": codec.version,
             "description": codec.description,
             "qualities": list(codec.qualities),
         }

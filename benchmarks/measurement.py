@@ -1,6 +1,5 @@
-"""Coding images and measuring size, distortion and time."""
+"""Coding images and measuring size and distortion."""
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,19 +10,17 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks.codecs import ImageCodec
-from benchmarks.metrics import ms_ssim, psnr
+from benchmarks.metrics import ms_ssim, psnr, psnr_ycbcr, ssimulacra2
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-WARM_UP_QUALITY = 50
 
 
 @dataclass(frozen=True, order=True)
 class Measurement:
     """One image in one codec at one quality; sorts by these three.
 
-    `width` and `height` in pixels; `bytes` the whole file; `bpp` bits per pixel; `psnr`
-    in dB and `ms_ssim` (up to 1) as in `benchmarks.metrics`; times in seconds of wall
-    clock, image in memory to file in memory and back.
+    `width` and `height` in pixels; `bytes` the whole file; `bpp` bits per pixel; the
+    rest is as in `benchmarks.metrics`.
     """
 
     image: str
@@ -34,9 +31,9 @@ class Measurement:
     bytes: int
     bpp: float
     psnr: float
+    psnr_ycbcr: float
     ms_ssim: float
-    encode_s: float
-    decode_s: float
+    ssimulacra2: float
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -62,11 +59,8 @@ def measure(
 
     Raises ValueError if the decoded image has another size.
     """
-    start = time.perf_counter()
     data = codec.encode(image, quality)
-    encoded = time.perf_counter()
     decoded = codec.decode(data)
-    end = time.perf_counter()
     if decoded.size != image.size:
         raise ValueError(
             f"{name}: {codec.name} at quality {quality:g} decodes to {decoded.size}, "
@@ -82,49 +76,27 @@ def measure(
         bytes=len(data),
         bpp=8 * len(data) / (image.width * image.height),
         psnr=psnr(reference, other),
+        psnr_ycbcr=psnr_ycbcr(reference, other),
         ms_ssim=ms_ssim(reference, other),
-        encode_s=encoded - start,
-        decode_s=end - encoded,
+        ssimulacra2=ssimulacra2(reference, other),
     )
 
 
-def warm_up(codecs: Sequence[ImageCodec], path: Path) -> None:
-    """Code an image once in each codec, so that libraries and models are loaded."""
+def measure_image(path: Path, codec: ImageCodec) -> list[Measurement]:
+    """A codec at each of its qualities on one image."""
     image = load_rgb(path)
-    for codec in codecs:
-        codec.decode(codec.encode(image, WARM_UP_QUALITY))
-
-
-def measure_image(path: Path, codecs: Sequence[ImageCodec]) -> list[Measurement]:
-    """Every codec at each of its qualities on one image."""
-    image = load_rgb(path)
-    return [
-        measure(image, path.name, codec, quality)
-        for codec in codecs
-        for quality in codec.qualities
-    ]
+    return [measure(image, path.name, codec, quality) for quality in codec.qualities]
 
 
 def measure_images(
-    paths: Sequence[Path], codecs: Sequence[ImageCodec], jobs: int
-) -> Iterator[tuple[Path, list[Measurement]]]:
-    """(path, its measurements) as the images get done, after a warm-up.
-
-    With `jobs` above 1 they share the machine between processes, in no fixed order, and
-    the times say little.
-    """
-    if jobs == 1:
-        warm_up(codecs, paths[0])
-        for path in paths:
-            yield path, measure_image(path, codecs)
-        return
-    with ProcessPoolExecutor(
-        jobs, get_context("spawn"), initializer=warm_up, initargs=(codecs, paths[0])
-    ) as pool:
-        futures = {pool.submit(measure_image, path, codecs): path for path in paths}
+    tasks: Sequence[tuple[Path, ImageCodec]], jobs: int
+) -> Iterator[list[Measurement]]:
+    """The measurements of every task, in no fixed order, with `jobs` processes."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        futures = [pool.submit(measure_image, *task) for task in tasks]
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

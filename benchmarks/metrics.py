@@ -1,10 +1,13 @@
-"""Distortion between two images: PSNR and MS-SSIM, both over RGB."""
+"""Distortion between two images."""
 
+import io
 import math
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import correlate1d
+from ssimulacra2 import compute_ssimulacra2
 
 PEAK = 255.0
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest first
@@ -20,6 +23,32 @@ def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """
     error = np.mean((reference.astype(np.float64) - other) ** 2)
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def psnr_ycbcr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """(6 Y + Cb + Cr) / 8 in dB, of the PSNRs of the planes of full-range BT.601.
+
+    The weights are usual for 4:2:0 video (Ohm et al., "Comparison of the coding
+    efficiency of video coding standards", 2012); chroma is not subsampled here.
+    """
+    planes = (
+        np.asarray(Image.fromarray(image).convert("YCbCr")).transpose(2, 0, 1)
+        for image in (reference, other)
+    )
+    values = [psnr(*pair) for pair in zip(*planes, strict=True)]
+    return float(np.average(values, weights=(6, 1, 1)))
+
+
+def ssimulacra2(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """SSIMULACRA 2 of uint8 [H, W, 3], by the package `ssimulacra2`: 100 for equal
+    images, about 90 where no difference is seen, 70 high quality, 30 low, may be
+    negative.
+    """
+    files = []
+    for image in (reference, other):
+        files.append(io.BytesIO())
+        Image.fromarray(image).save(files[-1], "PPM")
+    return float(compute_ssimulacra2(*files))
 
 
 def ms_ssim(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from benchmarks.comparison import points
 from benchmarks.results import Average
 
 BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -31,13 +32,8 @@ def plot_curves(
     figure = Figure(figsize=(12, 5.5), layout="constrained")
     panels = figure.subplots(1, 2)
     draw_panel(panels[0], averages, labels, "psnr", "PSNR over RGB (dB)")
-    draw_panel(
-        panels[1],
-        averages,
-        labels,
-        "ms_ssim_db",
-        "MS-SSIM over RGB, -10 log10(1 - x) (dB)",
-    )
+    label = "MS-SSIM over RGB, -10 log10(1 - x) (dB)"
+    draw_panel(panels[1], averages, labels, "ms_ssim", label)
     panels[0].legend(loc="upper left")
     figure.suptitle(title)
     figure.savefig(path, dpi=120, metadata={"Software": None})
@@ -55,8 +51,7 @@ def draw_panel(
         rows = [row for row in averages if row.codec == codec]
         color, marker = STYLES[number % len(STYLES)]
         axes.plot(
-            [row.bpp for row in rows],
-            [getattr(row, metric) for row in rows],
+            *points(rows, metric),
             color=color,
             marker=marker,
             markersize=4,

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
-from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import ANCHOR, CODECS
-from benchmarks.environment import describe_codecs, write_versions
+from benchmarks.comparison import METRICS, compare, write_comparisons
+from benchmarks.environment import describe_codecs, described_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, measure_images
 from benchmarks.options import folder_argument, output_option
 from benchmarks.plot import plot_curves
-from benchmarks.results import Average, average, write_csv
-
-METRICS = {"psnr": "PSNR", "ms_ssim_db": "MS-SSIM"}
+from benchmarks.results import average, read_csv, write_csv
 
 
 @click.command()
@@ -34,12 +33,16 @@ METRICS = {"psnr": "PSNR", "ms_ssim_db": "MS-SSIM"}
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Images at a time; with more than 1 the times say little.",
+    help="Images at a time.",
 )
 def rate_distortion(
     folder: Path, output: Path, name: str | None, names: Sequence[str], jobs: int
 ) -> None:
-    """Measure file size, PSNR, MS-SSIM and times on the images in FOLDER."""
+    """Measure file size and distortion on the images in FOLDER.
+
+    What a run of the same name has measured with the same versions is kept, so a run
+    that was stopped goes on.
+    """
     paths = image_paths(folder)
     if not paths:
         raise click.UsageError(f"no images in {folder}")
@@ -49,56 +52,35 @@ def rate_distortion(
             raise click.UsageError(f"this Pillow cannot write {codec.pillow_format}")
     name = name or folder.resolve().name
     output.mkdir(parents=True, exist_ok=True)
+    csv_path, facts_path = output / f"{name}.csv", output / f"{name}_versions.json"
 
-    measurements: list[Measurement] = []
-    for done, (path, rows) in enumerate(measure_images(paths, codecs, jobs), start=1):
-        measurements += rows
-        click.echo(f"{done}/{len(paths)} {path.name}", err=True)
+    facts = describe_codecs(codecs)
+    known = described_codecs(facts_path)
+    kept = [
+        row
+        for row in read_csv(csv_path, Measurement)
+        if row.codec in facts and facts[row.codec] == known.get(row.codec)
+    ]
+    measurements = sorted(kept)
+    done = {(row.image, row.codec) for row in measurements}
+    tasks = [(p, c) for p in paths for c in codecs if (p.name, c.name) not in done]
+    write_versions(facts_path, {"images": len(paths), "codecs": facts})
+    for rows in tqdm(measure_images(tasks, jobs), total=len(tasks), unit="curve"):
+        measurements = sorted([*measurements, *rows])
+        write_csv(csv_path, measurements)  # all that is done stays, if we are stopped
+
     averages = average(measurements)
-
-    write_csv(output / f"{name}.csv", sorted(measurements))
+    comparisons = compare(averages, measurements)
     write_csv(output / f"{name}_summary.csv", averages)
-    facts = {"images": len(paths), "jobs": jobs, "codecs": describe_codecs(codecs)}
-    write_versions(output / f"{name}_versions.json", facts)
+    write_comparisons(output / f"{name}_bd_rates.csv", comparisons)
     plot_curves(
         output / f"{name}.png",
         averages,
         {codec.name: codec.description for codec in codecs},
         f"{name}: means over {len(paths)} image{'s' * (len(paths) > 1)}",
     )
-    for line in bd_rate_lines(averages):
-        click.echo(line)
-
-
-def bd_rate_lines(averages: Sequence[Average]) -> list[str]:
-    """BD-rates of the mean curves against the anchor; empty without the anchor."""
-    curves: dict[str, list[Average]] = {}
-    for row in averages:
-        curves.setdefault(row.codec, []).append(row)
-    if ANCHOR not in curves:
-        return []
-    return [
-        f"{codec}: BD-rate ({label}) against {ANCHOR}: "
-        + bd_rate_text(curves[ANCHOR], curve, metric)
-        for codec, curve in curves.items()
-        if codec != ANCHOR
-        for metric, label in METRICS.items()
-    ]
-
-
-def bd_rate_text(
-    anchor: Sequence[Average], curve: Sequence[Average], metric: str
-) -> str:
-    try:
-        result = bd_rate(
-            [row.bpp for row in anchor],
-            [getattr(row, metric) for row in anchor],
-            [row.bpp for row in curve],
-            [getattr(row, metric) for row in curve],
+    for row in comparisons:
+        click.echo(
+            f"{row.codec}: BD-rate ({METRICS[row.metric][0]}) against {ANCHOR}: "
+            f"{row.percent:+.2f} % from {row.low:.2f} to {row.high:.2f}"
         )
-    except ValueError as error:
-        return f"none: {error}"
-    text = f"{result.percent:+.2f} % over {result.low:.2f} to {result.high:.2f} dB"
-    if result.dropped:
-        text += f" ({result.dropped} points not increasing, left out)"
-    return text

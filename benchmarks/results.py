@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.measurement import Measurement
-from benchmarks.metrics import decibels
 
-DIGITS = {"bpp": 6, "psnr": 4, "ms_ssim": 6, "encode_s": 4, "decode_s": 4}
+DIGITS = {"bpp": 6, "psnr": 4, "psnr_ycbcr": 4, "ms_ssim": 6, "ssimulacra2": 3}
+
+T = TypeVar("T", Measurement, "Average")
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,9 @@ class Average:
     quality: float
     bpp: float
     psnr: float
+    psnr_ycbcr: float
     ms_ssim: float
-    encode_s: float
-    decode_s: float
-
-    @property
-    def ms_ssim_db(self) -> float:
-        """The mean MS-SSIM in dB."""
-        return decibels(self.ms_ssim)
+    ssimulacra2: float
 
 
 def average(measurements: Iterable[Measurement]) -> list[Average]:
@@ -56,13 +52,28 @@ def average(measurements: Iterable[Measurement]) -> list[Average]:
 def write_csv(path: Path, rows: Sequence[Measurement] | Sequence[Average]) -> None:
     """One line for each row, the fields as columns; `rows` must not be empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        names = [field.name for field in fields(rows[0])]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(file, names_of(type(rows[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(as_text(asdict(row)) for row in rows)
 
 
+def read_csv(path: Path, kind: type[T]) -> list[T]:
+    """The rows that `write_csv` wrote; none if there is no file of such rows."""
+    if not path.exists():
+        return []
+    types = get_type_hints(kind)
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != names_of(kind):
+            return []
+        return [kind(**{k: types[k](v) for k, v in row.items()}) for row in reader]
+
+
+def names_of(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
 def as_text(row: dict[str, Any]) -> dict[str, Any]:
     """Floats with the digits that mean something."""
-    texts = {name: f"{row[name]:.{DIGITS[name]}f}" for name in DIGITS}
+    texts = {name: f"{row[name]:.{DIGITS[name]}f}" for name in DIGITS if name in row}
     return row | texts | {"quality": f"{row['quality']:g}"}

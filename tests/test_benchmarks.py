@@ -17,8 +17,9 @@ from benchmarks import rate_distortion
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
-from benchmarks.measurement import load_rgb, measure
-from benchmarks.metrics import decibels, ms_ssim, psnr
+from benchmarks.comparison import METRICS, read_comparisons
+from benchmarks.measurement import load_rgb, measure, measure_image
+from benchmarks.metrics import decibels, ms_ssim, psnr, psnr_ycbcr, ssimulacra2
 from benchmarks.scaling import mosaic
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
@@ -88,6 +89,34 @@ def test_psnr_of_known_error():
     other = image.copy()
     other[..., 0] = 97  # MSE 9 / 3
     assert psnr(image, other) == pytest.approx(10 * math.log10(255**2 / 3))
+
+
+def test_bd_rate_between_two_qualities():
+    rates = [0.5 * RATES[0], *RATES[1:]]
+    assert bd_rate(RATES, QUALITIES, rates, QUALITIES).percent < -5
+    result = bd_rate(RATES, QUALITIES, rates, QUALITIES, (33, 99))
+    assert result.percent == pytest.approx(0, abs=1e-9)
+    assert (result.low, result.high) == (33, QUALITIES[-1])
+
+
+def test_psnr_of_ycbcr_weighs_luma_most():
+    gray = np.full((16, 16, 3), 100, np.uint8)
+    assert psnr_ycbcr(gray, gray) == math.inf
+    lighter, redder = gray + np.uint8(8), gray.copy()
+    redder[..., 0] += 24
+    assert psnr_ycbcr(gray, redder) > psnr(gray, redder)
+    assert math.isinf(psnr_ycbcr(gray, lighter))  # chroma is the same
+
+
+def test_ssimulacra2_falls_with_the_error():
+    image = np.asarray(picture(64, 64, 0))
+    noise = np.random.default_rng(0).normal(0, 1, image.shape)
+    scores = [
+        ssimulacra2(image, (image + level * noise).clip(0, 255).astype(np.uint8))
+        for level in (0, 5, 20)
+    ]
+    assert scores[0] == pytest.approx(100, abs=0.5)
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_ms_ssim_limits():
@@ -167,23 +196,64 @@ def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
         bpp = 8 * int(row["bytes"]) / (256 * 192)
         assert float(row["bpp"]) == pytest.approx(bpp, abs=1e-6)
         assert 10 < float(row["psnr"]) < 60
+        assert 10 < float(row["psnr_ycbcr"]) < 60
         assert 0 < float(row["ms_ssim"]) < 1
-        assert float(row["encode_s"]) >= 0 and float(row["decode_s"]) >= 0
+        assert -100 < float(row["ssimulacra2"]) < 100
 
     with (output / "tiny_summary.csv").open() as file:
         summary = list(csv.DictReader(file))
     assert len(summary) == 6
-    for column in ("bpp", "psnr", "ms_ssim"):
+    for column in ("bpp", "psnr", "psnr_ycbcr", "ms_ssim"):
         values = [float(row[column]) for row in rows[0::6]]  # aecodec at 10
         assert float(summary[0][column]) == pytest.approx(sum(values) / 2, abs=1e-4)
 
     versions = json.loads((output / "tiny_versions.json").read_text())
     assert versions["codecs"]["jpeg"]["qualities"] == [10, 50, 90]
-    assert versions["images"] == 2 and versions["jobs"] == jobs
+    assert versions["images"] == 2
     with Image.open(output / "tiny.png") as plot:
         assert plot.format == "PNG" and plot.width > 1000
-    assert result.stdout.count("against jpeg") == 2
-    assert "2/2" in result.stderr
+    assert result.stdout.count("against jpeg") == 4
+    assert "4/4" in result.stderr
+
+    comparisons = read_comparisons(output / "tiny_bd_rates.csv")
+    assert [row.metric for row in comparisons] == list(METRICS)
+    for row in comparisons:
+        assert row.codec == "aecodec"
+        np.testing.assert_equal(row.common_percent, row.percent)  # no third codec
+    assert comparisons[0].image_least <= comparisons[0].image_median
+
+
+def test_a_run_goes_on_with_what_is_missing_or_has_changed(
+    folder, tmp_path, monkeypatch
+):
+    few = {
+        name: dataclasses.replace(CODECS[name], qualities=(10, 90))
+        for name in ("aecodec", "jpeg")
+    }
+    measured = []
+
+    def measure_images(tasks, jobs):
+        measured.append([(path.name, codec.name) for path, codec in tasks])
+        return (measure_image(*task) for task in tasks)
+
+    monkeypatch.setattr(rate_distortion, "measure_images", measure_images)
+    monkeypatch.setattr(rate_distortion, "CODECS", few)
+    everything = [(f"{i}.png", name) for i in (0, 1) for name in few]
+
+    def rows():
+        assert run(folder, "-o", tmp_path / "results").exit_code == 0
+        return (tmp_path / "results" / "tiny.csv").read_text()
+
+    first = rows()
+    assert rows() == first
+    assert measured == [everything, []]
+    lines = first.splitlines(keepends=True)
+    (tmp_path / "results" / "tiny.csv").write_text("".join(lines[:3]))  # stopped
+    assert rows() == first
+    assert measured[-1] == everything[1:]
+    few["jpeg"] = dataclasses.replace(few["jpeg"], version="another")
+    assert rows() == first
+    assert measured[-1] == [("0.png", "jpeg"), ("1.png", "jpeg")]
 
 
 def test_folder_without_images(tmp_path):

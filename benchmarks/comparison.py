@@ -1,0 +1,138 @@
+"""BD-rates of all codecs of a run against the anchor."""
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bd_rate import bd_rate, increasing_curve
+from benchmarks.codecs import ANCHOR
+from benchmarks.measurement import Measurement
+from benchmarks.metrics import decibels
+from benchmarks.results import Average
+
+Row = Measurement | Average
+Range = tuple[float, float]
+# Metric -> (name, its value in units along which curves are even).
+METRICS: dict[str, tuple[str, Callable[[Row], float]]] = {
+    "psnr": ("PSNR", lambda row: row.psnr),
+    "psnr_ycbcr": ("PSNR of YCbCr, 6:1:1", lambda row: row.psnr_ycbcr),
+    "ms_ssim": ("MS-SSIM", lambda row: decibels(row.ms_ssim)),
+    "ssimulacra2": ("SSIMULACRA 2", lambda row: row.ssimulacra2),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """BD-rates in percent of a codec against the anchor, NaN where there is none.
+
+    `percent` is that of the mean curves over all the quality from `low` to `high` that
+    both reach; `common_percent` over the range that all codecs of the run reach; the
+    others are taken image by image.
+    """
+
+    codec: str
+    metric: str
+    percent: float
+    low: float
+    high: float
+    common_percent: float
+    common_low: float
+    common_high: float
+    image_median: float
+    image_least: float
+    image_most: float
+
+
+def points(rows: Iterable[Row], metric: str) -> tuple[list[float], list[float]]:
+    """(rates, qualities)."""
+    value = METRICS[metric][1]
+    pairs = [(row.bpp, value(row)) for row in rows]
+    return [rate for rate, _ in pairs], [quality for _, quality in pairs]
+
+
+def compare(
+    averages: Sequence[Average], measurements: Sequence[Measurement]
+) -> list[Comparison]:
+    """Every codec but the anchor in every metric; nothing without the anchor."""
+    codecs = list(dict.fromkeys(row.codec for row in averages))
+    if ANCHOR not in codecs:
+        return []
+    return [
+        comparison(averages, measurements, codecs, codec, metric)
+        for metric in METRICS
+        for codec in codecs
+        if codec != ANCHOR
+    ]
+
+
+def comparison(
+    averages: Sequence[Average],
+    measurements: Sequence[Measurement],
+    codecs: Sequence[str],
+    codec: str,
+    metric: str,
+) -> Comparison:
+    def curve(rows: Iterable[Row], name: str) -> tuple[list[float], list[float]]:
+        return points((row for row in rows if row.codec == name), metric)
+
+    def percent_of(rows: Sequence[Row], between: Range) -> tuple[float, float, float]:
+        try:
+            found = bd_rate(*curve(rows, ANCHOR), *curve(rows, codec), between)
+        except ValueError:
+            return math.nan, math.nan, math.nan
+        return found.percent, found.low, found.high
+
+    everything = -math.inf, math.inf
+    images = [
+        percent_of([row for row in measurements if row.image == image], everything)[0]
+        for image in sorted({row.image for row in measurements})
+    ]
+    shared = common_range([curve(averages, name) for name in codecs])
+    return Comparison(
+        codec,
+        metric,
+        *percent_of(averages, everything),
+        *percent_of(averages, shared),
+        median(images),
+        min(images),
+        max(images),
+    )
+
+
+def common_range(
+    curves: Iterable[tuple[Sequence[float], Sequence[float]]],
+) -> Range:
+    """The quality that all curves reach."""
+    reached: list[NDArray[np.float64]] = []
+    for curve in curves:
+        try:
+            reached.append(increasing_curve(*curve)[0][1])
+        except ValueError:
+            return math.nan, math.nan
+    return float(max(q[0] for q in reached)), float(min(q[-1] for q in reached))
+
+
+def write_comparisons(path: Path, rows: Sequence[Comparison]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        names = [field.name for field in fields(Comparison)]
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            values = asdict(row).items()
+            writer.writerow(
+                {k: f"{v:.2f}" if isinstance(v, float) else v for k, v in values}
+            )
+
+
+def read_comparisons(path: Path) -> list[Comparison]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Comparison(row["codec"], row["metric"], *map(float, list(row.values())[2:]))
+            for row in csv.DictReader(file)
+        ]
