@@ -176,11 +176,11 @@ CODECS = {
         ),
         pillow_codec(
             "avif-fast",
-            "AVIF: Pillow, 4:4:4, speed 8",
+            "AVIF: Pillow, 4:4:4, speed 6",
             STEPS_OF_10,
             "AVIF",
             subsampling="4:4:4",
-            speed=8,
+            speed=6,
         ),
         pillow_codec(
             "avif-420",

@@ -284,6 +284,31 @@ def test_scaling_measures_every_size_and_plots(tmp_path):
         assert image.format == "PNG"
 
 
+def test_speed_measures_all_codecs_in_turn(tmp_path):
+    picture(320, 200, seed=1).save(tmp_path / "a.png")
+    arguments = ["speed", str(tmp_path), "-o", str(tmp_path / "out"), "--rounds", "1"]
+    arguments += ["--megapixels", "0.1", "--codec", "jpeg", "--codec", "webp"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (tmp_path / "out" / name).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    speeds = rows("speed.csv")
+    assert [(row["codec"], row["threads"]) for row in speeds] == [
+        (name, threads) for threads in "12" for name in ("aecodec", "jpeg", "webp")
+    ]
+    assert {float(row["encode_ratio"]) for row in speeds[::3]} == {1.0}
+    assert all(float(row["decode_peak_mib"]) > 1 for row in speeds)
+    stages = {(row["direction"], row["stage"]) for row in rows("speed_stages.csv")}
+    assert ("encode", "analysis") in stages
+    assert ("decode", "synthesis") in stages
+    assert ("decode", "analysis") not in stages
+    commands = [row["command"] for row in rows("speed_start_up.csv")]
+    assert commands == ["encode", "info", "decode"]
+
+
 def test_a_mosaic_is_filled_with_the_images(tmp_path):
     picture(320, 200, seed=1).save(tmp_path / "a.png")
     found = mosaic([tmp_path / "a.png"], 0.5)
