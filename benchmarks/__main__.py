@@ -3,8 +3,11 @@
 import click
 
 from benchmarks.rate_distortion import rate_distortion
+from benchmarks.report import report
 from benchmarks.scaling import scaling
 from benchmarks.speed import speed
+from benchmarks.tables import tables
+from benchmarks.weaknesses import weaknesses
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,8 +16,11 @@ def main() -> None:
 
 
 main.add_command(rate_distortion)
+main.add_command(report)
 main.add_command(scaling)
 main.add_command(speed)
+main.add_command(tables)
+main.add_command(weaknesses)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

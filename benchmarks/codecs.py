@@ -155,7 +155,7 @@ CODECS = {
             progressive=True,
         ),
         pillow_codec(
-            "webp", "WebP: Pillow, lossy, method 6", STEPS_OF_5, "WEBP", method=6
+            "webp", "WebP: Pillow, lossy, method 6", STEPS_OF_10, "WEBP", method=6
         ),
         pillow_codec(
             "avif",
@@ -200,7 +200,7 @@ CODECS = {
             "JPEG2000",
         ),
         pillow_codec(
-            "jxl", "JPEG XL: pillow-jxl-plugin, effort 7", STEPS_OF_5, "JXL", effort=7
+            "jxl", "JPEG XL: pillow-jxl-plugin, effort 7", STEPS_OF_10, "JXL", effort=7
         ),
     )
 }

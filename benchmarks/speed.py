@@ -35,13 +35,14 @@ OURS = "aecodec"
 # Codec -> quality; on the Kodak images all are within 1 dB of 33.3.
 QUALITIES = {
     OURS: 60,
-    "aecodec-e1": 60,
+    **{f"aecodec-e{effort}": 60 for effort in (1, 7, 8, 9)},
     "jpeg": 65,
     "webp": 65,
     "avif": 55,
     "avif-fast": 55,
     "jxl": 70,
 }
+USUAL = (OURS, "aecodec-e1", "jpeg", "webp", "avif", "avif-fast", "jxl")
 MEGAPIXELS = (0.4, 2, 24)
 THREADS = (1, 2)
 ROUNDS = 5
@@ -262,9 +263,12 @@ def write_rows(path: Path, rows: Sequence[Any]) -> None:
     "names",
     type=click.Choice(list(QUALITIES)),
     multiple=True,
-    default=list(QUALITIES),
+    default=USUAL,
     show_default=True,
     help=f"Codec to measure, besides {OURS}; repeatable.",
+)
+@click.option(
+    "--name", default="speed", show_default=True, help="What the results are called."
 )
 @click.option(
     "--rounds",
@@ -278,6 +282,7 @@ def speed(
     output: Path,
     sizes: Sequence[float],
     names: Sequence[str],
+    name: str,
     rounds: int,
 ) -> None:
     """Measure speed and memory on pictures put together from those in FOLDER."""
@@ -285,21 +290,21 @@ def speed(
     if not paths:
         raise click.UsageError(f"no images in {folder}")
     names = list(dict.fromkeys([OURS, *names]))
-    for name in names:
-        if not CODECS[name].available:
-            raise click.UsageError(f"this Pillow cannot write {name}")
+    for entry in (CODECS[key] for key in names):
+        if not entry.available:
+            raise click.UsageError(f"this Pillow cannot write {entry.pillow_format}")
     output.mkdir(parents=True, exist_ok=True)
     rows, parts = [], []
     for megapixels in tqdm(sorted(sizes), unit="size"):
         rows += list(speeds(paths, megapixels, names, rounds))
         found = on_cores(THREADS[-1], stages, paths, megapixels, rounds)
         parts += [Stage(megapixels, *stage) for stage in found]
-    write_rows(output / "speed.csv", rows)
-    write_rows(output / "speed_stages.csv", parts)
-    write_rows(output / "speed_start_up.csv", list(start_ups(paths, rounds)))
-    facts = {"rounds": rounds, "qualities": {name: QUALITIES[name] for name in names}}
-    facts["codecs"] = describe_codecs([CODECS[name] for name in names])
-    write_versions(output / "speed_versions.json", facts)
+    write_rows(output / f"{name}.csv", rows)
+    write_rows(output / f"{name}_stages.csv", parts)
+    write_rows(output / f"{name}_start_up.csv", list(start_ups(paths, rounds)))
+    facts = {"rounds": rounds, "qualities": {key: QUALITIES[key] for key in names}}
+    facts["codecs"] = describe_codecs([CODECS[key] for key in names])
+    write_versions(output / f"{name}_versions.json", facts)
     for row in rows:
         click.echo(
             f"{row.codec}, {row.megapixels:g} MP, {row.threads} threads: "

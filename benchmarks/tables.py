@@ -1,0 +1,206 @@
+"""The subcommand `tables`: writes the measured tables into a Markdown file.
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`, and is made of the CSV
+files in the folder of the results alone.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks.bd_rate import bd_rate
+from benchmarks.codecs import CODECS
+from benchmarks.comparison import Comparison, points, read_comparisons
+from benchmarks.options import output_option
+from benchmarks.results import Average, read_csv
+
+MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+OURS = "aecodec"
+QUALITIES = (1, 20, 40, 60, 80, 100)
+EFFORTS = {
+    "aecodec-e1": "1 to 3: plain rounding",
+    OURS: "4 to 6: bits are weighed (default)",
+    "aecodec-e7": "7: 6 steps of gradient descent on the latents",
+    "aecodec-e8": "8: 12 steps",
+    "aecodec-e9": "9: 40 steps",
+}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def percent(value: float) -> str:
+    return f"{value:+.1f} %".replace("+0.0", "0.0").replace("-0.0", "0.0")
+
+
+def label(codec: str) -> str:
+    text = CODECS[codec].description.replace("Pillow, ", "")
+    return "**aecodec**" if codec == OURS else text
+
+
+def bd_rates(folder: Path) -> str:
+    """Codecs from the best to the worst in PSNR."""
+    comparisons = read_comparisons(folder / "kodak_bd_rates.csv")
+    rows = {(row.codec, row.metric): row for row in comparisons}
+    in_psnr = [row for (_, metric), row in rows.items() if metric == "psnr"]
+
+    def cells(row: Comparison) -> list[str]:
+        others = (rows[row.codec, m] for m in ("psnr_ycbcr", "ms_ssim", "ssimulacra2"))
+        spread = f"{row.image_least:.0f} to {row.image_most:.0f}"
+        return [
+            label(row.codec),
+            percent(row.common_percent),
+            percent(row.percent),
+            spread,
+            *(percent(other.percent) for other in others),
+        ]
+
+    first = in_psnr[0]
+    head = ["BD-rate against JPEG", "PSNR, common range", "PSNR", "of single images"]
+    head += ["PSNR of YCbCr", "MS-SSIM", "SSIMULACRA 2"]
+    note = f"Common range: {first.common_low:.1f} to {first.common_high:.1f} dB.\n"
+    in_psnr.sort(key=lambda row: row.common_percent)
+    return table(head, [cells(row) for row in in_psnr]) + "\n" + note
+
+
+def qualities(folder: Path) -> str:
+    averages = read_csv(folder / "kodak_summary.csv", Average)
+    head = ["quality", "bits per pixel", "PSNR (dB)", "MS-SSIM", "SSIMULACRA 2"]
+    return table(
+        head,
+        [
+            [
+                f"{row.quality:g}" + " (default)" * (row.quality == 60),
+                f"{row.bpp:.3f}",
+                f"{row.psnr:.2f}",
+                f"{row.ms_ssim:.4f}",
+                f"{row.ssimulacra2:.1f}",
+            ]
+            for row in averages
+            if row.codec == OURS and row.quality in QUALITIES
+        ],
+    )
+
+
+def efforts(folder: Path) -> str:
+    averages = read_csv(folder / "kodak_efforts_summary.csv", Average)
+    seconds = {
+        row["codec"]: 1 / float(row["encode_mp_s"])
+        for row in csv_rows(folder, "efforts_speed.csv")
+        if row["threads"] == "2"
+    }
+
+    def curve(codec: str) -> tuple[list[float], list[float]]:
+        return points((row for row in averages if row.codec == codec), "psnr")
+
+    return table(
+        ["effort", "bytes for the same PSNR", "encode, s per megapixel"],
+        [
+            [
+                text,
+                percent(bd_rate(*curve(OURS), *curve(codec)).percent),
+                f"{seconds[codec]:.1f}",
+            ]
+            for codec, text in EFFORTS.items()
+        ],
+    )
+
+
+def speed(folder: Path) -> str:
+    """Two threads, all sizes; ratios of time to the codec's."""
+    rows = [row for row in csv_rows(folder, "speed.csv") if row["threads"] == "2"]
+    sizes = sorted({float(row["megapixels"]) for row in rows})
+    head = ["2 cores, megapixels per second"]
+    head += [f"{way} {size:g} MP" for way in ("encode", "decode") for size in sizes]
+    found = {(row["codec"], float(row["megapixels"])): row for row in rows}
+    return table(
+        head,
+        [
+            [
+                label(codec),
+                *(
+                    f"{float(found[codec, size][f'{way}_mp_s']):.1f}"
+                    for way in ("encode", "decode")
+                    for size in sizes
+                ),
+            ]
+            for codec in dict.fromkeys(row["codec"] for row in rows)
+        ],
+    )
+
+
+def stages(folder: Path) -> str:
+    """Milliseconds by stage and size."""
+    rows = csv_rows(folder, "speed_stages.csv")
+    sizes = sorted({row["megapixels"] for row in rows}, key=float)
+    found = {
+        (row["direction"], row["stage"], row["megapixels"]): float(row["seconds"])
+        for row in rows
+    }
+    keys = dict.fromkeys((row["direction"], row["stage"]) for row in rows)
+    return table(
+        ["", "stage, ms", *(f"{float(size):g} MP" for size in sizes)],
+        [
+            [
+                direction,
+                stage,
+                *(f"{1000 * found[direction, stage, size]:.0f}" for size in sizes),
+            ]
+            for direction, stage in keys
+        ],
+    )
+
+
+def weaknesses(folder: Path) -> str:
+    rows = csv_rows(folder, "weaknesses.csv")
+    codecs = list(dict.fromkeys(row["codec"] for row in rows))
+    found = {
+        (row["kind"], row["codec"]): (
+            "none" if row["percent"] == "nan" else percent(float(row["percent"]))
+        )
+        for row in rows
+    }
+    return table(
+        ["BD-rate of PSNR against JPEG", *map(label, codecs)],
+        [
+            [kind, *(found[kind, name] for name in codecs)]
+            for kind in dict.fromkeys(row["kind"] for row in rows)
+        ],
+    )
+
+
+def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "bd-rates": bd_rates,
+    "qualities": qualities,
+    "efforts": efforts,
+    "speed": speed,
+    "stages": stages,
+    "weaknesses": weaknesses,
+}
+
+
+def filled(text: str, folder: Path) -> str:
+    """`text` with all its tables as the results say."""
+    return MARKED.sub(lambda m: m[1] + TABLES[m[2]](folder) + m[3], text)
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+)
+@output_option
+def tables(files: Sequence[Path], output: Path) -> None:
+    """Write the measured tables into the Markdown FILES."""
+    for file in files:
+        text = filled(file.read_text(encoding="utf-8"), output)
+        file.write_text(text, encoding="utf-8")
