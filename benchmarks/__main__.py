@@ -2,6 +2,8 @@
 
 import click
 
+from benchmarks.complexity import complexity
+from benchmarks.entropy import entropy
 from benchmarks.rate_distortion import rate_distortion
 from benchmarks.report import report
 from benchmarks.scaling import scaling
@@ -15,6 +17,8 @@ def main() -> None:
     """Measure aecodec and other image codecs."""
 
 
+main.add_command(complexity)
+main.add_command(entropy)
 main.add_command(rate_distortion)
 main.add_command(report)
 main.add_command(scaling)

@@ -174,6 +174,36 @@ def weaknesses(folder: Path) -> str:
     )
 
 
+def entropy(folder: Path) -> str:
+    return table(
+        ["coder", "quality", "over the ideal", "encode, Msymbols/s", "decode"],
+        [
+            [
+                row["coder"],
+                row["quality"],
+                f"{float(row['overhead_percent']):+.3f} %",
+                f"{float(row['encode_msym_s']):.0f}",
+                f"{float(row['decode_msym_s']):.0f}",
+            ]
+            for row in csv_rows(folder, "entropy.csv")
+        ],
+    )
+
+
+def complexity(folder: Path) -> str:
+    return table(
+        ["part", "kMAC per pixel", "MB"],
+        [
+            [
+                row["part"],
+                row["kmac_per_pixel"].replace("nan", ""),
+                f"{int(row['bytes']) / 1e6:.2f}",
+            ]
+            for row in csv_rows(folder, "complexity.csv")
+        ],
+    )
+
+
 def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
     with (folder / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -186,6 +216,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "speed": speed,
     "stages": stages,
     "weaknesses": weaknesses,
+    "entropy": entropy,
+    "complexity": complexity,
 }
 
 

@@ -120,6 +120,9 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
     if not paths:
         raise click.UsageError(f"no images in {folder}")
     codecs = [CODECS[name] for name in NAMES]
+    photographs = read_csv(output / "kodak.csv", Measurement)
+    if not photographs:
+        raise click.UsageError(f"{output} has no results called kodak")
     made = {kind: [make()] for kind, make in KINDS.items()}
     made[f"photographs of {TINY_PX} x {TINY_PX} pixels"] = tiny(paths)
     found: list[Weakness] = []
@@ -134,7 +137,6 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
             tasks = [(file, entry) for file in files for entry in codecs]
             rows = [row for part in measure_images(tasks, jobs) for row in part]
             found += compared(kind, rows)
-    photographs = read_csv(output / "kodak.csv", Measurement)
     found += compared(f"photographs over {HIGH_DB:g} dB", photographs, HIGH_DB)
     with (output / "weaknesses.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")

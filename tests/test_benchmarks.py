@@ -13,13 +13,16 @@ from PIL import Image
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
-from benchmarks import rate_distortion
+import codec
+from benchmarks import entropy, rate_distortion, weaknesses
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.comparison import METRICS, read_comparisons
-from benchmarks.measurement import load_rgb, measure, measure_image
+from benchmarks.complexity import complexities
+from benchmarks.measurement import Measurement, load_rgb, measure, measure_image
 from benchmarks.metrics import decibels, ms_ssim, psnr, psnr_ycbcr, ssimulacra2
+from benchmarks.results import write_csv
 from benchmarks.scaling import mosaic
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
@@ -307,6 +310,60 @@ def test_speed_measures_all_codecs_in_turn(tmp_path):
     assert ("decode", "analysis") not in stages
     commands = [row["command"] for row in rows("speed_start_up.csv")]
     assert commands == ["encode", "info", "decode"]
+
+
+def test_the_shipped_model_keeps_its_limits(bundle):
+    rows = {row.part: row for row in complexities(bundle)}
+    assert rows["whole decode"].kmac_per_pixel <= 16
+    assert rows["whole encode"].kmac_per_pixel <= 25
+    assert rows["bundle"].bytes <= 16e6
+    assert rows["scales"].kmac_per_pixel > 0.1
+
+
+@pytest.mark.parametrize("coder", entropy.CODERS)
+def test_entropy_coders_give_the_symbols_back_near_the_ideal(coder, bundle):
+    if coder.startswith("tensorflow"):
+        pytest.importorskip("tensorflow_compression_ops")
+    data = codec.encode(np.asarray(picture(256, 192, 0)), quality=80)
+    symbols = entropy.residuals(data, bundle)
+    tables = bundle.residual_tables
+    row = entropy.measured(coder, 80, symbols, tables, 1)
+    assert row.symbols == len(symbols[0]) > 1000
+    assert abs(row.overhead_percent) < 1
+
+
+def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
+    few = {name: few_qualities(CODECS[name]) for name in weaknesses.NAMES}
+    monkeypatch.setattr(weaknesses, "CODECS", few)
+    kinds = {"text on white": weaknesses.text}
+    monkeypatch.setattr(weaknesses, "KINDS", kinds)
+    arguments = ["weaknesses", str(folder), "-o", str(tmp_path)]
+    assert CliRunner().invoke(main, arguments).exit_code == 2  # no kodak.csv
+    photographs = [
+        Measurement("a.png", name, q, 8, 8, 1, q / 10, 32 + q, 40, 0.9, 50)
+        for name in weaknesses.NAMES
+        for q in (2, 5, 8)
+    ]
+    write_csv(tmp_path / "kodak.csv", photographs)
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "weaknesses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {float(row["percent"]) for row in rows[-3:]} == {0}
+    assert {float(row["low"]) for row in rows[-3:]} == {36}
+    assert [row["codec"] for row in rows] == 3 * ["aecodec", "webp", "avif"]
+    assert [row["kind"] for row in rows[::3]] == [
+        "text on white",
+        "photographs of 32 x 32 pixels",
+        "photographs over 36 dB",
+    ]
+
+
+@pytest.mark.parametrize("kind", weaknesses.KINDS)
+def test_a_made_picture_is_the_same_every_time(kind):
+    one, two = (np.asarray(weaknesses.KINDS[kind]()) for _ in range(2))
+    assert one.shape == (384, 512, 3)
+    assert np.array_equal(one, two)
 
 
 def test_a_mosaic_is_filled_with_the_images(tmp_path):
