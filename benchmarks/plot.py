@@ -11,7 +11,8 @@ from benchmarks.comparison import points
 from benchmarks.results import Average
 
 BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-# Colors of Okabe and Ito, which color-blind people can tell apart, and marks as well.
+# Colors of Okabe and Ito, which color-blind people can tell apart, then some more; marks
+# as well.
 STYLES = (
     ("#D55E00", "o"),
     ("#000000", "s"),
@@ -19,6 +20,10 @@ STYLES = (
     ("#009E73", "D"),
     ("#CC79A7", "v"),
     ("#E69F00", "P"),
+    ("#56B4E9", "X"),
+    ("#999999", "*"),
+    ("#8C564B", "<"),
+    ("#5D3A9B", ">"),
 )
 
 
