@@ -14,14 +14,12 @@ class BdRate:
     """A comparison of two rate-quality curves.
 
     `percent` is the mean difference in rate, negative where the codec needs less than
-    the anchor; `low` to `high` the range of quality that it is taken over; `dropped`
-    how many points of both curves were left out as not increasing.
+    the anchor; `low` to `high` the range of quality that it is taken over.
     """
 
     percent: float
     low: float
     high: float
-    dropped: int
 
 
 def bd_rate(
@@ -41,8 +39,10 @@ def bd_rate(
     (2001), with the interpolation that JCT-VC took on later. Raises ValueError for
     curves without two increasing points or without a common range.
     """
-    anchor_curve, anchor_dropped = increasing_curve(anchor_rate, anchor_quality)
-    curve, dropped = increasing_curve(rate, quality)
+    if any(map(math.isnan, between)):
+        raise ValueError("there is no range of quality to compare in")
+    anchor_curve = increasing_curve(anchor_rate, anchor_quality)
+    curve = increasing_curve(rate, quality)
     low = float(max(anchor_curve[1][0], curve[1][0], between[0]))
     high = float(min(anchor_curve[1][-1], curve[1][-1], between[1]))
     if not low < high:
@@ -51,13 +51,13 @@ def bd_rate(
         anchor_curve, low, high
     )
     percent = 100 * float(np.expm1(difference))
-    return BdRate(percent, low, high, anchor_dropped + dropped)
+    return BdRate(percent, low, high)
 
 
 def increasing_curve(
     rate: Sequence[float], quality: Sequence[float]
-) -> tuple[NDArray[np.float64], int]:
-    """(float64 [2, N] of rates and qualities that both increase, points left out).
+) -> NDArray[np.float64]:
+    """float64 [2, N] of rates and qualities that both increase.
 
     A point is left out when another has at least its quality for no more rate: nobody
     would choose it, and the interpolation needs qualities that increase.
@@ -70,7 +70,7 @@ def increasing_curve(
     kept = points[1] > best_before
     if kept.sum() < 2:
         raise ValueError("a curve needs two points of increasing rate and quality")
-    return points[:, kept], int((~kept).sum())
+    return points[:, kept]
 
 
 def mean_log_rate(curve: NDArray[np.float64], low: float, high: float) -> float:

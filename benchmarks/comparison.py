@@ -1,10 +1,8 @@
 """BD-rates of all codecs of a run against the anchor."""
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -33,7 +31,7 @@ class Comparison:
 
     `percent` is that of the mean curves over all the quality from `low` to `high` that
     both reach; `common_percent` over the range that all codecs of the run reach; the
-    others are taken image by image.
+    others are taken image by image, of those that have one.
     """
 
     codec: str
@@ -93,6 +91,7 @@ def comparison(
         percent_of([row for row in measurements if row.image == image], everything)[0]
         for image in sorted({row.image for row in measurements})
     ]
+    images = [percent for percent in images if not math.isnan(percent)] or [math.nan]
     shared = common_range([curve(averages, name) for name in codecs])
     return Comparison(
         codec,
@@ -112,27 +111,7 @@ def common_range(
     reached: list[NDArray[np.float64]] = []
     for curve in curves:
         try:
-            reached.append(increasing_curve(*curve)[0][1])
+            reached.append(increasing_curve(*curve)[1])
         except ValueError:
             return math.nan, math.nan
     return float(max(q[0] for q in reached)), float(min(q[-1] for q in reached))
-
-
-def write_comparisons(path: Path, rows: Sequence[Comparison]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        names = [field.name for field in fields(Comparison)]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row).items()
-            writer.writerow(
-                {k: f"{v:.2f}" if isinstance(v, float) else v for k, v in values}
-            )
-
-
-def read_comparisons(path: Path) -> list[Comparison]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Comparison(row["codec"], row["metric"], *map(float, list(row.values())[2:]))
-            for row in csv.DictReader(file)
-        ]

@@ -1,8 +1,7 @@
 """The subcommand `entropy`: our entropy coder beside that of tensorflow-compression."""
 
-import csv
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -16,9 +15,10 @@ import codec
 from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
+from benchmarks.results import write_rows
 from benchmarks.scaling import timed
 from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
-from codec.coding import decode_symbols
+from codec.coding import tile_symbols
 from codec.container import unpack
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import PRECISION_BITS, Tables
@@ -51,12 +51,9 @@ class Entropy:
 
 def residuals(data: bytes, bundle: Bundle) -> Symbols:
     """The coded residuals of a file."""
-    container, networks = unpack(data), Networks(bundle)
-    hyper_latents, values = decode_symbols(container, networks)
-    offset = bundle.index_offset(container.header.quality_code)
-    index = networks.table_index(hyper_latents.astype(np.float32), offset)
-    mask = index >= bundle.skip_below
-    return values[mask].astype(np.int32), index[mask]
+    tiles = list(tile_symbols(unpack(data), Networks(bundle)))
+    values, index = (np.concatenate([tile[i] for tile in tiles]) for i in (1, 2))
+    return values, index
 
 
 def encode_ours(symbols: Symbols, tables: Tables) -> bytes:
@@ -153,20 +150,11 @@ def entropy(folder: Path, output: Path) -> None:
     rows = []
     for quality in QUALITIES:
         files = (codec.encode(load_rgb(path), quality=quality) for path in paths)
-        parts = [residuals(data, bundle) for data in files]
-        symbols = (
-            np.concatenate([values for values, _ in parts]),
-            np.concatenate([index for _, index in parts]),
-        )
+        values, index = zip(*(residuals(data, bundle) for data in files), strict=True)
+        symbols = np.concatenate(values), np.concatenate(index)
         for name in CODERS:
             row = measured(name, quality, symbols, bundle.residual_tables, ROUNDS)
             rows.append(row)
             click.echo(row)
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / "entropy.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in fields(Entropy))
-        for row in rows:
-            values = asdict(row).values()
-            writer.writerow(f"{v:.4g}" if isinstance(v, float) else v for v in values)
+    write_rows(output / "entropy.csv", Entropy, rows)
     write_versions(output / "entropy_versions.json", {"images": len(paths)})

@@ -14,6 +14,7 @@ from PIL import Image
 
 import codec
 from benchmarks.codecs import ImageCodec
+from benchmarks.results import replace_text
 
 
 def describe_environment() -> dict[str, Any]:
@@ -37,7 +38,7 @@ def describe_environment() -> dict[str, Any]:
 def write_versions(path: Path, facts: dict[str, Any]) -> None:
     """The day, the environment and `facts` of a run, as JSON."""
     text = {"date": date.today().isoformat(), **describe_environment(), **facts}
-    path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(text, indent=2) + "\n")
 
 
 def described_codecs(path: Path) -> dict[str, Any]:

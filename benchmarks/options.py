@@ -15,3 +15,10 @@ output_option = click.option(
     show_default=True,
     help="Folder for the results.",
 )
+results_option = click.option(
+    "--results",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("benchmarks/results"),
+    show_default=True,
+    help="Folder with the results of the other subcommands.",
+)

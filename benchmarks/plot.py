@@ -11,8 +11,8 @@ from benchmarks.comparison import points
 from benchmarks.results import Average
 
 BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-# Colors of Okabe and Ito, which color-blind people can tell apart, then some more; marks
-# as well.
+# Colors of Okabe and Ito, which color-blind people can tell apart, then some more, and
+# marks as well.
 STYLES = (
     ("#D55E00", "o"),
     ("#000000", "s"),

@@ -1,18 +1,20 @@
 """The subcommand `rate-distortion`: size against distortion over a folder of images."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import get_type_hints
 
 import click
 from tqdm import tqdm
 
 from benchmarks.codecs import ANCHOR, CODECS
-from benchmarks.comparison import METRICS, compare, write_comparisons
+from benchmarks.comparison import METRICS, Comparison, compare
 from benchmarks.environment import describe_codecs, described_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, measure_images
 from benchmarks.options import folder_argument, output_option
 from benchmarks.plot import plot_curves
-from benchmarks.results import average, read_csv, write_csv
+from benchmarks.results import FORMATS, Average, average, read_rows, write_rows
 
 
 @click.command()
@@ -41,7 +43,7 @@ def rate_distortion(
     """Measure file size and distortion on the images in FOLDER.
 
     What a run of the same name has measured with the same versions is kept, so a run
-    that was stopped goes on.
+    that was stopped goes on. The averages are those of the codecs named.
     """
     paths = image_paths(folder)
     if not paths:
@@ -51,28 +53,33 @@ def rate_distortion(
         if not codec.available:
             raise click.UsageError(f"this Pillow cannot write {codec.pillow_format}")
     name = name or folder.resolve().name
-    output.mkdir(parents=True, exist_ok=True)
     csv_path, facts_path = output / f"{name}.csv", output / f"{name}_versions.json"
 
-    facts = describe_codecs(codecs)
     known = described_codecs(facts_path)
-    kept = [
+    metric = f"ssimulacra2 {version('ssimulacra2')}"
+    facts = {k: v | {"metrics": metric} for k, v in describe_codecs(codecs).items()}
+    present = {path.name for path in paths}
+    rows = [
         row
-        for row in read_csv(csv_path, Measurement)
-        if row.codec in facts and facts[row.codec] == known.get(row.codec)
+        for row in read_rows(csv_path, Measurement)
+        if row.image in present
+        and facts.get(row.codec, known.get(row.codec)) == known.get(row.codec)
     ]
-    measurements = sorted(kept)
-    done = {(row.image, row.codec) for row in measurements}
+    done = {(row.image, row.codec) for row in rows}
     tasks = [(p, c) for p in paths for c in codecs if (p.name, c.name) not in done]
-    write_versions(facts_path, {"images": len(paths), "codecs": facts})
-    for rows in tqdm(measure_images(tasks, jobs), total=len(tasks), unit="curve"):
-        measurements = sorted([*measurements, *rows])
-        write_csv(csv_path, measurements)  # all that is done stays, if we are stopped
+    # In this order: whenever we are stopped, all rows are of the versions named.
+    write_rows(csv_path, Measurement, sorted(rows), FORMATS)
+    write_versions(facts_path, {"images": len(paths), "codecs": known | facts})
+    for curve in tqdm(measure_images(tasks, jobs), total=len(tasks), unit="curve"):
+        rows += curve
+        write_rows(csv_path, Measurement, sorted(rows), FORMATS)
 
+    measurements = [row for row in rows if row.codec in facts]
     averages = average(measurements)
     comparisons = compare(averages, measurements)
-    write_csv(output / f"{name}_summary.csv", averages)
-    write_comparisons(output / f"{name}_bd_rates.csv", comparisons)
+    write_rows(output / f"{name}_summary.csv", Average, averages, FORMATS)
+    formats = dict.fromkeys(get_type_hints(Comparison), ".2f")
+    write_rows(output / f"{name}_bd_rates.csv", Comparison, comparisons, formats)
     plot_curves(
         output / f"{name}.png",
         averages,

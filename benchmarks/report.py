@@ -22,9 +22,9 @@ from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.comparison import METRICS, points
 from benchmarks.measurement import load_rgb
 from benchmarks.metrics import psnr
-from benchmarks.options import folder_argument, output_option
+from benchmarks.options import folder_argument, results_option
 from benchmarks.plot import BPP_TICKS, STYLES
-from benchmarks.results import Average, read_csv
+from benchmarks.results import Average, read_rows, replace_text
 
 TEMPLATE = Path(__file__).parent / "report_template.html"
 PUBLISHED = Path(__file__).parent / "published.json"
@@ -55,7 +55,9 @@ def file_of_size(entry: ImageCodec, image: Image.Image, size_bytes: int) -> byte
 
 
 def viewer(path: Path, rates_bpp: Sequence[float]) -> dict[str, Any]:
-    """Rate -> name of a codec -> picture and facts, all files as large as ours."""
+    """Rate -> name of a codec -> picture and facts; files are no larger than ours
+    where the codec has such files.
+    """
     image = load_rgb(path)
     pixels = image.width * image.height
     original = {"source": data_uri(image), "facts": "not compressed"}
@@ -75,7 +77,10 @@ def viewer(path: Path, rates_bpp: Sequence[float]) -> dict[str, Any]:
         }
         for name in OTHERS:
             data = file_of_size(CODECS[name], image, len(ours))
-            files[f"{rate:g}"][name] = shown(data, CODECS[name].decode(data))
+            file = shown(data, CODECS[name].decode(data))
+            if len(data) > len(ours):
+                file["facts"] += ", its smallest file"
+            files[f"{rate:g}"][name] = file
     return files
 
 
@@ -155,7 +160,7 @@ def html_table(markdown: str) -> str:
 
 @click.command()
 @folder_argument
-@output_option
+@results_option
 @click.option(
     "--image",
     "names",
@@ -174,27 +179,32 @@ def html_table(markdown: str) -> str:
     help="Rate to look at it at; repeatable.",
 )
 def report(
-    folder: Path, output: Path, names: Sequence[str], rates_bpp: Sequence[float]
+    folder: Path, results: Path, names: Sequence[str], rates_bpp: Sequence[float]
 ) -> None:
     """Write report.html from the results, with pictures of FOLDER to look at."""
     for name in names:
         if not (folder / name).exists():
             raise click.UsageError(f"there is no {name} in {folder}")
+    versions = json.loads(
+        tables.existing(results / "kodak_versions.json").read_text(encoding="utf-8")
+    )
+    parts = {
+        "bd_rates": html_table(tables.bd_rates(results)),
+        "speed": html_table(tables.speed(results)),
+        "weaknesses": html_table(tables.weaknesses(results)),
+        "curves": curves(read_rows(results / "kodak_summary.csv", Average)),
+    }
     pictures = {name: viewer(folder / name, rates_bpp) for name in tqdm(names)}
-    versions = json.loads((output / "kodak_versions.json").read_text(encoding="utf-8"))
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         introduction=html.escape(
             f"The learned image codec aecodec, model {versions['model']}, beside the "
             f"codecs people use, on {versions['images']} images. Rates are file sizes."
         ),
-        curves=curves(read_csv(output / "kodak_summary.csv", Average)),
-        bd_rates=html_table(tables.bd_rates(output)),
-        speed=html_table(tables.speed(output)),
-        weaknesses=html_table(tables.weaknesses(output)),
+        **parts,
         versions=html.escape(
             ", ".join(f"{k} {v}" for k, v in versions.items() if k != "codecs")
         ),
         pictures=json.dumps(pictures).replace("</", "<\\/"),
     )
-    (output / "report.html").write_text(page, encoding="utf-8")
-    click.echo(output / "report.html")
+    replace_text(results / "report.html", page)
+    click.echo(results / "report.html")

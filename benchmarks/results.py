@@ -1,18 +1,22 @@
 """Averages of measurements, and the CSV files."""
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.measurement import Measurement
 
-DIGITS = {"bpp": 6, "psnr": 4, "psnr_ycbcr": 4, "ms_ssim": 6, "ssimulacra2": 3}
+METRICS = ("bpp", "psnr", "psnr_ycbcr", "ms_ssim", "ssimulacra2")
+FORMATS = dict(zip(METRICS, (".6f", ".4f", ".4f", ".6f", ".3f"), strict=True))
+FORMATS |= {"quality": "g"}
 
-T = TypeVar("T", Measurement, "Average")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,36 +48,48 @@ def average(measurements: Iterable[Measurement]) -> list[Average]:
     averages = []
     for (codec, quality), group in groupby(sorted(measurements, key=key), key):
         rows = list(group)
-        means = {name: fmean(getattr(row, name) for row in rows) for name in DIGITS}
+        means = {name: fmean(getattr(row, name) for row in rows) for name in METRICS}
         averages.append(Average(codec, quality, **means))
     return averages
 
 
-def write_csv(path: Path, rows: Sequence[Measurement] | Sequence[Average]) -> None:
-    """One line for each row, the fields as columns; `rows` must not be empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names_of(type(rows[0])), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(as_text(asdict(row)) for row in rows)
+def write_rows(
+    path: Path,
+    kind: type,
+    rows: Iterable[Any],
+    formats: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """A CSV file of dataclasses of a `kind`, the fields as columns; `formats` of
+    floats, else 4 digits. The file appears whole or stays as it was.
+    """
+    names, text = list(get_type_hints(kind)), io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+
+    def text_of(name: str, value: object) -> object:
+        known = formats.get(name, ".4g")
+        return format(value, known) if isinstance(value, float) else value
+
+    for row in rows:
+        writer.writerow(text_of(name, getattr(row, name)) for name in names)
+    replace_text(path, text.getvalue())
 
 
-def read_csv(path: Path, kind: type[T]) -> list[T]:
-    """The rows that `write_csv` wrote; none if there is no file of such rows."""
+def read_rows(path: Path, kind: type[T]) -> list[T]:
+    """The rows that `write_rows` wrote; none if there is no file of such rows."""
     if not path.exists():
         return []
     types = get_type_hints(kind)
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames != names_of(kind):
+        if reader.fieldnames != list(types):
             return []
         return [kind(**{k: types[k](v) for k, v in row.items()}) for row in reader]
 
 
-def names_of(kind: type) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-def as_text(row: dict[str, Any]) -> dict[str, Any]:
-    """Floats with the digits that mean something."""
-    texts = {name: f"{row[name]:.{DIGITS[name]}f}" for name in DIGITS if name in row}
-    return row | texts | {"quality": f"{row['quality']:g}"}
+def replace_text(path: Path, text: str) -> None:
+    """Write a file of results, and its folder; it appears whole or stays as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8", newline="\n")
+    new.replace(path)

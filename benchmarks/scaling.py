@@ -1,11 +1,10 @@
 """The subcommand `scaling`: time and memory against the size of the picture."""
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +19,7 @@ import codec
 from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
+from benchmarks.results import write_rows
 
 T = TypeVar("T")
 MEGAPIXELS = (1, 4, 16, 64, 100, 16384 * 8192 / 1e6)
@@ -148,14 +148,11 @@ def scaling(folder: Path, output: Path, sizes: Sequence[float]) -> None:
     paths = image_paths(folder)
     if not paths:
         raise click.UsageError(f"no images in {folder}")
-    output.mkdir(parents=True, exist_ok=True)
     rows = []
     for megapixels in sorted(sizes):
         rows.append(measure(paths, megapixels))
         click.echo(rows[-1])
-    with (output / "scaling.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in fields(Scaling))
-        writer.writerows([f"{v:.6g}" for v in asdict(row).values()] for row in rows)
+    formats = {"megapixels": ".6g"}
+    write_rows(output / "scaling.csv", Scaling, rows, formats)
     write_versions(output / "scaling_versions.json", {"images": len(paths)})
     plot(output / "scaling.png", rows)

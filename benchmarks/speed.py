@@ -1,6 +1,5 @@
 """The subcommand `speed`: throughput, peak memory, stages and start-up."""
 
-import csv
 import io
 import os
 import subprocess
@@ -9,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial, wraps
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +25,7 @@ from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import image_paths
 from benchmarks.options import folder_argument, output_option
+from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
 from codec import coding, runtime
 from codec.entropy.coder import SymbolDecoder
@@ -234,18 +234,6 @@ def start_ups(paths: Sequence[Path], rounds: int) -> Iterator[StartUp]:
             yield StartUp(command, median(timed(run)[0] for _ in range(rounds + 1)))
 
 
-def write_rows(path: Path, rows: Sequence[Any]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        names = [field.name for field in fields(rows[0])]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row).items()
-            writer.writerow(
-                {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in values}
-            )
-
-
 @click.command()
 @folder_argument
 @output_option
@@ -293,15 +281,14 @@ def speed(
     for entry in (CODECS[key] for key in names):
         if not entry.available:
             raise click.UsageError(f"this Pillow cannot write {entry.pillow_format}")
-    output.mkdir(parents=True, exist_ok=True)
     rows, parts = [], []
     for megapixels in tqdm(sorted(sizes), unit="size"):
         rows += list(speeds(paths, megapixels, names, rounds))
         found = on_cores(THREADS[-1], stages, paths, megapixels, rounds)
         parts += [Stage(megapixels, *stage) for stage in found]
-    write_rows(output / f"{name}.csv", rows)
-    write_rows(output / f"{name}_stages.csv", parts)
-    write_rows(output / f"{name}_start_up.csv", list(start_ups(paths, rounds)))
+    write_rows(output / f"{name}.csv", Speed, rows)
+    write_rows(output / f"{name}_stages.csv", Stage, parts)
+    write_rows(output / f"{name}_start_up.csv", StartUp, start_ups(paths, rounds))
     facts = {"rounds": rounds, "qualities": {key: QUALITIES[key] for key in names}}
     facts["codecs"] = describe_codecs([CODECS[key] for key in names])
     write_versions(output / f"{name}_versions.json", facts)

@@ -5,6 +5,7 @@ files in the folder of the results alone.
 """
 
 import csv
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ import click
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
-from benchmarks.comparison import Comparison, points, read_comparisons
-from benchmarks.options import output_option
-from benchmarks.results import Average, read_csv
+from benchmarks.comparison import Comparison, points
+from benchmarks.options import results_option
+from benchmarks.results import Average, read_rows
 
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OURS = "aecodec"
@@ -34,7 +35,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
+def existing(path: Path) -> Path:
+    if not path.exists():
+        raise click.UsageError(f"there is no {path}; see benchmarks/README.md")
+    return path
+
+
 def percent(value: float) -> str:
+    if math.isnan(value):
+        return "none"
     return f"{value:+.1f} %".replace("+0.0", "0.0").replace("-0.0", "0.0")
 
 
@@ -45,7 +54,7 @@ def label(codec: str) -> str:
 
 def bd_rates(folder: Path) -> str:
     """Codecs from the best to the worst in PSNR."""
-    comparisons = read_comparisons(folder / "kodak_bd_rates.csv")
+    comparisons = read_rows(existing(folder / "kodak_bd_rates.csv"), Comparison)
     rows = {(row.codec, row.metric): row for row in comparisons}
     in_psnr = [row for (_, metric), row in rows.items() if metric == "psnr"]
 
@@ -69,7 +78,7 @@ def bd_rates(folder: Path) -> str:
 
 
 def qualities(folder: Path) -> str:
-    averages = read_csv(folder / "kodak_summary.csv", Average)
+    averages = read_rows(existing(folder / "kodak_summary.csv"), Average)
     head = ["quality", "bits per pixel", "PSNR (dB)", "MS-SSIM", "SSIMULACRA 2"]
     return table(
         head,
@@ -88,7 +97,7 @@ def qualities(folder: Path) -> str:
 
 
 def efforts(folder: Path) -> str:
-    averages = read_csv(folder / "kodak_efforts_summary.csv", Average)
+    averages = read_rows(existing(folder / "kodak_efforts_summary.csv"), Average)
     seconds = {
         row["codec"]: 1 / float(row["encode_mp_s"])
         for row in csv_rows(folder, "efforts_speed.csv")
@@ -112,7 +121,7 @@ def efforts(folder: Path) -> str:
 
 
 def speed(folder: Path) -> str:
-    """Two threads, all sizes; ratios of time to the codec's."""
+    """Two threads, all sizes."""
     rows = [row for row in csv_rows(folder, "speed.csv") if row["threads"] == "2"]
     sizes = sorted({float(row["megapixels"]) for row in rows})
     head = ["2 cores, megapixels per second"]
@@ -160,10 +169,7 @@ def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
     found = {
-        (row["kind"], row["codec"]): (
-            "none" if row["percent"] == "nan" else percent(float(row["percent"]))
-        )
-        for row in rows
+        (row["kind"], row["codec"]): percent(float(row["percent"])) for row in rows
     }
     return table(
         ["BD-rate of PSNR against JPEG", *map(label, codecs)],
@@ -205,7 +211,7 @@ def complexity(folder: Path) -> str:
 
 
 def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / name).open(newline="", encoding="utf-8") as file:
+    with existing(folder / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -223,16 +229,22 @@ TABLES: dict[str, Callable[[Path], str]] = {
 
 def filled(text: str, folder: Path) -> str:
     """`text` with all its tables as the results say."""
-    return MARKED.sub(lambda m: m[1] + TABLES[m[2]](folder) + m[3], text)
+
+    def new(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise click.UsageError(f"there is no table {match[2]}")
+        return match[1] + TABLES[match[2]](folder) + match[3]
+
+    return MARKED.sub(new, text)
 
 
 @click.command()
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
 )
-@output_option
-def tables(files: Sequence[Path], output: Path) -> None:
+@results_option
+def tables(files: Sequence[Path], results: Path) -> None:
     """Write the measured tables into the Markdown FILES."""
     for file in files:
-        text = filled(file.read_text(encoding="utf-8"), output)
+        text = filled(file.read_text(encoding="utf-8"), results)
         file.write_text(text, encoding="utf-8")

@@ -1,10 +1,9 @@
 """The subcommand `weaknesses`: pictures that a codec for photographs is bad at."""
 
-import csv
 import io
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -19,7 +18,7 @@ from benchmarks.comparison import points
 from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, load_rgb, measure_images
 from benchmarks.options import folder_argument, output_option
-from benchmarks.results import average, read_csv
+from benchmarks.results import average, read_rows, write_rows
 
 NAMES = ("aecodec", ANCHOR, "webp", "avif")
 SIZE = 512, 384
@@ -29,7 +28,9 @@ HIGH_DB = 36.0
 
 @dataclass(frozen=True)
 class Weakness:
-    """BD-rate of PSNR against JPEG in percent over `low` to `high` dB."""
+    """BD-rate of PSNR against JPEG in percent over `low` to `high` dB; NaN if the two
+    have no quality in common.
+    """
 
     kind: str
     codec: str
@@ -120,9 +121,11 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
     if not paths:
         raise click.UsageError(f"no images in {folder}")
     codecs = [CODECS[name] for name in NAMES]
-    photographs = read_csv(output / "kodak.csv", Measurement)
-    if not photographs:
-        raise click.UsageError(f"{output} has no results called kodak")
+    photographs = read_rows(output / "kodak.csv", Measurement)
+    if missing := set(NAMES) - {row.codec for row in photographs}:
+        raise click.UsageError(
+            f"{output} has no results called kodak of {', '.join(sorted(missing))}"
+        )
     made = {kind: [make()] for kind, make in KINDS.items()}
     made[f"photographs of {TINY_PX} x {TINY_PX} pixels"] = tiny(paths)
     found: list[Weakness] = []
@@ -138,11 +141,7 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
             rows = [row for part in measure_images(tasks, jobs) for row in part]
             found += compared(kind, rows)
     found += compared(f"photographs over {HIGH_DB:g} dB", photographs, HIGH_DB)
-    with (output / "weaknesses.csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(field.name for field in fields(Weakness))
-        for row in found:
-            numbers = (f"{value:.2f}" for value in (row.percent, row.low, row.high))
-            writer.writerow([row.kind, row.codec, *numbers])
+    formats = dict.fromkeys(("percent", "low", "high"), ".2f")
+    write_rows(output / "weaknesses.csv", Weakness, found, formats)
     facts = {"images": len(paths), "codecs": describe_codecs(codecs)}
     write_versions(output / "weaknesses_versions.json", facts)

@@ -45,6 +45,7 @@ EFFORT_HELP = (
 )
 
 SUFFIX = ".aec"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 output_option = click.option(
@@ -108,17 +109,23 @@ def refuse_nonfinite(
 def main(context: click.Context) -> None:
     """Learned image codec: photographs to compact .aec files and back.
 
-    Exit status: 0 all done, 1 a file failed (the others are still done), 2 wrong usage.
+    Exit status: 0 all done, 1 a file failed (the others are still done), 2 wrong usage,
+    128 + N stopped by signal N.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before = signal.signal(number, stop)
-        context.call_on_close(partial(signal.signal, number, before))
 
+    def stop(number: int, frame: object) -> None:
+        """End as on an error, so that a half-written file is removed."""
+        for again in SIGNALS:
+            signal.signal(again, signal.SIG_IGN)
+        line = f"aecodec: stopped by {signal.Signals(number).name}"
+        context.call_on_close(partial(click.echo, line, err=True))  # after the bar
+        sys.exit(128 + number)
 
-def stop(number: int, frame: object) -> None:
-    """End as on an error, so that a half-written file is removed."""
-    click.echo(f"aecodec: stopped by {signal.Signals(number).name}", err=True)
-    sys.exit(128 + number)
+    for number in SIGNALS:
+        before = signal.getsignal(number)
+        if before not in (signal.SIG_IGN, None):  # nobody else's business
+            signal.signal(number, stop)
+            context.call_on_close(partial(signal.signal, number, before))
 
 
 @main.command()

@@ -132,6 +132,8 @@ class Encoder:
         with refinement.
         """
         bundle = self.bundle
+        if self.networks.steps_done:  # this is not the first file
+            self.networks.restart()
         tables = bundle.residual_tables, bundle.skip_below
         header = dataclasses.replace(self.header, quality_code=code)
         rows, columns = tile_cells(header, bundle)
@@ -337,6 +339,23 @@ def symbol_rows(
         return hyper_latents, residuals
 
     return Rows(rows, [1, unit], make)
+
+
+def tile_symbols(
+    container: Container, networks: Networks
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]]:
+    """(hyper-latents [1, h, w, K], coded residuals [n], their table index [n]) of the
+    tiles in raster order.
+    """
+    header, bundle = container.header, networks.bundle
+    hyper_latents, residuals = decode_symbols(container, networks)
+    unit = bundle.stride_px // bundle.latent_px
+    offset = bundle.index_offset(header.quality_code)
+    for tile in itertools.product(*tile_cells(header, bundle)):
+        hyper, residual = cut(hyper_latents, tile, 1), cut(residuals, tile, unit)
+        index = networks.table_index(hyper.astype(np.float32), offset)
+        mask = index >= bundle.skip_below
+        yield hyper, residual[mask].astype(np.int32), index[mask]
 
 
 def decode_symbols(

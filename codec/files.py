@@ -132,12 +132,12 @@ def write(target: str, data: bytes, force: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    path = Path(os.path.realpath(target))  # a link stays, its target is replaced
     try:
-        if is_device(path):
-            path.write_bytes(data)
+        if is_device(Path(target)):
+            Path(target).write_bytes(data)
             return
-        with replacing(path) as file:
+        # A link stays, its target is replaced.
+        with replacing(Path(os.path.realpath(target))) as file:
             file.write(data)
             check_target(target, force)
     except OSError as error:
@@ -168,5 +168,6 @@ def replacing(path: Path) -> Iterator[Any]:
         os.chmod(name, 0o666 & ~umask)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError):  # in place, then interrupted
+            os.unlink(name)
         raise

@@ -6,6 +6,7 @@ gradients pass straight through it. The hyper-latents stay as they are, and the 
 are taken as constants in each step.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,13 @@ def refine(
             index,
             rounding,
             iterations,
+            windowed.advance,
         )
         return cut(found, window.inner, unit) / gain
 
     inputs = [latents, hyper_latents, table_index]
-    return windowed.by_windows(unit, DECODER_HALO, inputs, result)
+    steps = iterations + 1
+    return windowed.by_windows(unit, DECODER_HALO, inputs, result, steps=steps)
 
 
 def refine_window(
@@ -71,9 +74,10 @@ def refine_window(
     table_index: Array,
     rounding: Array,
     iterations: int,
+    advance: Callable[[], None],
 ) -> Array:
     """As `refine`, of one window, with `image` uint8 [1, H, W, 3] and latents in
-    quantization steps.
+    quantization steps; `advance` is called after every iteration.
     """
     bundle = networks.bundle
     vectors = bundle.vectors(quality_code)
@@ -107,6 +111,7 @@ def refine_window(
         velocity *= MOMENTUM
         velocity += (1 - MOMENTUM) * coded * (weight * gradient + rate_slope)
         target = target - STEP * (1 - progress) / (2 * STEP_WEIGHT) * velocity
+        advance()
     # What `rounding` decodes to is rounded to itself.
     _, start = networks.quantize(latents, hyper_latents, rounding[table_index], *gains)
     return min(start, target, key=cost)

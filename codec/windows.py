@@ -2,7 +2,7 @@
 
 A window's halo covers the receptive field of what runs in it, so the results are those
 of the whole picture; zeros beyond a border are put only where the picture ends. One
-network asks the one before it for some rows of windows at a time, so memory does not
+network asks the one before it for some rows of windows at a time, so memory need not
 grow with the height of a picture. Spans count in *cells* of 64 x 64 pixels, one
 hyper-latent each.
 """
@@ -144,8 +144,8 @@ class WindowedNetworks:
     """The transforms of a bundle over one picture of `grid` rows and columns of cells.
 
     Arrays have the shapes of `Networks`, for the whole picture; `vectors` are those of
-    a quality, from `Bundle.vectors`. `progress` is told the share of all windows, in
-    all that was asked for so far, that are done.
+    a quality, from `Bundle.vectors`. `progress` is told the share of all windows that
+    are done, since `restart`.
     """
 
     def __init__(
@@ -155,10 +155,18 @@ class WindowedNetworks:
         progress: Progress = untold,
     ) -> None:
         self.networks, self.grid, self.progress = networks, grid, progress
-        self.windows = self.windows_done = 0
+        self.steps = self.steps_done = 0
         bundle = networks.bundle
         self.cell_px = bundle.stride_px
         self.cell_latents = bundle.stride_px // bundle.latent_px
+
+    def restart(self) -> None:
+        """What was asked for before counts no more for the progress."""
+        self.steps = self.steps_done = 0
+
+    def advance(self) -> None:
+        self.steps_done += 1
+        self.progress(self.steps_done / self.steps)
 
     def by_windows(
         self,
@@ -167,21 +175,22 @@ class WindowedNetworks:
         inputs: Sequence[Rows],
         result: Callable[..., Array],
         region: Spans | None = None,
+        steps: int = 1,
     ) -> Rows:
         """Rows of an array with `unit` elements to a cell, over `region` or the whole
-        picture: `result` gives the core of a window from the `inputs` there.
+        picture: `result` gives the core of a window from the `inputs` there. A window
+        that takes several `steps` calls `advance` itself after all but the last.
         """
         rows, columns = region or (slice(0, self.grid[0]), slice(0, self.grid[1]))
         bands = parts(rows, halo)
-        self.windows += len(bands) * len(parts(columns, halo))
+        self.steps += len(bands) * len(parts(columns, halo)) * steps
 
         def make(band: slice) -> Sequence[Array]:
             cores = []
             for window in windows((band, columns), self.grid, halo):
                 near = (array for rows in inputs for array in rows[window.whole])
                 cores.append(result(window, *near))
-                self.windows_done += 1
-                self.progress(self.windows_done / self.windows)
+                self.advance()
             return [np.concatenate(cores, axis=2)]
 
         return Rows(bands, [unit], make)

@@ -18,12 +18,13 @@ from benchmarks import entropy, rate_distortion, weaknesses
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
-from benchmarks.comparison import METRICS, read_comparisons
-from benchmarks.complexity import complexities
+from benchmarks.comparison import METRICS, Comparison, compare
 from benchmarks.measurement import Measurement, load_rgb, measure, measure_image
 from benchmarks.metrics import decibels, ms_ssim, psnr, psnr_ycbcr, ssimulacra2
-from benchmarks.results import write_csv
+from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
+from codec.container import unpack
+from codec.training.complexity import complexities
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
 QUALITIES = [26.0, 29.5, 33.0, 36.0, 40.5]
@@ -44,7 +45,6 @@ def test_bd_rate_of_scaled_rate(factor, percent):
     result = bd_rate(RATES, QUALITIES, rates, QUALITIES)
     assert result.percent == pytest.approx(percent, abs=1e-9)
     assert (result.low, result.high) == (QUALITIES[0], QUALITIES[-1])
-    assert result.dropped == 0
 
 
 def test_bd_rate_of_partial_overlap():
@@ -68,7 +68,6 @@ def test_bd_rate_takes_points_in_any_order_and_drops_those_not_increasing():
     rates, qualities = [*RATES[::-1], 0.7, 0.25], [*QUALITIES[::-1], 30.0, 29.5]
     result = bd_rate(RATES, QUALITIES, rates, qualities)
     assert result.percent == pytest.approx(0, abs=1e-9)
-    assert result.dropped == 2
 
 
 @pytest.mark.parametrize(
@@ -218,7 +217,7 @@ def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
     assert result.stdout.count("against jpeg") == 4
     assert "4/4" in result.stderr
 
-    comparisons = read_comparisons(output / "tiny_bd_rates.csv")
+    comparisons = read_rows(output / "tiny_bd_rates.csv", Comparison)
     assert [row.metric for row in comparisons] == list(METRICS)
     for row in comparisons:
         assert row.codec == "aecodec"
@@ -255,8 +254,60 @@ def test_a_run_goes_on_with_what_is_missing_or_has_changed(
     assert rows() == first
     assert measured[-1] == everything[1:]
     few["jpeg"] = dataclasses.replace(few["jpeg"], version="another")
+    monkeypatch.setattr(rate_distortion, "measure_images", stopped)
+    assert run(folder, "-o", tmp_path / "results").exit_code == 1
+    monkeypatch.setattr(rate_distortion, "measure_images", measure_images)
     assert rows() == first
     assert measured[-1] == [("0.png", "jpeg"), ("1.png", "jpeg")]
+    assert run(folder, "-o", tmp_path / "results", "--codec", "jpeg").exit_code == 0
+    assert rows() == first  # the other codec's rows were kept
+    assert measured[-2:] == [[], []]
+    (folder / "1.png").unlink()
+    assert len(rows().splitlines()) == 1 + 4
+
+
+def stopped(tasks, jobs):
+    raise KeyboardInterrupt
+
+
+def curve(image: str, codec: str, rate: float, top: float) -> list[Measurement]:
+    return [
+        Measurement(image, codec, q, 8, 8, 1, rate * q, top - 10 + q, 30, 0.9, 50)
+        for q in (1.0, 5.0, 10.0)
+    ]
+
+
+def test_a_codec_without_a_curve_leaves_no_common_range():
+    rows = curve("a", "jpeg", 1, 40) + curve("a", "webp", 0.5, 40)
+    rows += [dataclasses.replace(row, psnr=30.0) for row in curve("a", "avif", 1, 40)]
+    found = {row.codec: row for row in compare(average(rows), rows)[:2]}
+    assert found["webp"].percent == pytest.approx(-50)
+    assert math.isnan(found["webp"].common_percent)
+    assert math.isnan(found["avif"].percent)
+
+
+def test_images_without_a_bd_rate_do_not_spoil_the_others():
+    rows = curve("a", "jpeg", 1, 40) + curve("a", "webp", 0.5, 60)  # nothing in common
+    rows += curve("b", "jpeg", 1, 40) + curve("b", "webp", 0.8, 40)
+    (row, *_) = compare(average(rows), rows)
+    assert row.image_median == row.image_least == row.image_most
+    assert row.image_median == pytest.approx(-20)
+
+
+def test_results_are_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "a.csv"
+    write_rows(path, Measurement, curve("a", "jpeg", 1, 40))
+    before = path.read_text()
+
+    def failing():
+        yield from curve("a", "jpeg", 1, 40)[:1]
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        write_rows(path, Measurement, failing())
+    assert path.read_text() == before
+    assert len(read_rows(path, Measurement)) == 3
+    assert read_rows(path, Average) == []  # other columns
 
 
 def test_folder_without_images(tmp_path):
@@ -303,6 +354,9 @@ def test_speed_measures_all_codecs_in_turn(tmp_path):
         (name, threads) for threads in "12" for name in ("aecodec", "jpeg", "webp")
     ]
     assert {float(row["encode_ratio"]) for row in speeds[::3]} == {1.0}
+    ours, jpeg = speeds[0], speeds[1]
+    expected = float(ours["encode_mp_s"]) / float(jpeg["encode_mp_s"])
+    assert float(jpeg["encode_ratio"]) == pytest.approx(expected, rel=0.01)
     assert all(float(row["decode_peak_mib"]) > 1 for row in speeds)
     stages = {(row["direction"], row["stage"]) for row in rows("speed_stages.csv")}
     assert ("encode", "analysis") in stages
@@ -332,6 +386,15 @@ def test_entropy_coders_give_the_symbols_back_near_the_ideal(coder, bundle):
     assert abs(row.overhead_percent) < 1
 
 
+def test_the_symbols_of_a_file_are_those_of_its_tiles(bundle):
+    """The scale network sees zeros outside a tile."""
+    data = codec.encode(np.asarray(picture(1096, 64, 0)), quality=60)
+    values, index = entropy.residuals(data, bundle)
+    payloads = [unpack(data).payload(number) for number in (0, 1)]
+    bits = bundle.residual_tables.bits(values, index)
+    assert bits < 8 * sum(map(len, payloads)) < 1.1 * bits + 2000
+
+
 def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
     few = {name: few_qualities(CODECS[name]) for name in weaknesses.NAMES}
     monkeypatch.setattr(weaknesses, "CODECS", few)
@@ -344,7 +407,7 @@ def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
         for name in weaknesses.NAMES
         for q in (2, 5, 8)
     ]
-    write_csv(tmp_path / "kodak.csv", photographs)
+    write_rows(tmp_path / "kodak.csv", Measurement, photographs)
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     with (tmp_path / "weaknesses.csv").open(newline="") as file:

@@ -142,6 +142,27 @@ def test_a_full_device_gives_one_line():
     assert b"Traceback" not in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")
+def test_a_pipe_that_is_named_takes_the_file(coded):
+    command = [sys.executable, "-m", "codec", "encode", "photo.png", "-o"]
+    result = subprocess.run([*command, "/dev/stdout"], stdout=subprocess.PIPE)
+    assert result.returncode == 0
+    assert result.stdout == coded
+
+
+def test_an_ignored_signal_stays_ignored(folder):
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from codec import cli; cli.codec.encode = lambda *a, **b: ("
+        "signal.raise_signal(signal.SIGINT), b'done')[1]\n"
+        "cli.codec.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"
+        "cli.main(['encode', 'photo.png'])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    assert result.returncode == 0, result.stderr
+    assert Path("photo.aec").read_bytes() == b"done"
+
+
 def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypatch):
     Path("second.png").write_bytes(Path("photo.png").read_bytes())
     Path("third.png").write_bytes(Path("photo.png").read_bytes())

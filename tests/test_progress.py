@@ -6,12 +6,25 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import progress
+from codec import api, progress
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize("effort", [4, 7])
+def test_no_work_is_done_twice_over_many_rows_of_tiles(effort):
+    """Or the shares would go beyond 1: windows that are forgotten are made again."""
+    shares: list[float] = []
+    data = codec.encode(picture(4500, 40), effort=effort, progress=shares.append)
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1
+    shares.clear()
+    codec.decode(data, progress=shares.append)
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1
 
 
 def test_encoding_tells_how_far_it_is():
@@ -25,11 +38,20 @@ def test_encoding_tells_how_far_it_is():
         assert shares == [0.5, 1]
 
 
-def test_every_attempt_at_a_target_ends_at_1(small_picture):
+def test_every_attempt_at_a_target_goes_from_low_to_1(small_picture):
     shares: list[float] = []
     codec.encode(small_picture, size_bytes=300, progress=shares.append)
-    assert shares.count(1) > 1
-    assert 0 < min(shares) < max(shares) == 1
+    attempts = shares.count(1)
+    assert attempts > 1
+    # The first attempt analyzes, the others have two windows each.
+    assert shares == [1 / 3, 2 / 3, 1] + (attempts - 1) * [0.5, 1]
+
+
+def test_refinement_tells_of_every_iteration(small_picture):
+    shares: list[float] = []
+    codec.encode(small_picture, effort=7, progress=shares.append)
+    assert len(shares) == 3 + api.REFINEMENTS[7] + 1
+    assert shares[-1] == 1
 
 
 def test_the_bar_names_the_file_and_is_gone_in_the_end(monkeypatch):
@@ -56,6 +78,7 @@ def test_work_that_fails_leaves_no_bar(monkeypatch):
 
 
 def test_nothing_is_shown_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY_S", 0)
     monkeypatch.setattr("sys.stderr", io.StringIO())
     with progress.progress_bar("photo.png") as tell:
         tell(0.25)

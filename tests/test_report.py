@@ -17,9 +17,9 @@ pytest.importorskip("scipy")
 pytest.importorskip("plotly")
 
 from benchmarks.__main__ import main
-from benchmarks.comparison import compare, write_comparisons
+from benchmarks.comparison import Comparison, compare
 from benchmarks.measurement import Measurement
-from benchmarks.results import average, write_csv
+from benchmarks.results import Average, average, write_rows
 from benchmarks.tables import TABLES, filled
 
 ROOT = Path(__file__).parent.parent
@@ -81,9 +81,9 @@ def results(tmp_path):
         )
     ]
     averages = average(rows)
-    write_csv(tmp_path / "kodak.csv", sorted(rows))
-    write_csv(tmp_path / "kodak_summary.csv", averages)
-    write_comparisons(tmp_path / "kodak_bd_rates.csv", compare(averages, rows))
+    write_rows(tmp_path / "kodak_summary.csv", Average, averages)
+    compared = compare(averages, rows)
+    write_rows(tmp_path / "kodak_bd_rates.csv", Comparison, compared)
     facts = {"model": "base-0", "images": 1, "codecs": {}}
     (tmp_path / "kodak_versions.json").write_text(json.dumps(facts))
     speed = [
@@ -115,7 +115,8 @@ def page(results, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     Image.fromarray(picture(64, 96)).save(folder / "a.png")
-    arguments = ["report", folder, "-o", results, "--image", "a.png", "--bpp", "2"]
+    arguments = ["report", folder, "--results", results]
+    arguments += ["--image", "a.png", "--bpp", "2"]
     result = CliRunner().invoke(main, map(str, arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return results / "report.html"
@@ -151,6 +152,14 @@ def test_speed_is_that_of_two_threads(results):
 
 def test_a_weakness_without_common_quality_is_none(results):
     assert "| text | +12.3 % | none |" in TABLES["weaknesses"](results)
+
+
+def test_missing_results_are_named(tmp_path):
+    (tmp_path / "table.md").write_text("<!-- table speed -->\n<!-- end -->\n")
+    arguments = ["tables", str(tmp_path / "table.md"), "--results", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "speed.csv" in result.output
 
 
 def test_the_page_needs_no_network_and_has_all_pictures(page):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from pictures import picture
 
+import codec
 from codec import windows as win
+from codec.container import unpack
 from codec.quantization import rounding_by_table
 from codec.runtime import Networks
 
@@ -92,6 +94,26 @@ def test_windows_change_nothing(bundle, monkeypatch):
     for found, expected in zip(symbols, whole[1:], strict=True):
         assert np.mean(found != expected) < 1e-4
     assert np.abs(decoded(whole[1:]).astype(int) - image).max() <= 1
+
+
+@pytest.mark.parametrize("effort", [4, 7])
+def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, effort):
+    """Through all that encodes and decodes, over several rows of tiles."""
+    image = picture(2200, 90)
+    data = codec.encode(image, effort=effort)
+    whole = np.asarray(codec.decode(data), int)
+    monkeypatch.setattr(win, "SPAN", 10)
+    other = codec.encode(image, effort=effort)
+    # Refinement stops where a window ends.
+    assert len(other) == pytest.approx(len(data), rel=0.01 if effort == 7 else 0.001)
+    assert np.abs(np.asarray(codec.decode(data)) - whole).max() <= 1
+    part = np.asarray(codec.decode(data, region=(10, 900, 60, 500)))
+    assert np.abs(part - whole[900:1400, 10:70]).max() <= 1
+    broken = bytearray(data)
+    broken[unpack(data).spans[2][1] + 5] ^= 1
+    salvaged, faults = codec.salvage(bytes(broken))
+    assert len(faults) == 1
+    assert np.abs(np.asarray(salvaged)[:1700] - whole[:1700]).max() <= 1
 
 
 def test_an_impulse_does_not_reach_beyond_the_halo(bundle):

@@ -2,37 +2,28 @@
 its tables.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 
 from codec import api
 from codec.bundle import Bundle, read_bundle
-from codec.coding import channel_index, decode_symbols, tile_cells
+from codec.coding import channel_index, tile_symbols
 from codec.container import unpack
 from codec.runtime import Networks
 from codec.training.data import read_images
-from codec.windows import cut
 
 QUALITIES = (1, 20, 40, 60, 80, 100)
 
 
 def ideal_bits(data: bytes, bundle: Bundle) -> float:
     """Bits that the symbols in a file cost by its tables, without any overhead."""
-    container, networks = unpack(data), Networks(bundle)
-    code = container.header.quality_code
-    hyper_latents, residuals = decode_symbols(container, networks)
+    container = unpack(data)
+    hyper_tables = bundle.hyper_tables_of(container.header.quality_code)
     bits = 0.0
-    unit = bundle.stride_px // bundle.latent_px
-    for tile in itertools.product(*tile_cells(container.header, bundle)):
-        hyper, residual = cut(hyper_latents, tile, 1), cut(residuals, tile, unit)
-        index = networks.table_index(
-            hyper.astype(np.float32), bundle.index_offset(code)
-        )
-        mask = index >= bundle.skip_below
-        bits += bundle.hyper_tables_of(code).bits(hyper.ravel(), channel_index(hyper))
-        bits += bundle.residual_tables.bits(residual[mask], index[mask])
+    for hyper, *residuals in tile_symbols(container, Networks(bundle)):
+        bits += hyper_tables.bits(hyper.ravel(), channel_index(hyper))
+        bits += bundle.residual_tables.bits(*residuals)
     return bits
 
 

@@ -4,7 +4,6 @@ Runs on the TensorFlow backend only.
 """
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from codec.bundle import ARRAYS, CONFIG, read_bundle
 from codec.container import unpack
 from codec.training import networks as net
 from codec.training.calibration import calibrate
+from codec.training.complexity import complexities
 from codec.training.data import load_pool
 from codec.training.evaluate import ideal_bits
 
@@ -140,48 +140,6 @@ def anchor_vectors(codec):
     }
 
 
-def complexity(codec):
-    """Multiply-accumulates per pixel of each part, from the kernels and the resolutions
-    they run at.
-    """
-    analysis, synthesis = codec.analysis, codec.synthesis
-    pixels = {
-        "analysis": (
-            (analysis.first, *inside(*analysis.blocks)),
-            (analysis.last, *inside(analysis.latent_block)),
-        ),
-        "synthesis": (
-            (*inside(*synthesis.blocks), synthesis.last),
-            (synthesis.first, *inside(synthesis.latent_block)),
-        ),
-    }
-    macs = {
-        name: weights(eighth) / 8**2 + weights(sixteenth) / 16**2
-        for name, (eighth, sixteenth) in pixels.items()
-    }
-    hyper, scales, mean = codec.hyper_analysis, codec.scales, codec.mean_context
-    macs["hyper-analysis"] = (
-        weights([hyper.first]) / 32**2 + weights([hyper.last]) / 64**2
-    )
-    macs["scales"] = sum(
-        weights([c]) / side**2
-        for c, side in zip(scales.convs, (64, 32, 16), strict=True)
-    )
-    at_latents = [mean.base, mean.hyper, *mean.known, *mean.mix, *mean.correct]
-    macs["mean and context"] = weights(at_latents) / 16**2 + sum(
-        weights([c]) / side**2 for c, side in zip(mean.up, (64, 32), strict=True)
-    )
-    return macs
-
-
-def inside(*blocks):
-    return [layer for block in blocks for layer in (block.wide, block.out)]
-
-
-def weights(layers):
-    return sum(math.prod(layer.kernel.shape) for layer in layers)
-
-
 def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
     """Write the bundle to `folder` and print what it holds."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +182,7 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
         "hyper_table_sets": len(hyper_tables),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", newline="\n")
-    report(codec, folder, integer, skip_below)
+    report(folder, integer, skip_below)
     check_payloads(read_bundle(folder), images[:CHECKED_TILES])
 
 
@@ -241,15 +199,9 @@ def check_payloads(bundle, images):
         raise SystemExit(f"payloads are over {PAYLOAD_TOLERANCE:.0%} from the ideal")
 
 
-def report(codec, folder, integer, skip_below):
-    macs = complexity(codec)
-    shared = macs["scales"] + macs["mean and context"]
-    macs["whole decode"] = shared + macs["synthesis"]
-    macs["whole encode"] = shared + macs["analysis"] + macs["hyper-analysis"]
-    for name, count in macs.items():
-        print(f"{name:18} {count / 1000:6.2f} kMAC/px")
+def report(folder, integer, skip_below):
+    for row in complexities(read_bundle(folder)):
+        print(f"{row.part:16} {row.kmac_per_pixel:6.2f} kMAC/px {row.bytes:9} bytes")
     bounds = ", ".join(str(bound) for *_, bound in integer)
     print(f"largest partial sums of the scale network: {bounds}; limit {EXACT_LIMIT}")
     print(f"residuals with a table index below {skip_below} are not coded")
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"bundle {folder}: {size / 1e6:.2f} MB")
