@@ -126,6 +126,7 @@ def encode_jpeg2000(image: Image.Image, quality: float) -> bytes:
 
 
 STEPS_OF_5, STEPS_OF_10 = tuple(range(5, 100, 5)), tuple(range(5, 100, 10))
+FEW = (5, 20, 40, 60, 80, 95)
 
 ANCHOR = "jpeg"
 CODECS = {
@@ -148,7 +149,7 @@ CODECS = {
         pillow_codec(
             "jpeg-444",
             "JPEG: Pillow, 4:4:4, optimize, progressive",
-            STEPS_OF_10,
+            FEW,
             "JPEG",
             subsampling="4:4:4",
             optimize=True,
@@ -177,7 +178,7 @@ CODECS = {
         pillow_codec(
             "avif-fast",
             "AVIF: Pillow, 4:4:4, speed 6",
-            STEPS_OF_10,
+            FEW,
             "AVIF",
             subsampling="4:4:4",
             speed=6,
@@ -185,7 +186,7 @@ CODECS = {
         pillow_codec(
             "avif-420",
             "AVIF: Pillow, 4:2:0, speed 4",
-            STEPS_OF_10,
+            FEW,
             "AVIF",
             subsampling="4:2:0",
             speed=4,
@@ -193,7 +194,7 @@ CODECS = {
         ImageCodec(
             "jpeg2000",
             "JPEG 2000: Pillow, 9/7 wavelet, by PSNR",
-            tuple(range(24, 45, 2)),
+            tuple(range(24, 45, 3)),
             encode_jpeg2000,
             decode_pillow,
             library_version("JPEG2000"),
