@@ -121,6 +121,7 @@ def encode_jpeg2000(image: Image.Image, quality: float) -> bytes:
         quality_mode="dB",
         quality_layers=[quality],
         irreversible=True,
+        mct=1,
     )
     return file.getvalue()
 
@@ -193,7 +194,7 @@ CODECS = {
         ),
         ImageCodec(
             "jpeg2000",
-            "JPEG 2000: Pillow, 9/7 wavelet, by PSNR",
+            "JPEG 2000: Pillow, 9/7 wavelet and color transform, by PSNR",
             tuple(range(24, 45, 3)),
             encode_jpeg2000,
             decode_pillow,

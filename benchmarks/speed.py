@@ -42,10 +42,10 @@ QUALITIES = {
     "avif-fast": 55,
     "jxl": 70,
 }
-USUAL = (OURS, "aecodec-e1", "jpeg", "webp", "avif", "avif-fast", "jxl")
+USUAL = (OURS, "aecodec-e1", "jpeg", "webp", "avif-fast", "jxl")
 MEGAPIXELS = (0.4, 2, 24)
 THREADS = (1, 2)
-ROUNDS = 5
+ROUNDS = 3
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ ARRAYS = "arrays.npz"
 # decodes for ever.
 # (folder, SHA-256 of the bundle)
 SHIPPED = {
-    3: ("base-3", "5ab47ed5ce41bb6ed9b9a495b9f39260365803f70d53ede613c9f10e9fb4855a"),
+    4: ("base-4", "288446c26215fd94e955daffcdf5630a049979b8b609892186960b72bbce1172"),
 }
-DEFAULT_MODEL_ID = 3
+DEFAULT_MODEL_ID = 4
 MODELS = Path(__file__).parent / "models"
 
 
