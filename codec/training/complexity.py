@@ -46,7 +46,8 @@ def macs(path: Path, bundle: Bundle) -> int:
         shape = [1, side, side, int(details["shape"][-1])]
         graph.resize_tensor_input(details["index"], shape)
     graph.allocate_tensors()
-    shapes = {d["index"]: d["shape"] for d in graph.get_tensor_details()}
+    # Plain integers: NumPy's would overflow.
+    shapes = {d["index"]: d["shape"].tolist() for d in graph.get_tensor_details()}
     return sum(
         math.prod(shapes[op["outputs"][0]][:3]) * math.prod(shapes[op["inputs"][1]])
         for op in graph._get_ops_details()
