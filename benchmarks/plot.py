@@ -34,12 +34,13 @@ def plot_curves(
 
     The rate is on a logarithmic axis, as in the BD-rate: equal steps are equal factors.
     """
-    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
     panels = figure.subplots(1, 2)
     draw_panel(panels[0], averages, labels, "psnr", "PSNR over RGB (dB)")
     label = "MS-SSIM over RGB, -10 log10(1 - x) (dB)"
     draw_panel(panels[1], averages, labels, "ms_ssim", label)
-    panels[0].legend(loc="upper left")
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=3)
     figure.suptitle(title)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
@@ -60,7 +61,8 @@ def draw_panel(
             color=color,
             marker=marker,
             markersize=4,
-            linewidth=1.5,
+            linewidth=3 if codec == "aecodec" else 1.2,
+            zorder=3 if codec == "aecodec" else 2,
             label=label,
         )
     axes.xaxis.set_major_locator(FixedLocator(BPP_TICKS))
