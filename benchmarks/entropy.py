@@ -1,6 +1,6 @@
 """The subcommand `entropy`: our entropy coder beside that of tensorflow-compression."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -143,9 +143,7 @@ def entropy(folder: Path, output: Path) -> None:
     """Code the residuals of the images in FOLDER with our entropy coder and that of
     tensorflow-compression (extra `train`).
     """
-    paths: Sequence[Path] = image_paths(folder)
-    if not paths:
-        raise click.UsageError(f"no images in {folder}")
+    paths = image_paths(folder)
     bundle = load_bundle(DEFAULT_MODEL_ID)
     rows = []
     for quality in QUALITIES:

@@ -4,8 +4,21 @@ from pathlib import Path
 
 import click
 
+from benchmarks.measurement import image_paths
+
+
+def with_images(
+    context: click.Context, argument: click.Parameter, folder: Path
+) -> Path:
+    if not image_paths(folder):
+        raise click.BadParameter(f"no images in {folder}")
+    return folder
+
+
 folder_argument = click.argument(
-    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    callback=with_images,
 )
 output_option = click.option(
     "-o",

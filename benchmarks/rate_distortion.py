@@ -46,8 +46,6 @@ def rate_distortion(
     that was stopped goes on. The averages are those of the codecs named.
     """
     paths = image_paths(folder)
-    if not paths:
-        raise click.UsageError(f"no images in {folder}")
     codecs = [codec for codec in CODECS.values() if codec.name in names]
     for codec in codecs:
         if not codec.available:

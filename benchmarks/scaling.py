@@ -146,8 +146,6 @@ def plot(path: Path, rows: Sequence[Scaling]) -> None:
 def scaling(folder: Path, output: Path, sizes: Sequence[float]) -> None:
     """Measure time and memory on pictures put together from those in FOLDER."""
     paths = image_paths(folder)
-    if not paths:
-        raise click.UsageError(f"no images in {folder}")
     rows = []
     for megapixels in sorted(sizes):
         rows.append(measure(paths, megapixels))

@@ -118,8 +118,6 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
     FOLDER, and the high qualities among the results called kodak.
     """
     paths = image_paths(folder)
-    if not paths:
-        raise click.UsageError(f"no images in {folder}")
     codecs = [CODECS[name] for name in NAMES]
     photographs = read_rows(output / "kodak.csv", Measurement)
     if missing := set(NAMES) - {row.codec for row in photographs}:
