@@ -76,8 +76,9 @@ def rate_distortion(
     averages = average(measurements)
     comparisons = compare(averages, measurements)
     write_rows(output / f"{name}_summary.csv", Average, averages, FORMATS)
-    formats = dict.fromkeys(get_type_hints(Comparison), ".2f")
-    write_rows(output / f"{name}_bd_rates.csv", Comparison, comparisons, formats)
+    if comparisons:
+        formats = dict.fromkeys(get_type_hints(Comparison), ".2f")
+        write_rows(output / f"{name}_bd_rates.csv", Comparison, comparisons, formats)
     plot_curves(
         output / f"{name}.png",
         averages,
