@@ -12,8 +12,8 @@ from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.measurement import Measurement
 
-METRICS = ("bpp", "psnr", "psnr_ycbcr", "ms_ssim", "ssimulacra2")
-FORMATS = dict(zip(METRICS, (".6f", ".4f", ".4f", ".6f", ".3f"), strict=True))
+AVERAGED = ("bpp", "psnr", "psnr_ycbcr", "ms_ssim", "ssimulacra2")
+FORMATS = dict(zip(AVERAGED, (".6f", ".4f", ".4f", ".6f", ".3f"), strict=True))
 FORMATS |= {"quality": "g"}
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def average(measurements: Iterable[Measurement]) -> list[Average]:
     averages = []
     for (codec, quality), group in groupby(sorted(measurements, key=key), key):
         rows = list(group)
-        means = {name: fmean(getattr(row, name) for row in rows) for name in METRICS}
+        means = {name: fmean(getattr(row, name) for row in rows) for name in AVERAGED}
         averages.append(Average(codec, quality, **means))
     return averages
 
