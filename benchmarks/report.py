@@ -55,8 +55,8 @@ def file_of_size(entry: ImageCodec, image: Image.Image, size_bytes: int) -> byte
 
 
 def viewer(path: Path, rates_bpp: Sequence[float]) -> dict[str, Any]:
-    """Rate -> name of a codec -> picture and facts; files are no larger than ours
-    where the codec has such files.
+    """`original`, and `rates`: rate -> name of a codec -> picture and facts. Files are
+    no larger than ours where the codec has such files.
     """
     image = load_rgb(path)
     pixels = image.width * image.height
@@ -71,17 +71,14 @@ def viewer(path: Path, rates_bpp: Sequence[float]) -> dict[str, Any]:
     files: dict[str, Any] = {}
     for rate in rates_bpp:
         ours = codec.encode(image, rate_bpp=rate)
-        files[f"{rate:g}"] = {
-            "original": original,
-            "aecodec": shown(ours, codec.decode(ours)),
-        }
+        files[f"{rate:g}"] = {"aecodec": shown(ours, codec.decode(ours))}
         for name in OTHERS:
             data = file_of_size(CODECS[name], image, len(ours))
             file = shown(data, CODECS[name].decode(data))
             if len(data) > len(ours):
                 file["facts"] += ", its smallest file"
             files[f"{rate:g}"][name] = file
-    return files
+    return {"original": original, "rates": files}
 
 
 def curves(averages: Sequence[Average]) -> str:
@@ -192,7 +189,9 @@ def report(
         "bd_rates": html_table(tables.bd_rates(results)),
         "speed": html_table(tables.speed(results)),
         "weaknesses": html_table(tables.weaknesses(results)),
-        "curves": curves(read_rows(results / "kodak_summary.csv", Average)),
+        "curves": curves(
+            read_rows(tables.existing(results / "kodak_summary.csv"), Average)
+        ),
     }
     pictures = {name: viewer(folder / name, rates_bpp) for name in tqdm(names)}
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(

@@ -167,13 +167,12 @@ def test_the_page_needs_no_network_and_has_all_pictures(page):
     loads = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[^>]*", text)
     assert not [tag for tag in loads if "http" in tag]
     match = re.search(r'id="pictures">(.*?)</script>', text, re.DOTALL)
-    files = json.loads(match[1])["a.png"]["2"]
-    assert list(files)[:2] == ["original", "aecodec"]
-    sizes = {}
-    for name, file in files.items():
+    shown = json.loads(match[1])["a.png"]
+    files = shown["rates"]["2"]
+    assert next(iter(files)) == "aecodec"
+    for file in (shown["original"], *files.values()):
         assert file["source"].startswith("data:image/webp;base64,")
-        if name != "original":
-            sizes[name] = int(file["facts"].split()[0])
+    sizes = {name: int(file["facts"].split()[0]) for name, file in files.items()}
     assert all(size <= sizes["aecodec"] for size in sizes.values())
 
 
