@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle, model_name
+from codec.bundle import (
+    MODEL_OF_TUNE,
+    TUNE_DEFAULT,
+    Bundle,
+    load_bundle,
+    model_name,
+)
 from codec.coding import Encoder, Region, add_extras, decode_picture, tile_spans, whole
 from codec.container import (
     ALPHA_CHUNK,
@@ -32,11 +38,14 @@ from codec.errors import FormatError, UsageError
 from codec.image import Picture, mark_damage, read_picture
 from codec.progress import Progress, untold
 from codec.quantization import RATE_SHARE
+from codec.runtime import Networks
 from codec.targets import file_of_psnr, file_within
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_RDOQ = 4  # lower ones round plainly
+THREADS_MAX = 1024
+SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 REFINEMENTS = {7: 6, 8: 12, 9: 40}  # iterations by effort
 
 
@@ -82,10 +91,12 @@ def encode(
     size_bytes: int | None = None,
     rate_bpp: float | None = None,
     psnr_db: float | None = None,
+    tune: str = TUNE_DEFAULT,
     effort: int = EFFORT_DEFAULT,
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
+    threads: int | None = None,
     progress: Progress = untold,
 ) -> bytes:
     """The image as an .aec file.
@@ -98,10 +109,13 @@ def encode(
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
     the decoded colors, within 0.1 dB, or more at the lowest quality.
 
-    `effort` 1 (rounds plainly) to 9 (slowest, smallest files), see the README; `strip`
-    names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its orientation
-    is applied); `bundle` another model than the shipped one; `progress` is called with
-    the share of the work that is done, 1 in the end; with a target, of each attempt.
+    `tune` chooses the model: "psnr" for the smallest error, "ssim" for structure that
+    looks alike (MS-SSIM); `bundle` is another model instead. `effort` 1 (rounds
+    plainly) to 9 (slowest, smallest files), see the README; 7 to 9 are for "psnr" only.
+    `strip` names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its
+    orientation is applied); `threads` are as many as there are cores if not given;
+    `progress` is called with the share of the work that is done, 1 in the end; with a
+    target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -115,11 +129,9 @@ def encode(
         if name != "quality" and not (isinstance(value, Real) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}; expected a positive number")
     code = quality_code(QUALITY_DEFAULT if quality is None else quality)
-    if effort not in range(EFFORT_MIN, EFFORT_MAX + 1):
-        raise UsageError(
-            f"effort is {effort!r}; expected a whole number from "
-            f"{EFFORT_MIN} to {EFFORT_MAX}"
-        )
+    if bundle is None:
+        bundle = bundle_of_tune(tune)
+    check_effort(effort, bundle)
     if unknown := set(strip) - set(METADATA_CHUNKS):
         raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
     if isinstance(image, Image.Image):  # before it is loaded
@@ -134,7 +146,7 @@ def encode(
         size_bytes = int(min(rate_bpp * width * height / 8, 2.0**62))
     encoder = Encoder(
         picture,
-        bundle or load_bundle(DEFAULT_MODEL_ID),
+        networks_of(bundle, threads),
         rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
         refinement=REFINEMENTS.get(effort, 0),
         keep_latents=psnr_db is not None or size_bytes is not None,
@@ -147,26 +159,66 @@ def encode(
     return encoder.file(code)
 
 
+def networks_of(bundle: Bundle, threads: int | None) -> Networks:
+    """UsageError if `threads` is no number of them."""
+    if threads is not None and threads not in range(1, THREADS_MAX + 1):
+        raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
+    return Networks(bundle, threads)
+
+
+def bundle_of_tune(tune: str) -> Bundle:
+    """The shipped model of a tune; UsageError for others."""
+    if tune not in list(MODEL_OF_TUNE):
+        raise UsageError(f"tune is {tune!r}; expected {' or '.join(MODEL_OF_TUNE)}")
+    return load_bundle(MODEL_OF_TUNE[tune])
+
+
+def check_effort(effort: int, bundle: Bundle) -> None:
+    """UsageError for an effort that there is not, or not with this model."""
+    if effort not in range(EFFORT_MIN, EFFORT_MAX + 1):
+        raise UsageError(
+            f"effort is {effort!r}; expected a whole number from "
+            f"{EFFORT_MIN} to {EFFORT_MAX}"
+        )
+    if effort in REFINEMENTS and not bundle.can_refine:
+        raise UsageError(
+            f"effort {effort} refines for a small error, which this model is not "
+            f"trained for; at most {min(REFINEMENTS) - 1} works with it"
+        )
+
+
 def decode(
     data: bytes,
     *,
     region: Region | None = None,
+    scale: float = 1,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
+    threads: int | None = None,
     progress: Progress = untold,
 ) -> Image.Image:
     """The picture in an .aec file, of mode RGB, RGBA, L or LA, metadata in its `info`.
 
     With a `region` (left, top, width, height) in pixels only that part, decoded from
-    the tiles around it alone; `progress` as for `encode`. Raises FormatError for
-    anything that is not a whole, undamaged file of a known model, or that has more than
-    `max_pixels` pixels, and UsageError for a region that is not within the picture.
+    the tiles around it alone. A `scale` of 1/2, 1/4 or 1/8 gives the whole picture
+    smaller, sides rounded up, in less time. The rest is as for `encode`.
+
+    Raises FormatError for anything that is not a whole, undamaged file of a known
+    model, or that has more than `max_pixels` pixels, and UsageError for a region that
+    is not within the picture, other scales, and both.
     """
+    if scale not in SCALES:
+        raise UsageError(f"scale is {scale!r}; expected 1, 1/2, 1/4 or 1/8")
+    if region is not None and scale != 1:
+        raise UsageError("a region has no scale")
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
-    bundle = bundle_of(container, bundle)
     region = whole(container) if region is None else checked_region(region, container)
-    image = decode_picture(container, bundle, region, progress=progress)
-    add_extras(image, container, region)
+    factor = round(1 / scale)
+    networks = networks_of(bundle_of(container, bundle), threads)
+    image = decode_picture(
+        container, networks, region, progress=progress, factor=factor
+    )
+    add_extras(image, container, region, factor=factor)
     return image
 
 
@@ -175,6 +227,7 @@ def salvage(
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
+    threads: int | None = None,
     progress: Progress = untold,
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
@@ -185,8 +238,8 @@ def salvage(
     data = checked_bytes(data)
     container = unpack(data, max_pixels=max_pixels, whole=False)
     region, damage = whole(container), dict[int, str]()
-    bundle = bundle_of(container, bundle)
-    image = decode_picture(container, bundle, region, damage, progress)
+    networks = networks_of(bundle_of(container, bundle), threads)
+    image = decode_picture(container, networks, region, damage, progress)
     rows, columns = tile_spans(container.header)
     for number in damage:
         mark_damage(image, rows[number // len(columns)], columns[number % len(columns)])

@@ -23,17 +23,21 @@ GRAPHS = (
     "scales",
     "mean_context",
     "synthesis",
-    "error_gradient",
+    "preview",
 )
+REFINEMENT_GRAPH = "error_gradient"  # only where training minimized what it measures
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 # Model ids in files are literals, never reused. From the first release on, every one
 # decodes for ever.
 # (folder, SHA-256 of the bundle)
 SHIPPED = {
-    4: ("base-4", "288446c26215fd94e955daffcdf5630a049979b8b609892186960b72bbce1172"),
+    5: ("base-5", "87361667ef6e50cf2c3003b471dd0f7db0df74270158bde368dc7187b94b6910"),
+    6: ("ssim-6", "ed325eccde432222865fca6f8c1154a459b5918a21f193428a6a06a0a8ffb8e9"),
 }
-DEFAULT_MODEL_ID = 4
+MODEL_OF_TUNE = {"psnr": 5, "ssim": 6}
+TUNE_DEFAULT = "psnr"
+DEFAULT_MODEL_ID = MODEL_OF_TUNE[TUNE_DEFAULT]
 MODELS = Path(__file__).parent / "models"
 
 
@@ -46,6 +50,7 @@ class Bundle:
     digest: bytes  # SHA-256, see "Bundle" in codec/FORMAT.md
     stride_px: int  # side of one hyper-latent cell
     latent_px: int  # side of one latent cell
+    preview_factor: int  # sides of the picture are as many times those of the preview
     latent_channels: int
     hyper_channels: int
     hyper_limit: int  # hyper-latents lie in [-hyper_limit, hyper_limit]
@@ -62,7 +67,12 @@ class Bundle:
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
 
     def graph(self, name: str) -> Path:
-        return self.folder / f"{name}.tflite"
+        return graph_file(self.folder, name)
+
+    @property
+    def can_refine(self) -> bool:
+        """Whether the latents can be refined by gradient descent."""
+        return self.graph(REFINEMENT_GRAPH).exists()
 
     def vectors(self, quality_code: int) -> dict[str, NDArray[np.float32]]:
         """`gain`, `inverse_gain` and `block_scale` of a quality, each float32 [1, 1, 1,
@@ -108,10 +118,21 @@ def nearest_fraction(quality_code: int, maximum: int) -> int:
     return (2 * quality_code * maximum + QUALITY_CODE_MAX) // (2 * QUALITY_CODE_MAX)
 
 
+def graph_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.tflite"
+
+
+def graph_names(folder: Path) -> list[str]:
+    """The graphs of the bundle in `folder`, in order."""
+    refinement = graph_file(folder, REFINEMENT_GRAPH).exists()
+    return [*GRAPHS, *[REFINEMENT_GRAPH] * refinement]
+
+
 def bundle_digest(folder: Path) -> bytes:
     """SHA-256 over the SHA-256 of the files, in the order config, arrays, graphs."""
-    names = [CONFIG, ARRAYS, *(f"{name}.tflite" for name in GRAPHS)]
-    digests = [hashlib.sha256((folder / name).read_bytes()).digest() for name in names]
+    files = [folder / CONFIG, folder / ARRAYS]
+    files += [graph_file(folder, name) for name in graph_names(folder)]
+    digests = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     return hashlib.sha256(b"".join(digests)).digest()
 
 

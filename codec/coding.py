@@ -108,21 +108,26 @@ class Encoder:
     def __init__(
         self,
         picture: Picture,
-        bundle: Bundle,
+        networks: Networks,
         rate_share: float,
         refinement: int,
         keep_latents: bool,
         progress: Progress = untold,
     ) -> None:
-        self.picture, self.bundle = picture, bundle
+        self.picture, self.bundle = picture, networks.bundle
         self.rate_share, self.refinement = rate_share, refinement
         self.keep_latents = keep_latents
         height, width = picture.rgb.shape[:2]
         self.header = Header(
-            bundle.model_id, bundle.digest[:DIGEST_BYTES], 0, TILE_LOG2, width, height
+            self.bundle.model_id,
+            self.bundle.digest[:DIGEST_BYTES],
+            0,
+            TILE_LOG2,
+            width,
+            height,
         )
         self.networks = WindowedNetworks(
-            Networks(bundle), grid_of(self.header, bundle), progress
+            networks, grid_of(self.header, self.bundle), progress
         )
         self.latents = self.networks.analyze(picture.rgb)
         self.chunks = extra_chunks(picture)
@@ -232,51 +237,61 @@ def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
 
 def decode_picture(
     container: Container,
-    bundle: Bundle,
+    networks: Networks,
     region: Region,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
+    factor: int = 1,
 ) -> Image.Image:
     """The colors of a region of the picture, of mode RGB or L, from the tiles around
-    it.
+    it; with a `factor`, for the whole picture only, as many times smaller.
 
     FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
     noted there by its number in raster order.
     """
-    bands = decode_bands(container, bundle, region, damage, progress)
+    preview = factor > 1
+    bands = decode_bands(container, networks, region, damage, progress, preview)
+    made = networks.bundle.preview_factor if preview else 1
     mode = "L" if container.has(GRAY_CHUNK) else "RGB"
-    image, top = Image.new(mode, region[2:]), 0
+    image, top = Image.new(mode, [-(-side // made) for side in region[2:]]), 0
     for band in bands:
         image.paste(Image.fromarray(band), (0, top))
         top += len(band)
-    return image
+    return image.reduce(factor // made) if factor > made else image
 
 
 def decode_bands(
     container: Container,
-    bundle: Bundle,
+    networks: Networks,
     region: Region,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
+    preview: bool = False,
 ) -> Iterator[NDArray[np.uint8]]:
-    """As `decode_picture`, colors [rows, W, 3] from top to bottom."""
+    """As `decode_picture`, colors [rows, W, 3] from top to bottom; a `preview`, of the
+    whole picture, is smaller by the bundle's factor.
+    """
     left, top, width, height = region
+    bundle = networks.bundle
     grid = grid_of(container.header, bundle)
     cells = cells_of(top, height, bundle), cells_of(left, width, bundle)
-    networks = Networks(bundle)
     near = widened(cells, grid, DECODER_HALO)
     symbols = symbol_rows(container, networks, near, damage)
     vectors = bundle.vectors(container.header.quality_code)
     windowed = WindowedNetworks(networks, grid, progress)
-    image = windowed.synthesize(symbols, vectors, cells)
-    first_column = left - cells[1].start * bundle.stride_px
+    image = windowed.synthesize(symbols, vectors, cells, preview)
+    stride = bundle.stride_px
+    if preview:
+        made = bundle.preview_factor
+        width, height, stride = -(-width // made), -(-height // made), stride // made
+    first_column = left - cells[1].start * stride
     all_columns = slice(0, cells[1].stop - cells[1].start)
 
     def colors(band: slice) -> NDArray[np.uint8]:
         (rows,) = image[band, all_columns]
         image.forget(band.stop)
         symbols.forget(band.stop - DECODER_HALO)
-        start = band.start * bundle.stride_px - top
+        start = band.start * stride - top
         columns = slice(first_column, first_column + width)
         return rows[0, max(0, -start) : height - start, columns]
 
@@ -404,9 +419,10 @@ def add_extras(
     container: Container,
     region: Region,
     faults: list[str] | None = None,
+    factor: int = 1,
 ) -> None:
-    """Give the decoded colors of `region` all else that is in the file: alpha, and
-    metadata in `info`.
+    """Give the decoded colors of `region`, `factor` times smaller, all else that is in
+    the file: alpha, and metadata in `info`.
 
     FormatError for damage, unless `faults` is given: then what is damaged is left out,
     and noted there.
@@ -418,8 +434,8 @@ def add_extras(
         payload = container.payload(number)
         if chunk_id == ALPHA_CHUNK:
             alpha = unpack_alpha(payload, header.width, header.height)
-            alpha = alpha[top : top + height, left : left + width]
-            image.putalpha(Image.fromarray(alpha))
+            plane = Image.fromarray(alpha[top : top + height, left : left + width])
+            image.putalpha(plane.reduce(factor) if factor > 1 else plane)
         elif chunk_id in METADATA_NAMES:
             name = METADATA_NAMES[chunk_id]
             image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))

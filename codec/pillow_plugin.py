@@ -9,11 +9,12 @@
 (64, 48)
 """
 
+import math
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import QUALITY_DEFAULT, decode, encode, read_info
+from codec.api import QUALITY_DEFAULT, SCALES, decode, encode, read_info
 from codec.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
 from codec.errors import CodecError
 from codec.image import INFO_KEYS, info_value
@@ -24,7 +25,8 @@ MIME_TYPE = "image/x-aec"
 
 
 class AecImageFile(ImageFile.ImageFile):
-    """Opening reads the header and the metadata, loading decodes the picture.
+    """Opening reads the header and the metadata, loading decodes the picture, after
+    `draft` or `thumbnail` no larger than it has to be.
 
     `info` has "quality" and, where the file has them, "icc_profile", "exif" and "xmp".
     """
@@ -43,13 +45,29 @@ class AecImageFile(ImageFile.ImageFile):
         for name, value in metadata.items():
             self.info[INFO_KEYS[name]] = info_value(name, value)
         self.info["quality"] = facts.quality
-        self._size, self._mode = (facts.width, facts.height), facts.mode
+        self.whole_size, self.scale = (facts.width, facts.height), 1.0
+        self._size, self._mode = self.whole_size, facts.mode
+
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Decode smaller if that is still at least `size`, which `Image.thumbnail`
+        makes use of; (mode, box of the picture in what will be decoded).
+        """
+        if not self.coded or size is None:
+            return None
+        width, height = self.whole_size
+        sizes = {s: (math.ceil(s * width), math.ceil(s * height)) for s in SCALES}
+        large = [s for s in SCALES if sizes[s][0] >= size[0] and sizes[s][1] >= size[1]]
+        self.scale = min(large, default=1)
+        self._size = sizes[self.scale]
+        return self.mode, (0, 0, self.scale * width, self.scale * height)
 
     def load(self) -> Any:
         if self.coded:
             limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
             try:
-                self.im = decode(self.coded, max_pixels=limit).im
+                self.im = decode(self.coded, scale=self.scale, max_pixels=limit).im
             except CodecError as error:
                 raise OSError(str(error)) from None
             self.coded = b""
@@ -60,15 +78,15 @@ class AecImageFile(ImageFile.ImageFile):
 
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Options are `quality` and `effort`, as of `codec.encode`, and `icc_profile`,
-    `exif` and `xmp`, by default those in the image's `info`.
+    """Options are `quality`, `tune` and `effort`, as of `codec.encode`, and
+    `icc_profile`, `exif` and `xmp`, by default those in the image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()
     for key in set(INFO_KEYS.values()) & set(options):
         value = options[key]
         image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
-    extra = {"effort": options["effort"]} if "effort" in options else {}
+    extra = {name: options[name] for name in ("tune", "effort") if name in options}
     quality = options.get("quality", QUALITY_DEFAULT)
     try:
         data = encode(image, quality=quality, max_pixels=NO_LIMIT, **extra)

@@ -172,6 +172,10 @@ class Networks:
             latents=latents, inverse_gain=inverse_gain, block_scale=block_scale
         )[0]
 
+    def preview(self, latents: Array, inverse_gain: Array) -> Array:
+        """Image uint8 [1, H/f, W/f, 3], f the bundle's factor; a lighter network."""
+        return self.graph("preview")(latents=latents, inverse_gain=inverse_gain)[0]
+
     def error_gradient(
         self, latents: Array, inverse_gain: Array, block_scale: Array, image: Array
     ) -> tuple[float, Array]:

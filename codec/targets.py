@@ -42,7 +42,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
 
     def psnr(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)
-        bands = decode_bands(container, encoder.bundle, whole(container))
+        bands = decode_bands(container, encoder.networks.networks, whole(container))
         top, square_sum, count = 0, 0.0, 0
         for band in bands:
             original = picture.rgb[top : top + len(band)]

@@ -245,12 +245,23 @@ class WindowedNetworks:
         return self.by_windows(self.cell_latents, MEAN_HALO, inputs, result)
 
     def synthesize(
-        self, symbols: Rows, vectors: dict[str, Array], region: Spans
+        self,
+        symbols: Rows,
+        vectors: dict[str, Array],
+        region: Spans,
+        preview: bool = False,
     ) -> Rows:
         """Image uint8 [1, H, W, 3] of the cells in `region`, from integer `symbols`
-        (hyper-latents, residuals).
+        (hyper-latents, residuals); a `preview` is smaller by the bundle's factor.
         """
         inverse_gain = vectors["inverse_gain"]
+        unit = self.cell_px // (self.networks.bundle.preview_factor if preview else 1)
+
+        def image(latents: Array) -> Array:
+            if preview:
+                return self.networks.preview(latents, inverse_gain)
+            block_scale = vectors["block_scale"]
+            return self.networks.synthesize(latents, inverse_gain, block_scale)
 
         def result(window: Window, hyper_latents: Array, residuals: Array) -> Array:
             latents = self.networks.reconstruct(
@@ -261,11 +272,7 @@ class WindowedNetworks:
             )
             # The means are right here; what lies beyond is their halo.
             near = widened(window.core, self.grid, SYNTHESIS_HALO)
-            part = self.networks.synthesize(
-                cut(latents, relative(near, window.whole), self.cell_latents),
-                inverse_gain,
-                vectors["block_scale"],
-            )
-            return cut(part, relative(window.core, near), self.cell_px)
+            part = image(cut(latents, relative(near, window.whole), self.cell_latents))
+            return cut(part, relative(window.core, near), unit)
 
-        return self.by_windows(self.cell_px, DECODER_HALO, [symbols], result, region)
+        return self.by_windows(unit, DECODER_HALO, [symbols], result, region)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.training.stored_weights import convolutions
+
 Integers = NDArray[np.int64]
 
 SHIFTS = (7, 8, 10)
@@ -16,16 +18,14 @@ HYPER_LIMIT = 127  # of the hyper-latents that enter
 EXACT_LIMIT = 2**24  # float32 holds all integers up to here
 
 
-def read_layers(arrays: Path) -> list[tuple[Integers, Integers]]:
-    """(kernel [h, w, in, out], bias [out]) of every layer, from a bundle's arrays."""
-    with np.load(arrays) as data:
-        return [
-            (
-                data[f"scales_kernel_{i}"].astype(np.int64),
-                data[f"scales_bias_{i}"].astype(np.int64),
-            )
-            for i in range(len(SHIFTS))
-        ]
+def read_layers(graph: Path) -> list[tuple[Integers, Integers]]:
+    """(kernel [h, w, in, out], bias [out]) of every layer, from a bundle's graph."""
+    layers = []
+    for (_, *weights), shift in zip(convolutions(graph), SHIFTS, strict=True):
+        scaled = [part * 2.0**shift for part in weights]
+        assert all((part == part.round()).all() for part in scaled)
+        layers.append(tuple(part.astype(np.int64) for part in scaled))
+    return layers
 
 
 def convolve(x: Integers, kernel: Integers) -> Integers:

@@ -143,6 +143,19 @@ def test_the_symbols_do_not_depend_on_the_number_of_threads(bundle):
         assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", 5000])
+def test_a_wrong_number_of_threads_is_refused(small_picture, small_file, threads):
+    calls = (codec.encode, small_picture), (codec.decode, small_file)
+    for call, argument in (*calls, (codec.salvage, small_file)):
+        with pytest.raises(UsageError, match="threads is"):
+            call(argument, threads=threads)
+
+
+def test_the_number_of_threads_changes_no_symbol(small_picture, small_file):
+    assert codec.encode(small_picture, quality=50, threads=1) == small_file
+    assert codec.decode(small_file, threads=1).size == (120, 90)
+
+
 @pytest.mark.parametrize(
     "quality", [0, 0.99, 100.01, 101, -1, float("nan"), float("inf")]
 )
@@ -211,7 +224,7 @@ def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bund
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    with pytest.raises(FormatError, match=r"needs model 77\b.*has 4"):
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 5, 6\)"):
         codec.decode(data)
     assert codec.read_info(data).model == "unknown"
 

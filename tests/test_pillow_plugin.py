@@ -40,7 +40,12 @@ def test_opening_decodes_nothing_before_it_is_loaded(small_file, monkeypatch):
 
 def test_saving_is_what_encode_gives(small_picture):
     image = Image.fromarray(small_picture)
-    for options in ({}, {"quality": 20}, {"quality": 70.5, "effort": 1}):
+    for options in (
+        {},
+        {"quality": 20},
+        {"quality": 70.5, "effort": 1},
+        {"tune": "ssim"},
+    ):
         assert saved(image, **options).getvalue() == codec.encode(image, **options)
 
 
@@ -92,7 +97,9 @@ def test_the_limit_of_pillow_is_honored(small_file, monkeypatch):
         Image.open(io.BytesIO(small_file))
 
 
-@pytest.mark.parametrize("options", [{"quality": 0}, {"quality": "x"}, {"effort": 10}])
+@pytest.mark.parametrize(
+    "options", [{"quality": 0}, {"quality": "x"}, {"effort": 10}, {"tune": "x"}]
+)
 def test_wrong_options_are_value_errors(options, small_picture):
     with pytest.raises(ValueError, match=next(iter(options))):
         saved(Image.fromarray(small_picture), **options)

@@ -10,7 +10,6 @@ import integer_scale_network as reference
 import numpy as np
 import pytest
 
-from codec.bundle import ARRAYS
 from codec.container import QUALITY_CODE_MAX
 from codec.errors import CodecError
 from codec.runtime import Graph, Networks, native_stderr_silenced
@@ -18,7 +17,7 @@ from codec.runtime import Graph, Networks, native_stderr_silenced
 
 @pytest.fixture(scope="module")
 def layers(bundle):
-    return reference.read_layers(bundle.folder / ARRAYS)
+    return reference.read_layers(bundle.graph("scales"))
 
 
 def hyper_latents(bundle, rows, columns, spread, seed=0):

@@ -80,7 +80,7 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6}
+    assert state == {"step": 6, "tune": "psnr"}
     assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 
@@ -126,16 +126,29 @@ def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
         assert (tables.frequency.sum(1) == 2**PRECISION_BITS).all()
 
 
-def test_the_context_covers_every_position_and_channel_exactly_once():
-    masks = net.context_masks()
-    assert masks.shape == (net.CONTEXT_STEPS, 4 * net.LATENTS)
-    assert set(np.unique(masks)) == {0, 1}
-    assert (masks.sum(0) == 1).all()
+def test_the_context_codes_every_group_at_every_position_exactly_once():
+    for position in range(net.POSITIONS):
+        steps = [net.step_of(group, position) for group in range(net.CONTEXT_STEPS)]
+        assert sorted(steps) == list(range(net.CONTEXT_STEPS))
+        assert [net.group_of(step, position) for step in steps] == [0, 1, 2, 3]
 
 
-def test_every_context_step_codes_a_quarter_of_the_channels_at_every_position():
-    masks = net.context_masks().reshape(net.CONTEXT_STEPS, 4, net.LATENTS)
-    assert (masks.sum(2) == net.LATENTS / 4).all()
+def test_the_context_starts_every_group_on_a_diagonal_of_its_own():
+    first = [[net.group_of(step, p) for p in range(net.POSITIONS)] for step in (0, 1)]
+    assert first == [[0, 2, 1, 3], [1, 3, 2, 0]]
+
+
+def test_the_steps_of_the_context_are_joined_as_they_were_split():
+    x = np.random.default_rng(0).random((2, 4, 6, net.LATENTS), "float32")
+    steps = net.split_steps(x)
+    assert same(net.join_steps(steps), x, 0)
+    vector = x[:1, :1, :1]
+    for step, expected in zip(
+        net.split_vector(vector),
+        net.split_steps(vector + 0 * x[:1, :2, :2]),
+        strict=True,
+    ):
+        assert same(step, expected, 0)
 
 
 def test_an_untrained_codec_is_a_transform_coder():

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+
 
 def paths_argument(name):
     kind = click.Path(exists=True, path_type=Path)
@@ -35,6 +37,12 @@ def main():
     default="float32",
     help="Of the large convolutions; bfloat16 is for accelerators, and much slower on "
     "CPUs without instructions for it.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(list(MODEL_OF_TUNE)),
+    default=TUNE_DEFAULT,
+    help="What distortion is: the squared error, or mostly MS-SSIM.",
 )
 @click.option(
     "--start",
@@ -85,9 +93,10 @@ def export(run, data, output, **options):
     TensorFlow).
     """
     from codec.training.export import export as write
-    from codec.training.train import load_codec
+    from codec.training.train import load_codec, read_state
 
-    write(load_codec(run), output, data=data, **options)
+    _, tune = read_state(run)
+    write(load_codec(run), output, data=data, tune=tune, **options)
 
 
 @main.command()

@@ -99,7 +99,7 @@ def hyper_prior(codec, anchor):
 
 
 def code_image(codec, image, code, rounding):
-    """(table index, hyper-latents, y - mean, residuals) of one image.
+    """(table index, hyper-latents, y - mean, residuals, y_hat) of one image.
 
     `rounding` float32 [256] by table index, as the encoder's.
     """
@@ -110,10 +110,8 @@ def code_image(codec, image, code, rounding):
     offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
     index = codec.scales(z, np.full((1, 1, 1, 1), offset, "float32"))
     index = ops.convert_to_numpy(index).astype(np.int64)
-    difference, residual, _ = codec.mean_context(
-        y, z, gain, inverse_gain, rounding[index]
-    )
-    return index, *(ops.convert_to_numpy(part) for part in (z, difference, residual))
+    parts = codec.mean_context(y, z, gain, inverse_gain, rounding[index])
+    return index, *map(ops.convert_to_numpy, (z, *parts))
 
 
 class Counts:
@@ -129,7 +127,8 @@ class Counts:
         for image in images:
             code = int(random.integers(0, QUALITY_CODE_MAX + 1))
             anchor = nearest_fraction(code, net.QUALITY_ANCHORS - 1)
-            self.add(anchor, *code_image(codec, image, code, rounding))
+            *symbols, _ = code_image(codec, image, code, rounding)
+            self.add(anchor, *symbols)
         self.residuals.counts += self.residuals.counts[:, ::-1]  # signs carry nothing
 
     def add(self, anchor, index, z, difference, residual):

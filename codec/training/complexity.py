@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from codec.bundle import GRAPHS, Bundle
+from codec.bundle import Bundle, graph_names
 
 SIDE_PX = 512
 DECODER = ("scales", "mean_context", "synthesis")
@@ -61,7 +61,7 @@ def complexities(bundle: Bundle) -> Iterator[Complexity]:
             macs(bundle.graph(name), bundle) / SIDE_PX**2 / 1000,
             bundle.graph(name).stat().st_size,
         )
-        for name in GRAPHS
+        for name in graph_names(bundle.folder)
     }
     for name, numbers in parts.items():
         yield Complexity(name, *numbers)

@@ -11,22 +11,26 @@ import tensorflow as tf
 from keras import ops
 
 from codec import api
-from codec.bundle import ARRAYS, CONFIG, read_bundle
+from codec.bundle import ARRAYS, CONFIG, REFINEMENT_GRAPH, read_bundle
 from codec.container import unpack
 from codec.training import networks as net
 from codec.training.calibration import calibrate
 from codec.training.complexity import complexities
 from codec.training.data import load_pool
 from codec.training.evaluate import ideal_bits
+from codec.training.preview import fit_preview
 
 FLOAT = tf.float32
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
+PREVIEW_TILES = 100  # that the preview is fitted to
 CHECKED_TILES = 8  # encoded at the end, to compare payloads with the ideal length
 PAYLOAD_TOLERANCE = 0.01
 
 
-def graphs(codec):
-    """(name, function of tensors, input signature) of every graph in the bundle."""
+def graphs(codec, preview, tune):
+    """(name, function of tensors, input signature) of every graph in the bundle; that
+    for refinement only with networks trained for what it measures.
+    """
 
     def spec(name, *shape, dtype=FLOAT):
         return tf.TensorSpec((1, *shape), dtype, name=name)
@@ -53,11 +57,16 @@ def graphs(codec):
             value, hyper_latents, gain, inverse_gain, rounding, subtract
         )[1:]
 
-    def synthesis(latents, inverse_gain, block_scale):
-        x_hat = codec.synthesis(latents * inverse_gain, block_scale)
+    def pixels(x_hat):
         return tf.cast(
             tf.round(tf.clip_by_value((x_hat + 0.5) * 255, 0, 255)), tf.uint8
         )
+
+    def synthesis(latents, inverse_gain, block_scale):
+        return pixels(codec.synthesis(latents * inverse_gain, block_scale))
+
+    def small(latents, inverse_gain):
+        return pixels(preview(latents * inverse_gain))
 
     def error_gradient(latents, inverse_gain, block_scale, image):
         x = tf.cast(image, FLOAT) / 255 - 0.5
@@ -84,18 +93,19 @@ def graphs(codec):
     block_scale = spec("block_scale", 1, 1, sum(net.BLOCK_SCALES))
     decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
     yield "synthesis", synthesis, decoded
-    yield (
-        "error_gradient",
-        error_gradient,
-        [*decoded, spec("image", None, None, 3, dtype=tf.uint8)],
-    )
+    yield "preview", small, decoded[:2]
+    if tune == "psnr":
+        images = spec("image", None, None, 3, dtype=tf.uint8)
+        yield REFINEMENT_GRAPH, error_gradient, [*decoded, images]
 
 
-def write_graphs(codec, folder):
+def write_graphs(codec, preview, folder, tune):
     """Convert all graphs; weights are stored as float16."""
+    for stale in folder.glob("*.tflite"):  # of another tune, they would count
+        stale.unlink()
     owner = tf.Module()
-    owner.codec = codec
-    for name, function, signature in graphs(codec):
+    owner.networks = codec, preview
+    for name, function, signature in graphs(codec, preview, tune):
         concrete = tf.function(function).get_concrete_function(*signature)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -140,17 +150,20 @@ def anchor_vectors(codec):
     }
 
 
-def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
+def export(
+    codec, folder: Path, *, model_id: int, data, calibration_tiles: int, tune: str
+):
     """Write the bundle to `folder` and print what it holds."""
     folder.mkdir(parents=True, exist_ok=True)
     integer = integer_layers(codec)
-    write_graphs(codec, folder)
     pool, probability = load_pool(data)
     chosen = np.random.default_rng(1).choice(
         len(pool), min(calibration_tiles, len(pool)), replace=False, p=probability
     )
     images = [pool[i] for i in chosen]
     residual_tables, hyper_tables, skip_below = calibrate(codec, images)
+    preview = fit_preview(codec, images[:PREVIEW_TILES], residual_tables, skip_below)
+    write_graphs(codec, preview, folder, tune)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {
         f"hyper_{i}": tables for i, tables in enumerate(hyper_tables)
@@ -160,18 +173,12 @@ def export(codec, folder: Path, *, model_id: int, data, calibration_tiles: int):
             f"{name}_{field}": getattr(tables, field)
             for field in ("minimum", "length", "frequency")
         }
-    for i, (kernel, bias, _) in enumerate(
-        integer
-    ):  # for other implementations of the integer network, and tests
-        arrays |= {
-            f"scales_kernel_{i}": kernel.astype(np.int16),
-            f"scales_bias_{i}": bias.astype(np.int32),
-        }
     np.savez_compressed(folder / ARRAYS, **arrays)
     config = {
         "model_id": model_id,
         "stride_px": net.STRIDE_PX,
         "latent_px": net.LATENT_PX,
+        "preview_factor": net.PREVIEW_FACTOR,
         "latent_channels": net.LATENTS,
         "hyper_channels": net.HYPER,
         "hyper_limit": net.HYPER_LIMIT,

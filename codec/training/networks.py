@@ -39,9 +39,15 @@ BLOCKS = 3  # likewise of the synthesis
 LATENTS = 320
 LATENT_WIDTH = 96  # inside the residual blocks on the latents
 BLOCK_SCALES = [LATENTS] + BLOCKS * [CHANNELS]  # of the synthesis, in order of use
+PREVIEW_FACTOR = 2  # the preview is as many times smaller
+PREVIEW_WIDTH = 88
 HYPER = 96
 CONTEXT = 64  # features of the hyper-latents, and of known latents, for the mean
-CONTEXT_STEPS = 4
+CONTEXT_STEPS = 4  # and as many groups of channels
+POSITIONS = 4  # of a 2 x 2 cell, in raster order
+DIAGONAL_RANK = (0, 2, 3, 1)  # of the positions
+# Functions of the DCT by latent channel; every group starts with all frequencies.
+LATENT_ORDER = np.arange(LATENTS).reshape(-1, CONTEXT_STEPS).T.ravel()
 
 QUALITY_ANCHORS = 8  # qualities with gains of their own; in between, interpolation
 LMBDA_MIN, LMBDA_MAX = 0.0006, 0.2  # loss = bits per pixel + lmbda * 255^2 * MSE
@@ -95,6 +101,12 @@ def anchor_weights(level):
     )
 
 
+def start_kernels():
+    """As `transform_kernels`, with the channels in the order of the latents."""
+    k8, k16 = transform_kernels(CHANNELS, LATENTS)
+    return k8, k16[LATENT_ORDER]
+
+
 def conv(filters, size, **options):
     return layers.Conv2D(filters, size, padding="same", **options)
 
@@ -134,7 +146,7 @@ class AnalysisTransform(Sequence):
 
     def __init__(self):
         super().__init__()
-        k8, k16 = transform_kernels(CHANNELS, LATENTS)
+        k8, k16 = start_kernels()
         self.first = conv(CHANNELS, 3, kernel_initializer=CenterTap(k8 / SLOW_OUTER))
         self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(ANALYSIS_BLOCKS)]
         self.last = conv(
@@ -157,7 +169,7 @@ class SynthesisTransform(Sequence):
 
     def __init__(self):
         super().__init__()
-        k8, k16 = transform_kernels(CHANNELS, LATENTS)
+        k8, k16 = start_kernels()
         self.latent_block = Residual(LATENTS, LATENT_WIDTH)
         self.first = conv(
             4 * CHANNELS,
@@ -201,6 +213,23 @@ class SynthesisTransform(Sequence):
         return ops.sum(ops.square(error)), self.latent_block.error_gradient(g, *latent)
 
 
+class Preview(Sequence):
+    """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 8 h, 8 w, 3].
+
+    Linear; a light stand-in for the synthesis followed by a reduction of its output.
+    """
+
+    def __init__(self):
+        super().__init__()
+        side = LATENT_PX // PREVIEW_FACTOR
+        self.first = conv(PREVIEW_WIDTH, 3, use_bias=False)
+        self.last = conv(3 * side**2, 1)
+
+    def call(self, y_hat):
+        side = LATENT_PX // PREVIEW_FACTOR
+        return ops.depth_to_space(self.last(self.first(y_hat)), side)
+
+
 def split_scales(scales):
     return ops.split(scales, np.cumsum(BLOCK_SCALES)[:-1].tolist(), axis=-1)
 
@@ -235,12 +264,14 @@ class IntegerConv(Sequence):
     """
 
     fraction_bits = 8
+    use_bias = True
 
     def __init__(self, filters, size, *, input_bits, output_bits, limit, bias=0.0):
         """Integer inputs (outputs) count in 2^-input_bits (2^-output_bits)."""
         super().__init__()
         self.filters, self.size, self.limit = filters, size, limit
-        self.first_bias, self.output_bits = bias, output_bits
+        self.input_bits, self.output_bits = input_bits, output_bits
+        self.first_bias = bias
         self.shift = self.fraction_bits + input_bits - output_bits
 
     def build(self, shape):
@@ -285,7 +316,7 @@ class ScaleNetwork(Sequence):
         super().__init__()
         inner = {"output_bits": 5, "limit": ACTIVATION_LIMIT}
         outer = {"output_bits": 3, "limit": SCALE_LEVELS - 1}
-        bias = first_index(LATENTS) / 2.0 ** outer["output_bits"]
+        bias = first_index(LATENTS)[LATENT_ORDER] / 2.0 ** outer["output_bits"]
         self.convs = [
             IntegerConv(4 * HYPER, 3, input_bits=4, **inner),
             IntegerConv(4 * HYPER, 3, input_bits=5, **inner),
@@ -298,18 +329,56 @@ class ScaleNetwork(Sequence):
         return self.convs[2](t, offset)
 
 
-def context_masks():
-    """What each step codes of a 2 x 2 cell: float32 [CONTEXT_STEPS, 4 * LATENTS].
-
-    Channel group c mod 4 visits the positions along the diagonal first, every group
-    starting elsewhere, so that each step codes a quarter of the channels at each one.
+def grouped(filters, **options):
+    """A 1 x 1 convolution with weights of its own at every position of a 2 x 2 cell,
+    whose channels lie one position after the other.
     """
-    rank = np.array([0, 2, 3, 1])  # of the positions (0, 0), (0, 1), (1, 0), (1, 1)
-    group = np.arange(LATENTS) % CONTEXT_STEPS
-    step_of = (group[None] + rank[:, None]) % CONTEXT_STEPS
-    return np.stack(
-        [(step_of == step).reshape(-1) for step in range(CONTEXT_STEPS)]
-    ).astype("float32")
+    return conv(filters, 1, groups=POSITIONS, **options)
+
+
+def step_of(group, position):
+    """The step that codes a group of channels at a position.
+
+    The first ones of a group lie on a diagonal; every group starts elsewhere, so that
+    each step codes a quarter of the channels at each position.
+    """
+    return (group + DIAGONAL_RANK[position]) % CONTEXT_STEPS
+
+
+def group_of(step, position):
+    """The group of channels that a step codes at a position."""
+    return (step - DIAGONAL_RANK[position]) % CONTEXT_STEPS
+
+
+def split_steps(x):
+    """[B, H, W, LATENTS] -> per step what it codes, [B, H/2, W/2, LATENTS]."""
+    parts = ops.split(ops.space_to_depth(x, 2), POSITIONS * CONTEXT_STEPS, axis=-1)
+    return [
+        ops.concatenate(
+            [parts[p * CONTEXT_STEPS + group_of(step, p)] for p in range(POSITIONS)], -1
+        )
+        for step in range(CONTEXT_STEPS)
+    ]
+
+
+def split_vector(vector):
+    """[B, 1, 1, LATENTS], the same at every position, as `split_steps`."""
+    groups = ops.split(vector, CONTEXT_STEPS, axis=-1)
+    return [
+        ops.concatenate([groups[group_of(step, p)] for p in range(POSITIONS)], -1)
+        for step in range(CONTEXT_STEPS)
+    ]
+
+
+def join_steps(steps):
+    """The inverse of `split_steps`."""
+    parts = [ops.split(step, POSITIONS, axis=-1) for step in steps]
+    joined = [
+        parts[step_of(group, p)][p]
+        for p in range(POSITIONS)
+        for group in range(CONTEXT_STEPS)
+    ]
+    return ops.depth_to_space(ops.concatenate(joined, -1), 2)
 
 
 class MeanContext(Sequence):
@@ -322,14 +391,27 @@ class MeanContext(Sequence):
 
     def __init__(self):
         super().__init__()
+        zero = {"kernel_initializer": "zeros", "dtype": "float32"}
+        steps = range(CONTEXT_STEPS)
         self.up = [conv(4 * HYPER, 3, activation="relu") for _ in range(2)]
-        self.base = conv(LATENTS, 1, kernel_initializer="zeros", dtype="float32")
         self.hyper = conv(CONTEXT, 1)
-        self.known = [conv(CONTEXT, 1) for _ in range(1, CONTEXT_STEPS)]
-        self.mix = [conv(96, 3, activation="relu") for _ in range(1, CONTEXT_STEPS)]
+        # Named, since a graph may hold them in any order.
+        self.base = [grouped(LATENTS, name=f"base_of_{n}", **zero) for n in steps]
+        # Of every earlier step for every later one, in order of use.
+        self.known = [
+            grouped(
+                POSITIONS * CONTEXT,
+                name=f"known_to_{n}_of_{earlier}",
+                use_bias=earlier == 0,  # they are summed
+            )
+            for n in steps
+            for earlier in range(n)
+        ]
+        self.mix = [
+            conv(96, 3, activation="relu", name=f"mix_of_{n}") for n in steps[1:]
+        ]
         self.correct = [
-            conv(LATENTS, 1, kernel_initializer="zeros", dtype="float32")
-            for _ in range(1, CONTEXT_STEPS)
+            grouped(LATENTS, name=f"correct_of_{n}", **zero) for n in steps[1:]
         ]
 
     def call(self, value, z_hat, gain, inverse_gain, rounding=0.5, subtract=1.0):
@@ -344,26 +426,32 @@ class MeanContext(Sequence):
         t = z_hat * HYPER_INPUT
         for layer in self.up:
             t = ops.depth_to_space(layer(t), 2)
-        base, hyper = self.base(t) * SLOW_MEAN, self.hyper(t)
-        value = ops.space_to_depth(value, 2)
-        if not isinstance(rounding, float):
-            rounding = ops.space_to_depth(rounding, 2)
-        difference = residual = y_hat = ops.zeros_like(value)
-        mean = base
-        for step, step_mask in enumerate(map(ops.convert_to_tensor, context_masks())):
+        hyper, cells = self.hyper(t), ops.space_to_depth(t, 2)
+        values, gains, inverse_gains = (
+            split_steps(value),
+            split_vector(gain),
+            split_vector(inverse_gain),
+        )
+        if isinstance(rounding, float):
+            roundings = [rounding] * CONTEXT_STEPS
+        else:
+            roundings = split_steps(rounding)
+        differences, residuals, decoded, known = [], [], [], iter(self.known)
+        for step in range(CONTEXT_STEPS):
+            mean = self.base[step](cells)
             if step:
-                decoded = ops.depth_to_space(y_hat, 2) * inverse_gain
-                known = self.known[step - 1](decoded)
-                mixed = self.mix[step - 1](ops.concatenate([hyper, known], axis=-1))
-                mean = base + self.correct[step - 1](mixed) * SLOW_MEAN
-            step_mean = ops.space_to_depth(mean * gain, 2) * step_mask
-            step_difference = value * step_mask - subtract * step_mean
-            step_residual = round_magnitude(step_difference, rounding)
-            difference = difference + step_difference
-            residual = residual + step_residual
-            y_hat = y_hat + step_residual + step_mean
-        parts = (difference, residual, y_hat)
-        return tuple(ops.depth_to_space(part, 2) for part in parts)
+                features = sum(
+                    next(known)(y * scale)
+                    for y, scale in zip(decoded, inverse_gains, strict=False)
+                )
+                context = [hyper, ops.depth_to_space(features, 2)]
+                mixed = self.mix[step - 1](ops.concatenate(context, axis=-1))
+                mean = mean + self.correct[step - 1](ops.space_to_depth(mixed, 2))
+            mean = mean * SLOW_MEAN * gains[step]
+            differences.append(values[step] - subtract * mean)
+            residuals.append(round_magnitude(differences[step], roundings[step]))
+            decoded.append(residuals[step] + mean)
+        return tuple(map(join_steps, (differences, residuals, decoded)))
 
 
 class Codec(keras.Model):

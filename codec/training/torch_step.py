@@ -47,7 +47,7 @@ class CompiledTrainingModel(TrainingModel):
             with torch.enable_grad():
                 leaves = [value.detach().requires_grad_() for value in trainable]
                 result, _ = self.codec.stateless_call(leaves, [], x, level, noise)
-                loss, bpp, mse = rate_distortion(x, level, **result)
+                loss, bpp, mse = rate_distortion(self.tune, x, level, **result)
                 gradients = torch.autograd.grad(loss, leaves)
             self.optimizer.refresh = due
             new = self.optimizer.stateless_apply(optimizer, list(gradients), trainable)

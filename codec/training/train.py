@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from codec.bundle import read_bundle
+from codec.bundle import TUNE_DEFAULT, read_bundle
 from codec.training.data import CROP_PX, CropPositions, crop, load_pool, read_images
 from codec.training.networks import (
     HYPER,
@@ -19,13 +19,18 @@ from codec.training.networks import (
     Codec,
     lmbda_of_level,
 )
+from codec.training.similarity import ms_ssim
 from codec.training.soap import Soap
 from codec.training.warm_start import start_from
 
 PART_BYTES = 15 * 2**20  # parts of a checkpoint stay under common upload limits
 EMA_MOMENTUM = 0.999
 LOG_EVERY = 100
+VALID_SIDE_MIN_PX = 3 * STRIDE_PX  # or MS-SSIM has no room
 VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+SSIM_SHARE = 0.9  # of the distortion when tuned for SSIM; the rest keeps colors true
+SSIM_SCALE = 1250.0  # squared gray levels that 1 - MS-SSIM counts as
 
 
 class TrainingModel(keras.Model):
@@ -33,9 +38,9 @@ class TrainingModel(keras.Model):
     4].
     """
 
-    def __init__(self, codec, pool, batch):
+    def __init__(self, codec, pool, batch, tune=TUNE_DEFAULT):
         super().__init__(dtype="float32")
-        self.codec, self.batch = codec, batch
+        self.codec, self.batch, self.tune = codec, batch, tune
         self.pool = self.add_weight(
             shape=pool.shape,
             dtype="uint8",
@@ -70,22 +75,26 @@ class TrainingModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        loss, bpp, mse = rate_distortion(**y_pred)
+        loss, bpp, mse = rate_distortion(self.tune, **y_pred)
         self.bpp.update_state(bpp)
         self.mse.update_state(mse)
         return loss
 
 
-def rate_distortion(x, level, latent_bits, hyper_bits, x_hat):
+def rate_distortion(tune, x, level, latent_bits, hyper_bits, x_hat):
     """(loss, mean bpp, mean squared error in gray levels) of a batch.
 
-    The loss is the mean of (R + lmbda * 255^2 * MSE) * sqrt(0.01 / lmbda): all rates
-    count alike.
+    The loss is the mean of (R + lmbda * D) * sqrt(0.01 / lmbda): all rates count alike.
+    D is 255^2 * MSE, and mostly MS-SSIM if tuned for it.
     """
     bpp = (latent_bits + hyper_bits) / (x.shape[1] * x.shape[2])
     mse = ops.mean(ops.square(x_hat - x), (1, 2, 3)) * 255.0**2
+    distortion = mse
+    if tune == "ssim":
+        dissimilarity = SSIM_SCALE * (1 - ms_ssim(x + 0.5, x_hat + 0.5))
+        distortion = SSIM_SHARE * dissimilarity + (1 - SSIM_SHARE) * mse
     lmbda = lmbda_of_level(level)
-    loss = ops.mean((bpp + lmbda * mse) * ops.sqrt(0.01 / lmbda))
+    loss = ops.mean((bpp + lmbda * distortion) * ops.sqrt(0.01 / lmbda))
     return loss, ops.mean(bpp), ops.mean(mse)
 
 
@@ -123,7 +132,7 @@ def checkpoint_variables(codec, optimizer):
     return named | {f"optimizer/{i}": variable for i, variable in enumerate(rest)}
 
 
-def save_checkpoint(folder, codec, optimizer, step):
+def save_checkpoint(folder, codec, optimizer, step, tune):
     """Write all variables as `step-N/part-M.npz`, each of at most PART_BYTES.
 
     `state.json` names the folder and is replaced last, so that a run always has one
@@ -142,23 +151,24 @@ def save_checkpoint(folder, codec, optimizer, step):
     for i, part in enumerate(parts):
         np.savez(target / f"part-{i}.npz", **part)
     state = folder / "state.json.new"
-    state.write_text(json.dumps({"step": step}))
+    state.write_text(json.dumps({"step": step, "tune": tune}))
     state.replace(folder / "state.json")
     for old in folder.glob("step-*"):
         if old != target:
             shutil.rmtree(old)
 
 
-def last_step(folder):
-    """Steps of the checkpoint in `folder`, 0 if there is none."""
+def read_state(folder):
+    """(steps of the checkpoint in `folder`, or 0, what it is tuned for)."""
     state = folder / "state.json"
-    return json.loads(state.read_text())["step"] if state.exists() else 0
+    found = json.loads(state.read_text()) if state.exists() else {}
+    return found.get("step", 0), found.get("tune", TUNE_DEFAULT)
 
 
 def read_checkpoint(folder):
     """All arrays of the last checkpoint by name."""
     arrays = {}
-    for part in (folder / f"step-{last_step(folder)}").glob("part-*.npz"):
+    for part in (folder / f"step-{read_state(folder)[0]}").glob("part-*.npz"):
         with np.load(part) as data:
             arrays |= dict(data)
     return arrays
@@ -188,24 +198,27 @@ def build_codec():
 
 
 def validate(codec, images):
-    """Estimated mean bpp and PSNR per validation level, with rounding, no noise.
+    """Estimated mean (level, bpp, PSNR, MS-SSIM), both in dB, per validation level,
+    with rounding, no noise.
 
-    `images` are uint8 [H, W, 3], at least one stride on either side.
+    `images` are uint8 [H, W, 3], at least VALID_SIDE_MIN_PX on either side.
     """
     rows = []
     for level in VALIDATION_LEVELS:
-        bpp, psnr = [], []
+        bpp, psnr, similarity = [], [], []
         for image in images:
             height, width = (size // STRIDE_PX * STRIDE_PX for size in image.shape[:2])
             x = image[None, :height, :width].astype("float32") / 255 - 0.5
             result = codec(x, np.array([level], "float32"))
             bits = result["latent_bits"] + result["hyper_bits"]
             bpp.append(float(bits[0]) / (height * width))
-            mse = np.mean(
-                (np.clip(ops.convert_to_numpy(result["x_hat"]), -0.5, 0.5) - x) ** 2
+            x_hat = np.clip(ops.convert_to_numpy(result["x_hat"]), -0.5, 0.5)
+            psnr.append(-10 * np.log10(np.mean((x_hat - x) ** 2)))
+            alike = float(
+                ms_ssim(*map(ops.convert_to_tensor, (x + 0.5, x_hat + 0.5)))[0]
             )
-            psnr.append(-10 * np.log10(mse))
-        rows.append((level, float(np.mean(bpp)), float(np.mean(psnr))))
+            similarity.append(-10 * np.log10(1 - alike))
+        rows.append((level, *(float(np.mean(v)) for v in (bpp, psnr, similarity))))
     return rows
 
 
@@ -251,7 +264,7 @@ class Progress(keras.callbacks.Callback):
 
     def checkpoint(self):
         codec, optimizer = self.model.codec, self.model.optimizer
-        save_checkpoint(self.folder, codec, optimizer, self.step)
+        save_checkpoint(self.folder, codec, optimizer, self.step, self.model.tune)
         if not self.valid:
             return
         current = [
@@ -260,7 +273,7 @@ class Progress(keras.callbacks.Callback):
         means = averages(codec, optimizer)
         for variable in codec.trainable_variables:
             variable.assign(means[variable.path])
-        for level, bpp, psnr in validate(codec, self.valid):
+        for level, bpp, psnr, similarity in validate(codec, self.valid):
             append_csv(
                 self.folder / "validation.csv",
                 {
@@ -268,11 +281,12 @@ class Progress(keras.callbacks.Callback):
                     "level": level,
                     "bpp": f"{bpp:.4f}",
                     "psnr": f"{psnr:.3f}",
+                    "ms_ssim_db": f"{similarity:.3f}",
                 },
             )
             print(
                 f"validation at step {self.step}: level {level:.2f}, "
-                f"{bpp:.4f} bpp, {psnr:.2f} dB",
+                f"{bpp:.4f} bpp, {psnr:.2f} dB, MS-SSIM {similarity:.2f} dB",
                 flush=True,
             )
         for variable, value in zip(codec.trainable_variables, current, strict=True):
@@ -297,6 +311,7 @@ def train(
     learning_rate,
     precision,
     checkpoint_every,
+    tune=TUNE_DEFAULT,
     start=None,
     valid=(),
 ):
@@ -322,11 +337,13 @@ def train(
     if keras.backend.backend() == "torch":
         from codec.training.torch_step import CompiledTrainingModel
 
-        model = CompiledTrainingModel(codec, pool, batch)
+        model = CompiledTrainingModel(codec, pool, batch, tune)
     else:
-        model = TrainingModel(codec, pool, batch)
+        model = TrainingModel(codec, pool, batch, tune)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    first_step = last_step(folder)
+    first_step, tune_before = read_state(folder)
+    if first_step and tune_before != tune:
+        raise SystemExit(f"{folder} is tuned for {tune_before}, not {tune}")
     if start and not first_step:
         start_from(codec, read_bundle(start))
         print(f"starting from {start}", flush=True)
@@ -338,7 +355,10 @@ def train(
         raise SystemExit(f"{folder} is trained to step {first_step} already")
     folder.mkdir(parents=True, exist_ok=True)
     positions = CropPositions(probability, batch, first_step, steps - first_step)
-    progress = Progress(
-        folder, first_step, steps, checkpoint_every, list(read_images(valid))
-    )
+    valid = list(read_images(valid))
+    if any(min(image.shape[:2]) < VALID_SIDE_MIN_PX for image in valid):
+        raise SystemExit(
+            f"an image to validate on has under {VALID_SIDE_MIN_PX} pixels"
+        )
+    progress = Progress(folder, first_step, steps, checkpoint_every, valid)
     model.fit(positions, epochs=1, shuffle=False, verbose=0, callbacks=[progress])

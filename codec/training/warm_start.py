@@ -5,14 +5,13 @@ converter multiplied the constants beside some convolutions into their weights; 
 they are divided out again.
 """
 
-import warnings
+import re
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from keras import ops
 
-from codec.bundle import ARRAYS
 from codec.training import networks as net
+from codec.training.stored_weights import convolutions
 
 LOGISTIC_SPREAD = np.pi / np.sqrt(3)  # standard deviation of a logistic of width 1
 
@@ -22,23 +21,15 @@ def start_from(codec, bundle):
     for name, layers in in_order_of_use(codec).items():
         stored = list(convolutions(bundle.graph(name)))
         for layer, before, after in layers:
-            # The converter may swap two layers that lie side by side.
-            shapes = [kernel.shape for kernel, _ in stored]
-            if layer.kernel.shape not in shapes:
+            found = [i for i, entry in enumerate(stored) if is_of(layer, *entry[:2])]
+            if not found:
                 raise SystemExit(f"{bundle.folder} is of another architecture")
-            kernel, bias = stored.pop(shapes.index(layer.kernel.shape))
+            _, kernel, bias = stored.pop(found[0])
             layer.kernel.assign(kernel / (before * after))
-            layer.bias.assign(bias / after)
+            if layer.use_bias:
+                layer.bias.assign(bias / after)
         if stored:
             raise SystemExit(f"{bundle.folder} is of another architecture")
-    with np.load(bundle.folder / ARRAYS) as arrays:
-        for i, layer in enumerate(codec.scales.convs):
-            layer.kernel.assign(
-                arrays[f"scales_kernel_{i}"] * 2.0**-layer.fraction_bits
-            )
-            layer.bias.assign(
-                arrays[f"scales_bias_{i}"] * 2.0 ** -(layer.output_bits + layer.shift)
-            )
     start = ops.convert_to_numpy(net.log_gain_at_start(net.anchor_levels()))[:, None]
     codec.log_gain.assign(bundle.log_gain - start)
     codec.log_inverse_gain.assign(bundle.log_inverse_gain + start)
@@ -47,21 +38,15 @@ def start_from(codec, bundle):
     codec.set_hyper_model(mean, spread / LOGISTIC_SPREAD)
 
 
-def convolutions(path):
-    """(kernel [height, width, inputs, outputs], bias) of a graph, in order of use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about memory, of graphs that are run
-        graph = Interpreter(str(path), experimental_preserve_all_tensors=True)
-    operations = graph._get_ops_details()  # no public way to the operators
-    half = {
-        op["outputs"][0]: op["inputs"][0]
-        for op in operations
-        if op["op_name"] == "DEQUANTIZE"
-    }
-    for op in operations:
-        if op["op_name"] == "CONV_2D":
-            kernel, bias = (graph.get_tensor(half[i]) for i in op["inputs"][1:])
-            yield kernel.astype("float32").transpose(1, 2, 3, 0), bias.astype("float32")
+def is_of(layer, name, kernel):
+    """Whether a stored kernel may be that of a layer.
+
+    The converter may swap layers that lie side by side, so those of one shape have
+    names; it drops the names of those without a bias.
+    """
+    named = "_of_" in layer.name and (layer.use_bias or "/" in name)
+    match = re.search(rf"\b{layer.name}(_\d+)?/", name)
+    return layer.kernel.shape == kernel.shape and (match is not None or not named)
 
 
 def in_order_of_use(codec):
@@ -74,7 +59,6 @@ def in_order_of_use(codec):
     def residual(*blocks):
         return plain(layer for block in blocks for layer in (block.wide, block.out))
 
-    steps = zip(mean.known, mean.mix, mean.correct, strict=True)
     return {
         "analysis": [
             *plain([analysis.first]),
@@ -86,16 +70,15 @@ def in_order_of_use(codec):
             *plain([codec.hyper_analysis.first]),
             (codec.hyper_analysis.last, 1.0, net.HYPER_STEP),
         ],
+        "scales": [
+            (conv, 2.0**-conv.input_bits, 2.0**conv.output_bits)
+            for conv in codec.scales.convs
+        ],
         "mean_context": [
             (mean.up[0], net.HYPER_INPUT, 1.0),
             *plain(mean.up[1:]),
-            (mean.base, 1.0, net.SLOW_MEAN),
             *plain([mean.hyper]),
-            *(
-                layer
-                for known, mix, correct in steps
-                for layer in (*plain([known, mix]), (correct, 1.0, net.SLOW_MEAN))
-            ),
+            *context_layers(mean),
         ],
         "synthesis": [
             *residual(synthesis.latent_block),
@@ -104,6 +87,13 @@ def in_order_of_use(codec):
             *plain([synthesis.last]),
         ],
     }
+
+
+def context_layers(mean):
+    """The convolutions of the four steps of a MeanContext, as `in_order_of_use`."""
+    first, *later = mean.base
+    rest = [*later, *mean.known, *mean.mix, *mean.correct]
+    return [(first, 1.0, net.SLOW_MEAN), *((layer, 1.0, 1.0) for layer in rest)]
 
 
 def moments(stack):

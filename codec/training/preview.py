@@ -1,0 +1,74 @@
+"""The network for small pictures, fitted in closed form: no training."""
+
+import numpy as np
+from keras import ops
+
+from codec.container import QUALITY_CODE_MAX
+from codec.quantization import rounding_by_table
+from codec.training import networks as net
+from codec.training.calibration import code_image
+
+RIDGE = 1e-6  # of the mean variance of the features
+
+
+def fit_preview(codec, images, tables, skip_below):
+    """A `Preview` that comes nearest to the decoded pictures of uint8 `images`, in the
+    least squares, each at a random quality.
+
+    Reduced-rank regression (Izenman, "Reduced-rank regression for the multivariate
+    linear model", 1975): ordinary least squares, projected on the main directions of
+    what it predicts.
+    """
+    random = np.random.default_rng(0)
+    rounding = rounding_by_table(tables, skip_below)
+    squares = products = 0.0
+    for image in images:
+        code = int(random.integers(0, QUALITY_CODE_MAX + 1))
+        latents, decoded = decode(codec, image, code, rounding)
+        features, blocks = neighborhoods(latents), blocks_of(decoded)
+        squares = squares + features.T @ features
+        products = products + features.T @ blocks
+    count = squares[-1, -1]  # the last feature is 1
+    mean, mean_block = squares[-1, :-1] / count, products[-1] / count
+    covariance = squares[:-1, :-1] - count * np.outer(mean, mean)
+    correlation = products[:-1] - count * np.outer(mean, mean_block)
+    ridge = RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    weights = np.linalg.solve(covariance + ridge, correlation)
+    predicted = weights.T @ covariance @ weights
+    directions = np.linalg.eigh(predicted)[1][:, : -net.PREVIEW_WIDTH - 1 : -1]
+    kernel = weights @ directions
+    preview = net.Preview()
+    preview(np.zeros((1, 1, 1, net.LATENTS), "float32"))
+    preview.first.kernel.assign(kernel.reshape(preview.first.kernel.shape))
+    preview.last.kernel.assign(directions.T[None, None])
+    preview.last.bias.assign(mean_block - mean @ kernel @ directions.T)
+    return preview
+
+
+def decode(codec, image, code, rounding):
+    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3]) of an image."""
+    level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
+    _, inverse_gain, block_scales = codec.quality_vectors(level)
+    *_, y_hat = code_image(codec, image, code, rounding)
+    latents = ops.convert_to_tensor(y_hat) * inverse_gain
+    decoded = codec.synthesis(latents, block_scales)
+    return ops.convert_to_numpy(latents)[0], ops.convert_to_numpy(decoded)[0]
+
+
+def neighborhoods(latents):
+    """[h, w, C] -> float64 [h w, 9 C + 1]: the 3 x 3 latents around each, and 1."""
+    height, width, _ = latents.shape
+    padded = np.pad(latents.astype(float), ((1, 1), (1, 1), (0, 0)))
+    parts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    parts.append(np.ones((height, width, 1)))
+    return np.concatenate(parts, axis=-1).reshape(height * width, -1)
+
+
+def blocks_of(image):
+    """[H, W, 3] -> [h w, pixels of the small picture to a latent, by row, column,
+    color], means of `PREVIEW_FACTOR` squared pixels.
+    """
+    factor, side = net.PREVIEW_FACTOR, net.LATENT_PX // net.PREVIEW_FACTOR
+    height, width = (size // net.LATENT_PX for size in image.shape[:2])
+    small = image.reshape(height, side, factor, width, side, factor, 3).mean((2, 5))
+    return small.transpose(0, 2, 1, 3, 4).reshape(height * width, -1)

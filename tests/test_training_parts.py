@@ -1,0 +1,107 @@
+"""Losses and fits of the training; needs the packages of the extra `train`."""
+
+import numpy as np
+import pytest
+from pictures import picture
+
+from codec.bundle import TUNE_DEFAULT
+
+REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
+pytest.importorskip("tensorflow", reason=REASON)
+pytest.importorskip("tensorflow_compression_ops", reason=REASON)
+keras = pytest.importorskip("keras", reason=REASON)
+metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `bench`")
+
+from codec.training import networks as net  # noqa: E402
+from codec.training import preview  # noqa: E402
+from codec.training.similarity import ms_ssim, windows  # noqa: E402
+from codec.training.train import build_codec, rate_distortion  # noqa: E402
+
+
+def noisy(image: np.ndarray, strength: float) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(image.shape)
+    return np.clip(image + strength * noise, 0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("strength", [3, 20, 60])
+def test_ms_ssim_is_that_of_the_benchmarks_but_for_the_windows(strength):
+    image = picture(256, 256)
+    other = noisy(image, strength)
+    found = ms_ssim(*(keras.ops.array([x / 255], "float32") for x in (image, other)))
+    expected = metrics.ms_ssim(image, other)
+    assert 1 - float(found[0]) == pytest.approx(1 - expected, rel=0.03)
+
+
+def test_equal_images_are_entirely_alike():
+    image = keras.ops.array([picture(176, 192) / 255], "float32")
+    assert float(ms_ssim(image, image)[0]) == pytest.approx(1, abs=1e-6)
+
+
+def test_every_window_sums_to_one_and_lies_inside():
+    matrix = windows(21)
+    assert matrix.shape == (6, 21)
+    assert np.allclose(matrix.sum(1), 1)
+    assert ((matrix > 0).sum(1) == 11).all()
+
+
+def batch(strength: float) -> dict:
+    image = picture(256, 256)
+    pair = [
+        x[None].astype("float32") / 255 - 0.5 for x in (image, noisy(image, strength))
+    ]
+    bits = np.array([256.0 * 256], "float32")
+    return {
+        "x": pair[0],
+        "x_hat": pair[1],
+        "latent_bits": bits,
+        "hyper_bits": 0 * bits,
+        "level": np.array([0.5], "float32"),
+    }
+
+
+def test_the_loss_is_rate_plus_weighted_distortion():
+    lmbda = float(net.lmbda_of_level(0.5))
+    loss, bpp, mse = map(float, rate_distortion(TUNE_DEFAULT, **batch(10)))
+    assert bpp == pytest.approx(1)
+    assert loss == pytest.approx((1 + lmbda * mse) * (0.01 / lmbda) ** 0.5, rel=1e-4)
+
+
+def test_tuned_for_ssim_lost_structure_counts_more_than_lost_brightness():
+    darker = batch(0)
+    darker["x_hat"] = darker["x"] - np.float32(10 / 255)
+    for tune, more in (("psnr", False), ("ssim", True)):
+        blurred, dark = (
+            float(rate_distortion(tune, **b)[0]) for b in (batch(10), darker)
+        )
+        assert (blurred > 1.05 * dark) == more
+
+
+def test_the_preview_is_the_best_linear_one(monkeypatch):
+    """Where pictures are a linear function of latents, it is that function."""
+    random = np.random.default_rng(0)
+    mixing = 0.05 * random.standard_normal((net.LATENTS, 8))
+    kernel = random.standard_normal((8, 3 * 8 * 8))
+
+    def decode(codec, image, code, rounding):
+        latents = 3 + random.standard_normal((24, 24, net.LATENTS)).astype("float32")
+        small = keras.ops.depth_to_space((latents @ mixing @ kernel + 0.1)[None], 8)
+        small = keras.ops.convert_to_numpy(small)[0]
+        return latents, small.repeat(2, 0).repeat(2, 1)
+
+    monkeypatch.setattr(preview, "decode", decode)
+    monkeypatch.setattr(preview, "rounding_by_table", lambda *tables: None)
+    fitted = preview.fit_preview(None, range(8), None, 0)
+    latents, image = decode(None, None, None, None)
+    found = keras.ops.convert_to_numpy(fitted(latents[None]))[0]
+    assert np.abs(found - image[::2, ::2]).max() < 0.02 * np.abs(image).max()
+
+
+def test_what_the_preview_is_fitted_to_is_the_decoded_picture_made_smaller():
+    rounding = np.full(256, 0.5, np.float32)
+    image = picture(128, 192)
+    latents, decoded = preview.decode(build_codec(), image, 60000, rounding)
+    assert latents.shape == (8, 12, net.LATENTS)
+    assert decoded.shape == (128, 192, 3)
+    blocks = preview.blocks_of(decoded)
+    assert blocks.shape == (96, 192)
+    assert blocks[13, :3] == pytest.approx(decoded[16:18, 16:18].mean((0, 1)), abs=1e-6)
