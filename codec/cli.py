@@ -1,4 +1,4 @@
-"""Command line: files in and out; all else is the public interface of `codec`."""
+"""Command line: files in and out; all else lies below."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,18 +22,15 @@ from codec.api import (
     QUALITY_DEFAULT,
     QUALITY_MAX,
     QUALITY_MIN,
+    SCALES,
+    bundle_of_tune,
+    check_effort,
 )
+from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 from codec.container import MAX_PIXELS, METADATA_CHUNKS
-from codec.errors import CodecError, FormatError
-from codec.files import (
-    STREAM,
-    check_target,
-    file_bytes,
-    format_of,
-    load_picture,
-    read,
-    write,
-)
+from codec.conversion import Conversion, Decoding, Encoding
+from codec.errors import CodecError, reason
+from codec.files import STREAM, check_target, picture_suffixes, read
 from codec.progress import progress_bar
 
 T = TypeVar("T")
@@ -42,6 +39,9 @@ EFFORT_HELP = (
     "1 to 3 round plainly (+1.1 % bytes for the same PSNR, on two photographs), 4 to 6 "
     "weigh the bits (0.2 s per megapixel on 2 cores), 7 to 9 refine: -2.0 % in 2.4 s, "
     "-2.8 % in 4 s, -3.6 % in 11 s per megapixel. All decode alike."
+)
+TUNE_HELP = (
+    "What a file is small for: its error, or structure that looks alike (MS-SSIM)."
 )
 
 SUFFIX = ".aec"
@@ -57,6 +57,20 @@ output_option = click.option(
 force_option = click.option(
     "-f", "--force", is_flag=True, help="Replace outputs that exist."
 )
+recursive_option = click.option(
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Convert all files in the folder INPUT and below to the same places in the "
+    "folder of --output. Those that are newer there are left as they are, whatever "
+    "the options, without --force. Links to folders are not followed.",
+)
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes for --recursive.  [default: as many as cores]",
+)
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
@@ -65,6 +79,7 @@ max_pixels_option = click.option(
     help="Refuse pictures with more pixels, before any memory is taken for them.",
 )
 
+SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 STRIPPABLE = tuple(METADATA_CHUNKS)
 FACTORS = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
@@ -162,6 +177,13 @@ def main(context: click.Context) -> None:
     help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it.",
 )
 @click.option(
+    "--tune",
+    type=click.Choice(list(MODEL_OF_TUNE)),
+    default=TUNE_DEFAULT,
+    show_default=True,
+    help=TUNE_HELP,
+)
+@click.option(
     "-e",
     "--effort",
     type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
@@ -176,6 +198,8 @@ def main(context: click.Context) -> None:
     help="Metadata to leave out; repeatable. Without EXIF data the picture is turned "
     "upright.",
 )
+@recursive_option
+@jobs_option
 @force_option
 @max_pixels_option
 def encode(
@@ -185,8 +209,11 @@ def encode(
     rate_bpp: float | None,
     size_bytes: int | None,
     psnr_db: float | None,
+    tune: str,
     effort: int,
     strip: Sequence[str],
+    recursive: bool,
+    jobs: int | None,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -195,29 +222,19 @@ def encode(
     Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
     kept.
     """
-    targets = [quality, rate_bpp, size_bytes, psnr_db]
-    if sum(target is not None for target in targets) > 1:
+    targets = {"quality": quality, "rate_bpp": rate_bpp}
+    targets |= {"size_bytes": size_bytes, "psnr_db": psnr_db}
+    if sum(target is not None for target in targets.values()) > 1:
         raise click.UsageError("--quality, --bpp, --size and --psnr exclude each other")
     names = STRIPPABLE if "all" in strip else strip
-
-    def convert(source: str, target: str) -> str:
-        picture = load_picture(source, max_pixels, names)
-        with progress_bar(source) as progress:
-            data = codec.encode(
-                picture,
-                quality=quality,
-                rate_bpp=rate_bpp,
-                size_bytes=size_bytes,
-                psnr_db=psnr_db,
-                effort=effort,
-                max_pixels=max_pixels,
-                progress=progress,
-            )
-        write(target, data, force)
-        bpp = codec.read_info(data).rate_bpp
-        return "; ".join([f"{len(data)} bytes, {bpp:.3f} bpp", *picture.notices])
-
-    convert_all(plan(inputs, output, SUFFIX), convert, force)
+    try:
+        check_effort(effort, bundle_of_tune(tune))
+    except codec.UsageError as error:
+        raise click.UsageError(str(error)) from None
+    options = {**targets, "tune": tune, "effort": effort}
+    encoding = partial(Encoding, options, names, force, max_pixels)
+    kinds = picture_suffixes()
+    convert_all(inputs, output, encoding, SUFFIX, kinds, recursive, jobs, force)
 
 
 @main.command()
@@ -231,17 +248,27 @@ def encode(
     "pixels.",
 )
 @click.option(
+    "--scale",
+    type=click.Choice(list(SCALE_NAMES)),
+    help="Decode the picture smaller, for thumbnails; takes less time.",
+)
+@click.option(
     "--salvage",
     is_flag=True,
     help="Write what a damaged file still gives, damaged parts striped; exit status 1.",
 )
+@recursive_option
+@jobs_option
 @force_option
 @max_pixels_option
 def decode(
     inputs: Sequence[str],
     output: str | None,
     region: tuple[int, int, int, int] | None,
+    scale: str | None,
     salvage: bool,
+    recursive: bool,
+    jobs: int | None,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -250,28 +277,14 @@ def decode(
     The suffix of the output names the format, PNG if there is none: photo.aec becomes
     photo.png.
     """
-    if salvage and region:
-        raise click.UsageError("--region and --salvage exclude each other")
+    if (region is not None) + (scale is not None) + salvage > 1:
+        raise click.UsageError("--region, --scale and --salvage exclude each other")
 
-    def convert(source: str, target: str) -> str:
-        image_format, data = format_of(target), read(source)
-        faults: list[str] = []
-        with progress_bar(source) as progress:
-            if salvage:
-                image, faults = codec.salvage(
-                    data, max_pixels=max_pixels, progress=progress
-                )
-            else:
-                image = codec.decode(
-                    data, region=region, max_pixels=max_pixels, progress=progress
-                )
-        coded, notices = file_bytes(image, image_format)
-        write(target, coded, force)
-        if faults:
-            raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
-        return "; ".join([f"{image.width} x {image.height} pixels", *notices])
-
-    convert_all(plan(inputs, output, ".png"), convert, force)
+    if salvage and recursive:
+        raise click.UsageError("--salvage is for single files")
+    factor = SCALE_NAMES[scale] if scale else 1
+    decoding = partial(Decoding, force, max_pixels, salvage, region, factor)
+    convert_all(inputs, output, decoding, ".png", {SUFFIX}, recursive, jobs, force)
 
 
 @main.command()
@@ -357,16 +370,51 @@ def make_folder(folder: Path) -> None:
 
 
 def convert_all(
-    pairs: list[tuple[str, str]], convert: Callable[[str, str], str], force: bool
+    inputs: Sequence[str],
+    output: str | None,
+    conversion: Callable[[int | None], Conversion],
+    suffix: str,
+    kinds: Collection[str],
+    recursive: bool,
+    jobs: int | None,
+    force: bool,
 ) -> None:
-    """Convert every pair, report on standard error, exit 1 if one failed."""
+    """Convert every input, report on standard error, exit 1 if one failed; `conversion`
+    is called with a number of threads.
+    """
+    if recursive:
+        from codec.folders import convert_tree  # takes time to import
+
+        source, target = folders_of(inputs, output)
+        summary = convert_tree(source, target, conversion, suffix, kinds, jobs, force)
+        click.echo(f"{source} -> {target}: {summary}", err=True)
+        if summary.failures:
+            sys.exit(1)
+        return
+    if jobs is not None:
+        raise click.UsageError("--jobs is for --recursive")
+    convert = conversion(None)
 
     def one(pair: tuple[str, str]) -> None:
         source, target = pair
         check_target(target, force)
-        click.echo(f"{source} -> {target}: {convert(source, target)}", err=True)
+        with progress_bar(source) as progress:
+            converted = convert(source, target, progress)
+        click.echo(f"{source} -> {target}: {converted}", err=True)
 
-    run_all(pairs, lambda pair: pair[0], one)
+    run_all(plan(inputs, output, suffix), lambda pair: pair[0], one)
+
+
+def folders_of(inputs: Sequence[str], output: str | None) -> tuple[Path, Path]:
+    """The one folder to convert and the one to write to; click.UsageError for all
+    else.
+    """
+    if len(inputs) > 1 or not Path(inputs[0]).is_dir():
+        raise click.UsageError("--recursive takes one folder")
+    if output is None or output == STREAM:
+        raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
+    make_folder(Path(output))
+    return Path(inputs[0]), Path(output)
 
 
 def run_all(
@@ -383,11 +431,3 @@ def run_all(
             click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
     if failed:
         sys.exit(1)
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

@@ -11,3 +11,12 @@ class FormatError(CodecError):
 
 class UsageError(CodecError):
     """The call is wrong: an argument out of range, or an image that cannot be coded."""
+
+
+def reason(error: Exception) -> str:
+    """What to say of an error, in a line that names the file besides."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

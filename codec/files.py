@@ -21,10 +21,15 @@ from codec.errors import CodecError, UsageError
 from codec.image import INFO_KEYS, Picture, read_picture
 
 STREAM = "-"
-# What lossy formats are written with when a decoded picture goes into them.
+# Of the pictures that are looked for in folders; Pillow reads more kinds.
+PICTURES = frozenset(
+    {".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm"}
+    | {".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+# What a decoded picture is written with; PNG faster than the decoder is.
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
-}
+} | {"PNG": {"compress_level": 2}}
 METADATA_FORMATS = {"PNG", "JPEG", "WEBP", "AVIF", "TIFF"}
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
@@ -101,6 +106,11 @@ def metadata_options(image: Image.Image) -> dict[str, Any]:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", text)
     return options
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Those of PICTURES that Pillow reads here."""
+    return PICTURES & set(Image.registered_extensions())
 
 
 def format_of(target: str) -> str:

@@ -13,6 +13,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
+from codec import conversion
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -159,9 +160,10 @@ def test_a_pipe_that_is_named_takes_the_file(coded):
 def test_an_ignored_signal_stays_ignored(folder):
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from codec import cli; cli.codec.encode = lambda *a, **b: ("
+        "from codec import cli, conversion\n"
+        "conversion.encode = lambda *a, **b: ("
         "signal.raise_signal(signal.SIGINT), b'done')[1]\n"
-        "cli.codec.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"
+        "conversion.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"
         "cli.main(['encode', 'photo.png'])\n"
     )
     result = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE)
@@ -179,7 +181,7 @@ def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypat
         Path("second.png").unlink(missing_ok=True)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(conversion, "encode", encode)
     result = aecodec("encode", "photo.png", "second.png", "third.png")
     assert result.exit_code == 1
     _, line, _ = result.stderr.splitlines()
@@ -194,7 +196,7 @@ def test_an_input_that_is_replaced_meanwhile_is_coded_as_it_was(monkeypatch, cod
         Path("photo.png").write_bytes(b"")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(conversion, "encode", encode)
     succeeds("encode", "photo.png", "-o", "other.aec")
     assert Path("other.aec").read_bytes() == coded
 
@@ -206,7 +208,7 @@ def test_an_output_that_appears_meanwhile_is_kept(monkeypatch):
         Path("photo.aec").write_bytes(b"somebody's")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(conversion, "encode", encode)
     assert "photo.aec exists" in fails("encode", "photo.png")
     assert Path("photo.aec").read_bytes() == b"somebody's"
     assert names() == ["photo.aec", "photo.png"]

@@ -30,15 +30,20 @@ RANKS = {
     "codec.pillow_plugin": 9,
     "codec.register_pillow": 10,
     "codec.files": 2,
-    "codec.cli": 10,
-    "codec.__main__": 11,
+    "codec.conversion": 9,
+    "codec.folders": 10,
+    "codec.cli": 11,
+    "codec.__main__": 12,
 }
 CLI_MAY_IMPORT = {
     "codec",
     "codec.api",
+    "codec.bundle",
     "codec.container",
+    "codec.conversion",
     "codec.errors",
     "codec.files",
+    "codec.folders",
     "codec.progress",
 }
 

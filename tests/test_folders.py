@@ -1,0 +1,231 @@
+"""Trees of files: `--recursive`."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import is_refused, pixels
+from pictures import picture
+from PIL import Image
+
+import codec
+from codec import folders
+from codec.cli import main
+from codec.conversion import Converted
+from codec.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("tree")
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """photos/ with three pictures in two folders, and a text."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("a.png", "deep/b.jpg", "deep/er/c.PNG")):
+        path = Path("photos", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(40, 60, seed)).save(path)
+    Path("photos/deep/notes.txt").write_text("no picture")
+
+
+def aecodec(*arguments: object) -> subprocess.CompletedProcess:
+    """A process of its own: workers start from it."""
+    call = [sys.executable, "-m", "codec", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(Path(codec.__file__).parent.parent)}
+    return subprocess.run(
+        call, capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def files(folder: str) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    )
+
+
+def test_a_tree_is_mirrored_there_and_back():
+    result = aecodec("encode", "-r", "photos", "-o", "coded", "-q", 30, "--jobs", 2)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert re.fullmatch(
+        r"photos -> coded: 3 done, 0\.0 MB to 0\.0 MB \(\d+\.\d %\); "
+        r"1 of other kinds left out\n",
+        result.stderr,
+    )
+    assert files("coded") == ["a.aec", "deep/b.aec", "deep/er/c.aec"]
+    data = Path("coded/deep/er/c.aec").read_bytes()
+    assert data == codec.encode(picture(40, 60, 2), quality=30)
+    result = aecodec("decode", "-r", "coded", "-o", "back", "--scale", "1/2")
+    assert result.returncode == 0, result.stderr
+    assert files("back") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    assert np.array_equal(
+        pixels("back/deep/er/c.png"), np.asarray(codec.decode(data, scale=1 / 2))
+    )
+
+
+def convert(source: str, target: str) -> Converted:
+    """Stands for a conversion; what it is to do is in the file."""
+    text = Path(source).read_text()
+    if text == "slow":
+        time.sleep(1)
+    if text == "fail":
+        raise UsageError("cannot be coded")
+    if text == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    Path(target).write_text(text + " done")
+    return Converted("", ["a notice"] * (text == "notice"), len(text))
+
+
+def converted(texts: dict[str, str], force: bool = False) -> folders.Summary:
+    """Of a tree of files with these texts."""
+    for name, text in texts.items():
+        path = Path("in", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    Path("out").mkdir(exist_ok=True)
+    return folders.convert_tree(
+        Path("in"), Path("out"), lambda threads: convert, ".out", {".in"}, 2, force
+    )
+
+
+def test_what_is_newer_there_is_left_as_it_is_and_what_is_older_is_kept(capfd):
+    assert converted({"1.in": "a", "x/2.in": "b", "x/3.in": "c"}).done == 3
+    later = time.time() + 10
+    os.utime("in/x/2.in", (later, later))
+    Path("out/x/3.out").unlink()
+    summary = converted({"4.in": "d"})
+    assert (summary.done, summary.up_to_date) == (2, 1)
+    older = "in/x/2.in: out/x/2.out exists and is older; --force replaces it"
+    assert summary.failures == [older]
+    assert capfd.readouterr().err == f"aecodec: {older}\n"
+    assert converted({}, force=True).done == 4
+
+
+def test_originals_are_not_replaced_by_what_became_of_them():
+    aecodec("encode", "-r", "photos", "-o", "photos", "-q", 1)
+    before = Path("photos/a.png").read_bytes()
+    result = aecodec("decode", "-r", "photos", "-o", "photos")
+    assert result.returncode == 1
+    assert "photos/a.png exists and is older; --force replaces it" in result.stderr
+    assert Path("photos/a.png").read_bytes() == before
+
+
+def test_what_is_no_file_is_no_input(capfd):
+    Path("in").mkdir()
+    Path("in/broken.in").symlink_to("nothing")
+    os.mkfifo("in/pipe.in")
+    summary = converted({"a.in": "a"})
+    assert summary.done == 1
+    assert summary.failures == ["in/broken.in: not a file", "in/pipe.in: not a file"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure(monkeypatch):
+    def walk(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", "in/locked"))
+        return iter([("in", [], ["a.in"])])
+
+    monkeypatch.setattr(folders.os, "walk", walk)
+    summary = converted({"a.in": "a"})
+    assert (summary.done, summary.failures) == (1, ["in/locked: Permission denied"])
+
+
+def test_a_file_that_fails_is_named_and_the_others_are_done(capfd):
+    summary = converted({"1.in": "a", "2.in": "fail", "x/3.in": "b"})
+    assert summary.done == 2
+    assert summary.failures == ["in/2.in: cannot be coded"]
+    assert capfd.readouterr().err == "aecodec: in/2.in: cannot be coded\n"
+    assert files("out") == ["1.out", "x/3.out"]
+
+
+def test_a_worker_that_dies_takes_no_other_file_with_it():
+    texts = {f"{n}.in": "die" if n in (2, 5) else "slow" for n in range(7)}
+    summary = converted(texts)
+    assert summary.done == 5
+    assert sorted(failure.split(":")[0] for failure in summary.failures) == [
+        "in/2.in",
+        "in/5.in",
+    ]
+    assert all("died" in failure for failure in summary.failures)
+
+
+def test_two_files_of_the_same_output_do_not_overwrite_each_other():
+    Image.fromarray(picture(8, 8)).save("photos/a.bmp")
+    result = aecodec("encode", "-r", "photos", "-o", "coded")
+    assert result.returncode == 1
+    first, last = result.stderr.splitlines()
+    assert first == (
+        "aecodec: photos/a.png: photos/a.bmp is written to coded/a.aec, too"
+    )
+    assert last.endswith("; 1 of other kinds left out; 1 failed")
+    assert codec.read_info(Path("coded/a.aec").read_bytes()).width == 8
+
+
+def test_notices_are_said_and_successes_are_not(capfd):
+    converted({"1.in": "a", "2.in": "notice"})
+    assert capfd.readouterr().err == "in/2.in -> out/2.out: ; a notice\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
+    for number in range(6):
+        image = Image.fromarray(picture(400, 600, number))
+        image.save(f"photos/{number}.png")
+    call = [sys.executable, "-m", "codec", "encode", "-r", "photos", "-o", "coded"]
+    call += ["-e", "9", "-j", "2"]
+    environment = os.environ | {"PYTHONPATH": str(Path(codec.__file__).parent.parent)}
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=environment)
+    end = time.monotonic() + 60
+    while not list(Path().glob("coded/*.aec")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said == "aecodec: stopped by SIGTERM\n"
+    coded = files("coded")
+    assert len(coded) <= 4  # and not all that waited
+    assert all(name.endswith(".aec") for name in coded)
+    for name in coded:
+        codec.decode(Path("coded", name).read_bytes())
+    again = aecodec("encode", "-r", "photos", "-o", "coded")
+    assert again.returncode == 0
+    assert f"{9 - len(coded)} done" in again.stderr
+    assert len(files("coded")) == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-r", "photos"), "needs a folder to write to"),
+        (("-r", "photos", "-o", "-"), "needs a folder to write to"),
+        (("-r", "photos/a.png", "-o", "x"), "takes one folder"),
+        (("-r", "photos", "photos", "-o", "x"), "takes one folder"),
+        (("-r", "photos", "-o", "photos/a.png"), "is no folder"),
+        (("photos/a.png", "--jobs", "2"), "--jobs is for --recursive"),
+        (("-r", "photos", "-o", "x", "--tune", "ssim", "-e", "7"), "effort 7"),
+        (("-r", "photos", "-o", "x", "--jobs", "0"), "--jobs"),
+    ],
+)
+def test_wrong_usage_is_refused(arguments, message):
+    assert message in is_refused("encode", *arguments)
+    assert not Path("x").exists()
+
+
+def test_salvage_takes_single_files():
+    Path("coded").mkdir()
+    message = is_refused("decode", "-r", "coded", "-o", "x", "--salvage")
+    assert "--salvage is for single files" in message
+
+
+def test_both_commands_have_the_option():
+    for command in ("encode", "decode"):
+        names = {name for p in main.commands[command].params for name in p.opts}
+        assert {"--recursive", "--jobs"} <= names
