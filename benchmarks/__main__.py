@@ -4,6 +4,8 @@ import click
 
 from benchmarks.complexity import complexity
 from benchmarks.entropy import entropy
+from benchmarks.folders import folders
+from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
 from benchmarks.report import report
 from benchmarks.scaling import scaling
@@ -19,6 +21,8 @@ def main() -> None:
 
 main.add_command(complexity)
 main.add_command(entropy)
+main.add_command(folders)
+main.add_command(previews)
 main.add_command(rate_distortion)
 main.add_command(report)
 main.add_command(scaling)

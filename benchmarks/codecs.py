@@ -12,7 +12,7 @@ import PIL
 from PIL import Image, features
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID, load_bundle, model_name
+from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT, load_bundle, model_name
 from codec.container import DIGEST_BYTES
 
 with contextlib.suppress(ImportError):
@@ -59,11 +59,12 @@ def encode_aecodec(image: Image.Image, quality: float, **options: Any) -> bytes:
 
 
 def aecodec(name: str, description: str, **options: Any) -> ImageCodec:
-    """The shipped model; `options` go to `codec.encode`."""
+    """The shipped model of a tune; `options` go to `codec.encode`."""
     encode = partial(encode_aecodec, **options)
     qualities = (1, *range(10, 101, 10))
-    digest = load_bundle(DEFAULT_MODEL_ID).digest[:DIGEST_BYTES].hex()
-    version = f"{codec.__version__}, {model_name(DEFAULT_MODEL_ID)} ({digest})"
+    model_id = MODEL_OF_TUNE[options.get("tune", TUNE_DEFAULT)]
+    digest = load_bundle(model_id).digest[:DIGEST_BYTES].hex()
+    version = f"{codec.__version__}, {model_name(model_id)} ({digest})"
     return ImageCodec(name, description, qualities, encode, codec.decode, version)
 
 
@@ -134,6 +135,7 @@ CODECS = {
     entry.name: entry
     for entry in (
         aecodec("aecodec", "aecodec, shipped model"),
+        aecodec("aecodec-ssim", "aecodec, tune ssim", tune="ssim"),
         *(
             aecodec(f"aecodec-e{effort}", f"aecodec, effort {effort}", effort=effort)
             for effort in (1, 7, 8, 9)

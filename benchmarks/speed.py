@@ -29,6 +29,7 @@ from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
 from codec import coding, runtime
 from codec.entropy.coder import SymbolDecoder
+from codec.files import file_bytes
 
 T = TypeVar("T")
 OURS = "aecodec"
@@ -210,7 +211,7 @@ def stages(
             encode_s, data = timed(partial(codec.encode, image))
         with stages_timed() as decoding:
             decode_s, decoded = timed(partial(codec.decode, data))
-        save_s, _ = timed(partial(decoded.save, io.BytesIO(), "PNG"))
+        save_s, _ = timed(partial(file_bytes, decoded, "PNG"))
         encoding |= {"load": load_s, "rest": encode_s - sum(encoding.values())}
         decoding |= {"save": save_s, "rest": decode_s - sum(decoding.values())}
         for direction, spent in (("encode", encoding), ("decode", decoding)):

@@ -165,6 +165,31 @@ def stages(folder: Path) -> str:
     )
 
 
+def previews(folder: Path) -> str:
+    return table(
+        ["quality", "scale", "dB to the whole, reduced", "s for 24 MP"],
+        [
+            [
+                row["quality"],
+                f"1/{row['factor']}",
+                row["decoded_psnr"].replace("inf", ""),
+                f"{float(row['seconds']):.2f}",
+            ]
+            for row in csv_rows(folder, "previews.csv")
+        ],
+    )
+
+
+def folders(folder: Path) -> str:
+    return table(
+        ["command", "files per second", "MP per second", "wrong"],
+        [
+            [row["command"], row["files_s"], row["mp_s"], row["wrong"]]
+            for row in csv_rows(folder, "folders.csv")
+        ],
+    )
+
+
 def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
@@ -221,6 +246,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "efforts": efforts,
     "speed": speed,
     "stages": stages,
+    "previews": previews,
+    "folders": folders,
     "weaknesses": weaknesses,
     "entropy": entropy,
     "complexity": complexity,

@@ -1,0 +1,143 @@
+"""The subcommand `folders`: a tree of files, in one process and in many."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+import codec
+from benchmarks.environment import write_versions
+from benchmarks.measurement import image_paths, load_rgb
+from benchmarks.options import folder_argument, output_option
+from benchmarks.results import write_rows
+from benchmarks.scaling import timed
+
+FILES = 2000
+SIDES_PX = (256, 512)  # least and most
+PER_FOLDER = 100
+PSNR_MIN_DB = 20.0  # of a file that is right
+
+
+@dataclass(frozen=True)
+class Run:
+    """Wall clock of `files` by one command, with the start of all processes; `wrong`
+    are outputs that are missing, cut off, or not the picture.
+    """
+
+    command: str
+    files: int
+    megapixels: float
+    seconds: float
+    files_s: float
+    mp_s: float
+    wrong: int
+
+
+def make_tree(paths: Sequence[Path], folder: Path, count: int) -> float:
+    """Crops of the images, half of them reduced first; returns their megapixels."""
+    random = np.random.default_rng(0)
+    images = [load_rgb(path) for path in paths]
+    pixels = 0
+    for number in range(count):
+        image = images[number % len(images)].reduce(1 + number % 2)
+        width, height = (
+            min(int(random.integers(*SIDES_PX, endpoint=True)), side)
+            for side in image.size
+        )
+        left = int(random.integers(image.width - width + 1))
+        top = int(random.integers(image.height - height + 1))
+        place = folder / f"{number // PER_FOLDER:03}" / f"{number:06}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        image.crop((left, top, left + width, top + height)).save(place)
+        pixels += width * height
+    return pixels / 1e6
+
+
+def wrong_outputs(source: Path, target: Path) -> int:
+    count = 0
+    for path in sorted(source.rglob("*.png")):
+        coded = target / path.relative_to(source).with_suffix(".aec")
+        try:
+            decoded = codec.decode(coded.read_bytes())
+        except (OSError, codec.CodecError):
+            count += 1
+            continue
+        error = np.asarray(decoded, float) - np.asarray(load_rgb(path), float)
+        count += np.mean(error**2) > 255**2 / 10 ** (PSNR_MIN_DB / 10)
+    return count
+
+
+def call(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "codec", *map(str, arguments)]
+
+
+def recursive(source: Path, target: Path, *options: str) -> None:
+    command = call("encode", "-r", source, "-o", target, *options)
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def one_by_one(source: Path, target: Path) -> None:
+    recursive(source, target, "--jobs", "1")
+
+
+def recursive_with_a_worker_killed(source: Path, target: Path) -> None:
+    """Halfway, without warning; needs Linux."""
+    half = len(list(source.rglob("*.png"))) // 2
+    command = call("encode", "-r", source, "-o", target)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(list(target.rglob("*.aec"))) < half and process.poll() is None:
+            time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        workers = children.read_text().split() if process.poll() is None else []
+        if not workers:
+            raise click.ClickException("no worker was left to be killed halfway")
+        os.kill(int(workers[-1]), signal.SIGKILL)
+    if process.returncode:
+        raise click.ClickException("the run with a killed worker failed")
+
+
+COMMANDS = {
+    "one process (--jobs 1)": one_by_one,
+    "a process per core": recursive,
+    "a process per core, one killed halfway": recursive_with_a_worker_killed,
+}
+
+
+def runs(paths: Sequence[Path], count: int) -> Iterator[Run]:
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place, "in")
+        megapixels = make_tree(paths, source, count)
+        for number, (name, command) in enumerate(COMMANDS.items()):
+            target = Path(place, f"out-{number}")
+            seconds, _ = timed(lambda: command(source, target))  # noqa: B023
+            yield Run(
+                name,
+                count,
+                megapixels,
+                seconds,
+                count / seconds,
+                megapixels / seconds,
+                wrong_outputs(source, target),
+            )
+
+
+@click.command()
+@folder_argument
+@output_option
+@click.option("--files", "count", type=click.IntRange(min=2), default=FILES)
+def folders(folder: Path, output: Path, count: int) -> None:
+    """Measure the throughput of many small files, made of the images in FOLDER."""
+    rows = []
+    for row in runs(image_paths(folder), count):
+        rows.append(row)
+        click.echo(row)
+    write_rows(output / "folders.csv", Run, rows)
+    write_versions(output / "folders_versions.json", {})

@@ -1,0 +1,58 @@
+"""Benchmarks of small decodes and of trees of files, end to end."""
+
+import csv
+import sys
+
+import pytest
+from click.testing import CliRunner
+from pictures import picture
+from PIL import Image
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+import codec
+from benchmarks import folders, previews
+from benchmarks.__main__ import main
+
+
+def csv_of(path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypatch):
+    Image.fromarray(picture(200, 320)).save(tmp_path / "a.png")
+    monkeypatch.setattr(previews, "MEGAPIXELS", 0.1)
+    arguments = ["previews", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "out" / "previews.csv")
+    assert [row["factor"] for row in rows] == 3 * ["1", "2", "4", "8"]
+    assert {row["decoded_psnr"] for row in rows[::4]} == {"inf"}
+    assert all(float(row["decoded_psnr"]) > 30 for row in rows)
+    assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills a worker, by /proc")
+def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path):
+    Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
+    arguments = ["folders", str(tmp_path), "-o", str(tmp_path / "out"), "--files", "6"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "out" / "folders.csv")
+    assert [row["command"] for row in rows] == list(folders.COMMANDS)
+    assert {row["wrong"] for row in rows} == {"0"}
+
+
+def test_a_wrong_output_counts(tmp_path):
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    for name in ("good", "missing", "cut", "other"):
+        Image.fromarray(picture(30, 40)).save(tmp_path / "in" / f"{name}.png")
+    data = codec.encode(picture(30, 40))
+    (tmp_path / "out" / "good.aec").write_bytes(data)
+    (tmp_path / "out" / "cut.aec").write_bytes(data[:-1])
+    other = codec.encode(Image.new("RGB", (40, 30)))
+    (tmp_path / "out" / "other.aec").write_bytes(other)
+    assert folders.wrong_outputs(tmp_path / "in", tmp_path / "out") == 3
