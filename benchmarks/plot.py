@@ -24,7 +24,9 @@ STYLES = (
     ("#999999", "*"),
     ("#8C564B", "<"),
     ("#5D3A9B", ">"),
+    ("#7A7A00", "h"),
 )
+OURS = ("aecodec", "aecodec-ssim")
 
 
 def plot_curves(
@@ -61,8 +63,8 @@ def draw_panel(
             color=color,
             marker=marker,
             markersize=4,
-            linewidth=3 if codec == "aecodec" else 1.2,
-            zorder=3 if codec == "aecodec" else 2,
+            linewidth=3 if codec in OURS else 1.2,
+            zorder=3 if codec in OURS else 2,
             label=label,
         )
     axes.xaxis.set_major_locator(FixedLocator(BPP_TICKS))

@@ -37,8 +37,8 @@ T = TypeVar("T")
 
 EFFORT_HELP = (
     "1 to 3 round plainly (+1.1 % bytes for the same PSNR, on two photographs), 4 to 6 "
-    "weigh the bits (0.2 s per megapixel on 2 cores), 7 to 9 refine: -2.0 % in 2.4 s, "
-    "-2.8 % in 4 s, -3.6 % in 11 s per megapixel. All decode alike."
+    "weigh the bits (0.2 s per megapixel on 2 cores), 7 to 9 refine: -2.0 % in 2.2 s, "
+    "-2.8 % in 4 s, -3.7 % in 11 s per megapixel. All decode alike."
 )
 TUNE_HELP = (
     "What a file is small for: its error, or structure that looks alike (MS-SSIM)."
