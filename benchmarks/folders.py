@@ -64,7 +64,7 @@ def make_tree(paths: Sequence[Path], folder: Path, count: int) -> float:
 def wrong_outputs(source: Path, target: Path) -> int:
     count = 0
     for path in sorted(source.rglob("*.png")):
-        coded = target / path.relative_to(source).with_suffix(".aec")
+        coded = target / path.relative_to(source).with_name(f"{path.name}.aec")
         try:
             decoded = codec.decode(coded.read_bytes())
         except (OSError, codec.CodecError):

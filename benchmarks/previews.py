@@ -1,5 +1,6 @@
 """The subcommand `previews`: small decodes against the whole picture made smaller."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from benchmarks.metrics import psnr
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, timed
+from codec.bundle import MODEL_OF_TUNE
 
 FACTORS = (1, 2, 4, 8)
 QUALITIES = (20, 60, 90)
@@ -32,6 +34,7 @@ class Preview:
     of `MEGAPIXELS`, memory to memory.
     """
 
+    tune: str
     quality: float
     factor: int
     decoded_psnr: float
@@ -40,10 +43,12 @@ class Preview:
     seconds: float
 
 
-def fidelity(path: Path, quality: float, factor: int) -> tuple[float, float, float]:
+def fidelity(
+    path: Path, tune: str, quality: float, factor: int
+) -> tuple[float, float, float]:
     """The three PSNRs of `Preview` for one image."""
     image = load_rgb(path)
-    data = codec.encode(image, quality=quality)
+    data = codec.encode(image, tune=tune, quality=quality)
     small = np.asarray(codec.decode(data, scale=1 / factor))
     decoded, original = (
         np.asarray(picture.reduce(factor)) for picture in (codec.decode(data), image)
@@ -53,16 +58,16 @@ def fidelity(path: Path, quality: float, factor: int) -> tuple[float, float, flo
 
 def rows_of(paths: Sequence[Path]) -> Iterator[Preview]:
     large = Image.fromarray(mosaic(paths, MEGAPIXELS))
-    for quality in QUALITIES:
-        data = codec.encode(large, quality=quality)
+    for tune, quality in itertools.product(MODEL_OF_TUNE, QUALITIES):
+        data = codec.encode(large, tune=tune, quality=quality)
         for factor in FACTORS:
-            found = [fidelity(path, quality, factor) for path in paths]
+            found = [fidelity(path, tune, quality, factor) for path in paths]
             decode = partial(codec.decode, data, scale=1 / factor)
             seconds = median(timed(decode)[0] for _ in range(ROUNDS))
             decoded, original, reduced = (
                 fmean(part) for part in zip(*found, strict=True)
             )
-            yield Preview(quality, factor, decoded, original, reduced, seconds)
+            yield Preview(tune, quality, factor, decoded, original, reduced, seconds)
 
 
 @click.command()

@@ -167,9 +167,10 @@ def stages(folder: Path) -> str:
 
 def previews(folder: Path) -> str:
     return table(
-        ["quality", "scale", "dB to the whole, reduced", "s for 24 MP"],
+        ["tune", "quality", "scale", "dB to the whole, reduced", "s for 24 MP"],
         [
             [
+                row["tune"],
                 row["quality"],
                 f"1/{row['factor']}",
                 row["decoded_psnr"].replace("inf", ""),

@@ -37,15 +37,20 @@ T = TypeVar("T")
 
 EFFORT_HELP = (
     "1 to 3 round plainly (+1.1 % bytes for the same PSNR, on two photographs), 4 to 6 "
-    "weigh the bits (0.2 s per megapixel on 2 cores), 7 to 9 refine: -2.0 % in 2.2 s, "
-    "-2.8 % in 4 s, -3.7 % in 11 s per megapixel. All decode alike."
+    "weigh the bits (0.2 s per megapixel on 2 cores), 7 to 9 refine, with --tune psnr "
+    "only: -2.0 % in 2.2 s, -2.8 % in 4 s, -3.7 % in 11 s per megapixel. All decode "
+    "alike."
 )
 TUNE_HELP = (
     "What a file is small for: its error, or structure that looks alike (MS-SSIM)."
 )
 
 SUFFIX = ".aec"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+]
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 output_option = click.option(
@@ -62,8 +67,9 @@ recursive_option = click.option(
     "--recursive",
     is_flag=True,
     help="Convert all files in the folder INPUT and below to the same places in the "
-    "folder of --output. Those that are newer there are left as they are, whatever "
-    "the options, without --force. Links to folders are not followed.",
+    "folder of --output, photo.png to photo.png.aec and back. Those that are newer "
+    "there are left as they are, whatever the options, without --force. Links to "
+    "folders are not followed.",
 )
 jobs_option = click.option(
     "-j",
@@ -174,7 +180,8 @@ def main(context: click.Context) -> None:
     "psnr_db",
     type=click.FloatRange(min=0, min_open=True),
     callback=refuse_nonfinite,
-    help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it.",
+    help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it, or "
+    "the smallest of all.",
 )
 @click.option(
     "--tune",
@@ -232,9 +239,21 @@ def encode(
     except codec.UsageError as error:
         raise click.UsageError(str(error)) from None
     options = {**targets, "tune": tune, "effort": effort}
-    encoding = partial(Encoding, options, names, force, max_pixels)
+    encoding = partial(Encoding, options, names, force or recursive, max_pixels)
     kinds = picture_suffixes()
-    convert_all(inputs, output, encoding, SUFFIX, kinds, recursive, jobs, force)
+    if recursive:
+        source, target = folders_of(inputs, output)
+        # Whole names, so that photo.png and photo.jpg do not become the same.
+        rename = "{}.aec".format
+        convert_folder(
+            source, target, encoding, rename, kinds, jobs, force, update=True
+        )
+        return
+    if output and Path(output).suffix.lower() in kinds and not Path(output).is_dir():
+        raise click.UsageError(
+            f"{output} is the name of a picture, not of a {SUFFIX} file"
+        )
+    convert_files(inputs, output, encoding(None), SUFFIX, jobs, force)
 
 
 @main.command()
@@ -284,7 +303,11 @@ def decode(
         raise click.UsageError("--salvage is for single files")
     factor = SCALE_NAMES[scale] if scale else 1
     decoding = partial(Decoding, force, max_pixels, salvage, region, factor)
-    convert_all(inputs, output, decoding, ".png", {SUFFIX}, recursive, jobs, force)
+    if recursive:
+        source, target = folders_of(inputs, output)
+        convert_folder(source, target, decoding, png_name, {SUFFIX}, jobs, force)
+        return
+    convert_files(inputs, output, decoding(None), ".png", jobs, force)
 
 
 @main.command()
@@ -351,7 +374,9 @@ def plan(
     for source, name in pairs:
         key = os.path.realpath(name)
         if STREAM not in (source, name) and key == os.path.realpath(source):
-            raise click.UsageError(f"{source} would be replaced by its own output")
+            raise click.UsageError(
+                f"{source} would be replaced by its own output; outputs are named by -o"
+            )
         if key in writers:
             raise click.UsageError(
                 f"{writers[key]} and {source} would both write {name}"
@@ -369,31 +394,44 @@ def make_folder(folder: Path) -> None:
         raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
 
-def convert_all(
+def png_name(name: str) -> str:
+    """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png."""
+    stem = Path(name).stem
+    return stem if stem.lower().endswith(".png") else f"{stem}.png"
+
+
+def convert_folder(
+    source: Path,
+    target: Path,
+    conversion: Callable[[int], Conversion],
+    rename: Callable[[str], str],
+    kinds: Collection[str],
+    jobs: int | None,
+    force: bool,
+    update: bool = False,
+) -> None:
+    """As `convert_tree`, report on standard error, exit 1 if a file failed."""
+    from codec.folders import convert_tree  # takes time to import
+
+    summary = convert_tree(
+        source, target, conversion, rename, kinds, jobs, force, update
+    )
+    click.echo(f"{source} -> {target}: {summary}", err=True)
+    if summary.failures:
+        sys.exit(1)
+
+
+def convert_files(
     inputs: Sequence[str],
     output: str | None,
-    conversion: Callable[[int | None], Conversion],
+    convert: Conversion,
     suffix: str,
-    kinds: Collection[str],
-    recursive: bool,
     jobs: int | None,
     force: bool,
 ) -> None:
-    """Convert every input, report on standard error, exit 1 if one failed; `conversion`
-    is called with a number of threads.
-    """
-    if recursive:
-        from codec.folders import convert_tree  # takes time to import
-
-        source, target = folders_of(inputs, output)
-        summary = convert_tree(source, target, conversion, suffix, kinds, jobs, force)
-        click.echo(f"{source} -> {target}: {summary}", err=True)
-        if summary.failures:
-            sys.exit(1)
-        return
+    """Convert every input, report on standard error, exit 1 if one failed."""
     if jobs is not None:
         raise click.UsageError("--jobs is for --recursive")
-    convert = conversion(None)
 
     def one(pair: tuple[str, str]) -> None:
         source, target = pair
@@ -409,8 +447,10 @@ def folders_of(inputs: Sequence[str], output: str | None) -> tuple[Path, Path]:
     """The one folder to convert and the one to write to; click.UsageError for all
     else.
     """
-    if len(inputs) > 1 or not Path(inputs[0]).is_dir():
+    if len(inputs) > 1:
         raise click.UsageError("--recursive takes one folder")
+    if not Path(inputs[0]).is_dir():
+        raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
     if output is None or output == STREAM:
         raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
     make_folder(Path(output))

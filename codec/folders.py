@@ -48,7 +48,7 @@ class Summary:
         parts = [f"{self.done} done"]
         if self.done:
             ratio = self.bytes_out / max(self.bytes_in, 1)
-            sizes = f"{self.bytes_in / 1e6:.1f} MB to {self.bytes_out / 1e6:.1f} MB"
+            sizes = f"{self.bytes_in / 1e6:.3g} MB to {self.bytes_out / 1e6:.3g} MB"
             parts[0] += f", {sizes} ({100 * ratio:.1f} %)"
         for count, what in (
             (self.up_to_date, "up to date"),
@@ -63,21 +63,24 @@ def convert_tree(
     source: Path,
     target: Path,
     conversion: Callable[[int], Conversion],
-    suffix: str,
+    rename: Callable[[str], str],
     kinds: Collection[str],
     jobs: int | None,
     force: bool,
+    update: bool,
 ) -> Summary:
-    """Convert every file of one of the `kinds` (suffixes) under `source` to a file of
-    `suffix` at the same place under `target`, in as many processes as cores or `jobs`.
+    """Convert every file of one of the `kinds` (suffixes) under `source` to a file at
+    the same place under `target`, named by `rename`, in as many processes as cores or
+    `jobs`.
 
     `conversion` is called with the threads that each process may use. Files whose
     target is newer are left as they are, unless `force` is given, so a run that was
-    stopped goes on. A file that fails does not stop the others. Links to folders are
-    not followed.
+    stopped goes on; older targets are replaced if `update` is given, else they fail. A
+    file that fails does not stop the others. Links to folders are not followed.
     """
     summary = Summary()
-    tasks = list(planned(source, target, suffix, kinds, force, summary))
+    found = planned(source, target, rename, kinds, summary)
+    tasks = [t for t in found if force or is_due(t, update, summary)]
     jobs = max(1, min(jobs or cpu_count(), len(tasks), JOBS_MAX))
     convert = conversion(max(1, cpu_count() // jobs))
     bar = tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty())
@@ -104,42 +107,49 @@ def say(line: str) -> None:
 def planned(
     source: Path,
     target: Path,
-    suffix: str,
+    rename: Callable[[str], str],
     kinds: Collection[str],
-    force: bool,
     summary: Summary,
 ) -> Iterator[Task]:
-    """What is to be done, in the order of the names; the rest is noted."""
+    """A task for every file, in the order of the names; the rest is noted."""
     writers: dict[str, Path] = {}
     for path in files_under(source, summary):
         if path.suffix.lower() not in kinds:
             summary.left_out += 1
             continue
-        place = target / path.relative_to(source).with_suffix(suffix)
+        place = target / path.relative_to(source).with_name(rename(path.name))
         first = writers.setdefault(str(place).casefold(), path)
         try:
             if first is not path:
                 raise UsageError(f"{first} is written to {place}, too")
             if not path.is_file():
                 raise UsageError("not a file")
-            task = Task(path, place, path.stat().st_size)
-            if not force and os.path.lexists(place):
-                if not is_newer(task):
-                    raise UsageError(
-                        f"{place} exists and is older; --force replaces it"
-                    )
-                summary.up_to_date += 1
-                continue
+            yield Task(path, place, path.stat().st_size)
         except (OSError, UsageError) as error:
             summary.fail(path, reason(error))
-            continue
-        yield task
+
+
+def is_due(task: Task, update: bool, summary: Summary) -> bool:
+    """Whether a task is to be done without force; notes why not."""
+    try:
+        if is_newer(task):
+            summary.up_to_date += 1
+            return False
+        if os.path.lexists(task.target) and not update:
+            raise UsageError(f"{task.target} exists and is older; --force replaces it")
+    except (OSError, UsageError) as error:
+        summary.fail(task.source, reason(error))
+        return False
+    return True
 
 
 def is_newer(task: Task) -> bool:
-    """Whether the target is a file at least as new as the source."""
-    found = task.target.is_file()
-    return found and task.target.stat().st_mtime >= task.source.stat().st_mtime
+    """Whether the target is a file with something in it, at least as new as the
+    source.
+    """
+    if not task.target.is_file() or not task.target.stat().st_size:
+        return False
+    return task.target.stat().st_mtime >= task.source.stat().st_mtime
 
 
 def files_under(folder: Path, summary: Summary) -> Iterator[Path]:
@@ -163,7 +173,7 @@ def run(
     while broken := (yield from run_pool(remaining, convert, jobs)):
         lost += broken
     for task in lost:
-        if task.target.exists() and is_newer(task):  # written, then the worker died
+        if is_newer(task):  # written, then the worker died
             yield task, Converted("", [], task.target.stat().st_size)
         elif (yield from run_pool(iter([task]), convert, 1)):
             yield task, "the process that worked on it died; not enough memory?"
@@ -214,8 +224,12 @@ def start_worker() -> None:
 
 
 def work(convert: Conversion, task: Task) -> Converted | str:
+    folder = task.target.parent
     try:
-        task.target.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"cannot make {folder}: {reason(error)}"
+    try:
         return convert(str(task.source), str(task.target))
     except (CodecError, OSError, MemoryError) as error:
         return reason(error)

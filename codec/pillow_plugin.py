@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import QUALITY_DEFAULT, SCALES, decode, encode, read_info
+from codec.api import SCALES, decode, encode, read_info
 from codec.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
 from codec.errors import CodecError
 from codec.image import INFO_KEYS, info_value
@@ -22,6 +22,7 @@ from codec.image import INFO_KEYS, info_value
 FORMAT = "AEC"
 SUFFIX = ".aec"
 MIME_TYPE = "image/x-aec"
+OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -78,18 +79,18 @@ class AecImageFile(ImageFile.ImageFile):
 
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Options are `quality`, `tune` and `effort`, as of `codec.encode`, and
-    `icc_profile`, `exif` and `xmp`, by default those in the image's `info`.
+    """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune` and `effort`,
+    as of `codec.encode`, and `icc_profile`, `exif` and `xmp`, by default those in the
+    image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()
     for key in set(INFO_KEYS.values()) & set(options):
         value = options[key]
         image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
-    extra = {name: options[name] for name in ("tune", "effort") if name in options}
-    quality = options.get("quality", QUALITY_DEFAULT)
+    given = {name: options[name] for name in OPTIONS if name in options}
     try:
-        data = encode(image, quality=quality, max_pixels=NO_LIMIT, **extra)
+        data = encode(image, max_pixels=NO_LIMIT, **given)
     except CodecError as error:
         raise ValueError(str(error)) from None
     file.write(data)

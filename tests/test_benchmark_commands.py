@@ -28,9 +28,9 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     rows = csv_of(tmp_path / "out" / "previews.csv")
-    assert [row["factor"] for row in rows] == 3 * ["1", "2", "4", "8"]
+    assert [row["factor"] for row in rows] == 6 * ["1", "2", "4", "8"]
     assert {row["decoded_psnr"] for row in rows[::4]} == {"inf"}
-    assert all(float(row["decoded_psnr"]) > 30 for row in rows)
+    assert all(float(row["decoded_psnr"]) > 25 for row in rows)
     assert all(float(row["seconds"]) > 0 for row in rows)
 
 
@@ -51,8 +51,8 @@ def test_a_wrong_output_counts(tmp_path):
     for name in ("good", "missing", "cut", "other"):
         Image.fromarray(picture(30, 40)).save(tmp_path / "in" / f"{name}.png")
     data = codec.encode(picture(30, 40))
-    (tmp_path / "out" / "good.aec").write_bytes(data)
-    (tmp_path / "out" / "cut.aec").write_bytes(data[:-1])
+    (tmp_path / "out" / "good.png.aec").write_bytes(data)
+    (tmp_path / "out" / "cut.png.aec").write_bytes(data[:-1])
     other = codec.encode(Image.new("RGB", (40, 30)))
-    (tmp_path / "out" / "other.aec").write_bytes(other)
+    (tmp_path / "out" / "other.png.aec").write_bytes(other)
     assert folders.wrong_outputs(tmp_path / "in", tmp_path / "out") == 3

@@ -56,18 +56,18 @@ def test_a_tree_is_mirrored_there_and_back():
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     assert re.fullmatch(
-        r"photos -> coded: 3 done, 0\.0 MB to 0\.0 MB \(\d+\.\d %\); "
+        r"photos -> coded: 3 done, 0\.0\d+ MB to 0\.00\d+ MB \(\d+\.\d %\); "
         r"1 of other kinds left out\n",
         result.stderr,
     )
-    assert files("coded") == ["a.aec", "deep/b.aec", "deep/er/c.aec"]
-    data = Path("coded/deep/er/c.aec").read_bytes()
+    assert files("coded") == ["a.png.aec", "deep/b.jpg.aec", "deep/er/c.PNG.aec"]
+    data = Path("coded/deep/er/c.PNG.aec").read_bytes()
     assert data == codec.encode(picture(40, 60, 2), quality=30)
     result = aecodec("decode", "-r", "coded", "-o", "back", "--scale", "1/2")
     assert result.returncode == 0, result.stderr
-    assert files("back") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    assert files("back") == ["a.png", "deep/b.jpg.png", "deep/er/c.PNG"]
     assert np.array_equal(
-        pixels("back/deep/er/c.png"), np.asarray(codec.decode(data, scale=1 / 2))
+        pixels("back/deep/er/c.PNG"), np.asarray(codec.decode(data, scale=1 / 2))
     )
 
 
@@ -84,7 +84,7 @@ def convert(source: str, target: str) -> Converted:
     return Converted("", ["a notice"] * (text == "notice"), len(text))
 
 
-def converted(texts: dict[str, str], force: bool = False) -> folders.Summary:
+def converted(texts: dict[str, str], **options: bool) -> folders.Summary:
     """Of a tree of files with these texts."""
     for name, text in texts.items():
         path = Path("in", name)
@@ -92,7 +92,9 @@ def converted(texts: dict[str, str], force: bool = False) -> folders.Summary:
         path.write_text(text)
     Path("out").mkdir(exist_ok=True)
     return folders.convert_tree(
-        Path("in"), Path("out"), lambda threads: convert, ".out", {".in"}, 2, force
+        *(Path("in"), Path("out"), lambda threads: convert),
+        *(lambda name: name.replace(".in", ".out"), {".in"}, 2),
+        **{"force": False, "update": False, **options},
     )
 
 
@@ -106,12 +108,33 @@ def test_what_is_newer_there_is_left_as_it_is_and_what_is_older_is_kept(capfd):
     older = "in/x/2.in: out/x/2.out exists and is older; --force replaces it"
     assert summary.failures == [older]
     assert capfd.readouterr().err == f"aecodec: {older}\n"
+    summary = converted({}, update=True)
+    assert (summary.done, summary.up_to_date) == (1, 3)
     assert converted({}, force=True).done == 4
+
+
+def test_an_empty_output_is_no_output():
+    converted({"1.in": "a"})
+    Path("out/1.out").write_text("")
+    assert converted({}, update=True).done == 1
+    assert Path("out/1.out").read_text() == "a done"
+
+
+def test_a_picture_that_has_changed_is_encoded_again():
+    aecodec("encode", "-r", "photos", "-o", "coded")
+    Image.fromarray(picture(20, 30)).save("photos/a.png")
+    later = time.time() + 10
+    os.utime("photos/a.png", (later, later))
+    result = aecodec("encode", "-r", "photos", "-o", "coded")
+    assert "1 done" in result.stderr and "2 up to date" in result.stderr
+    assert codec.read_info(Path("coded/a.png.aec").read_bytes()).width == 30
 
 
 def test_originals_are_not_replaced_by_what_became_of_them():
     aecodec("encode", "-r", "photos", "-o", "photos", "-q", 1)
     before = Path("photos/a.png").read_bytes()
+    older = Path("photos/a.png.aec").stat().st_mtime - 10
+    os.utime("photos/a.png", (older, older))
     result = aecodec("decode", "-r", "photos", "-o", "photos")
     assert result.returncode == 1
     assert "photos/a.png exists and is older; --force replaces it" in result.stderr
@@ -156,16 +179,27 @@ def test_a_worker_that_dies_takes_no_other_file_with_it():
     assert all("died" in failure for failure in summary.failures)
 
 
-def test_two_files_of_the_same_output_do_not_overwrite_each_other():
-    Image.fromarray(picture(8, 8)).save("photos/a.bmp")
-    result = aecodec("encode", "-r", "photos", "-o", "coded")
-    assert result.returncode == 1
-    first, last = result.stderr.splitlines()
-    assert first == (
-        "aecodec: photos/a.png: photos/a.bmp is written to coded/a.aec, too"
-    )
-    assert last.endswith("; 1 of other kinds left out; 1 failed")
-    assert codec.read_info(Path("coded/a.aec").read_bytes()).width == 8
+def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():
+    Image.fromarray(picture(8, 9)).save("photos/a.bmp")
+    assert aecodec("encode", "-r", "photos", "-o", "coded").returncode == 0
+    widths = [
+        codec.read_info(Path("coded", name).read_bytes()).width
+        for name in ("a.bmp.aec", "a.png.aec")
+    ]
+    assert widths == [9, 60]
+
+
+def test_two_files_of_the_same_output_do_not_overwrite_each_other(capfd):
+    summary = converted({"a.in": "a", "A.in": "b"})
+    assert summary.done == 1
+    assert summary.failures == ["in/a.in: in/A.in is written to out/a.out, too"]
+
+
+def test_a_folder_that_cannot_be_made_is_named():
+    Path("out").mkdir()
+    Path("out/x").write_text("")
+    summary = converted({"x/1.in": "a"})
+    assert summary.failures == ["in/x/1.in: cannot make out/x: File exists"]
 
 
 def test_notices_are_said_and_successes_are_not(capfd):
@@ -204,9 +238,10 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("photos/a.png", "-o", "x.jpg"), "x.jpg is the name of a picture"),
         (("-r", "photos"), "needs a folder to write to"),
         (("-r", "photos", "-o", "-"), "needs a folder to write to"),
-        (("-r", "photos/a.png", "-o", "x"), "takes one folder"),
+        (("-r", "photos/a.png", "-o", "x"), "photos/a.png is no folder"),
         (("-r", "photos", "photos", "-o", "x"), "takes one folder"),
         (("-r", "photos", "-o", "photos/a.png"), "is no folder"),
         (("photos/a.png", "--jobs", "2"), "--jobs is for --recursive"),
