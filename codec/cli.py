@@ -7,10 +7,10 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -30,7 +30,7 @@ from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 from codec.container import MAX_PIXELS, METADATA_CHUNKS
 from codec.conversion import Conversion, Decoding, Encoding
 from codec.errors import CodecError, reason
-from codec.files import STREAM, check_target, picture_suffixes, read
+from codec.files import PICTURES, STREAM, check_target, picture_suffixes, read
 from codec.progress import progress_bar
 
 T = TypeVar("T")
@@ -240,16 +240,20 @@ def encode(
         raise click.UsageError(str(error)) from None
     options = {**targets, "tune": tune, "effort": effort}
     encoding = partial(Encoding, options, names, force or recursive, max_pixels)
-    kinds = picture_suffixes()
     if recursive:
-        source, target = folders_of(inputs, output)
-        # Whole names, so that photo.png and photo.jpg do not become the same.
-        rename = "{}.aec".format
         convert_folder(
-            source, target, encoding, rename, kinds, jobs, force, update=True
+            inputs,
+            output,
+            conversion=encoding,
+            # Whole names, so that photo.png and photo.jpg do not become the same.
+            rename="{}.aec".format,
+            kinds=picture_suffixes(),
+            jobs=jobs,
+            force=force,
+            update=True,
         )
         return
-    if output and Path(output).suffix.lower() in kinds and not Path(output).is_dir():
+    if output and Path(output).suffix.lower() in PICTURES and not Path(output).is_dir():
         raise click.UsageError(
             f"{output} is the name of a picture, not of a {SUFFIX} file"
         )
@@ -298,14 +302,21 @@ def decode(
     """
     if (region is not None) + (scale is not None) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage exclude each other")
-
     if salvage and recursive:
         raise click.UsageError("--salvage is for single files")
     factor = SCALE_NAMES[scale] if scale else 1
     decoding = partial(Decoding, force, max_pixels, salvage, region, factor)
     if recursive:
-        source, target = folders_of(inputs, output)
-        convert_folder(source, target, decoding, png_name, {SUFFIX}, jobs, force)
+        convert_folder(
+            inputs,
+            output,
+            conversion=decoding,
+            rename=png_name,
+            kinds={SUFFIX},
+            jobs=jobs,
+            force=force,
+            update=False,
+        )
         return
     convert_files(inputs, output, decoding(None), ".png", jobs, force)
 
@@ -400,23 +411,21 @@ def png_name(name: str) -> str:
     return stem if stem.lower().endswith(".png") else f"{stem}.png"
 
 
-def convert_folder(
-    source: Path,
-    target: Path,
-    conversion: Callable[[int], Conversion],
-    rename: Callable[[str], str],
-    kinds: Collection[str],
-    jobs: int | None,
-    force: bool,
-    update: bool = False,
-) -> None:
-    """As `convert_tree`, report on standard error, exit 1 if a file failed."""
+def convert_folder(inputs: Sequence[str], output: str | None, **options: Any) -> None:
+    """`convert_tree` from the one input to the output, with its `options`; report on
+    standard error, exit 1 if a file failed.
+    """
     from codec.folders import convert_tree  # takes time to import
 
-    summary = convert_tree(
-        source, target, conversion, rename, kinds, jobs, force, update
-    )
-    click.echo(f"{source} -> {target}: {summary}", err=True)
+    if len(inputs) > 1:
+        raise click.UsageError("--recursive takes one folder")
+    if not Path(inputs[0]).is_dir():
+        raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
+    if output is None or output == STREAM:
+        raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
+    make_folder(Path(output))
+    summary = convert_tree(Path(inputs[0]), Path(output), **options)
+    click.echo(f"{inputs[0]} -> {output}: {summary}", err=True)
     if summary.failures:
         sys.exit(1)
 
@@ -441,20 +450,6 @@ def convert_files(
         click.echo(f"{source} -> {target}: {converted}", err=True)
 
     run_all(plan(inputs, output, suffix), lambda pair: pair[0], one)
-
-
-def folders_of(inputs: Sequence[str], output: str | None) -> tuple[Path, Path]:
-    """The one folder to convert and the one to write to; click.UsageError for all
-    else.
-    """
-    if len(inputs) > 1:
-        raise click.UsageError("--recursive takes one folder")
-    if not Path(inputs[0]).is_dir():
-        raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
-    if output is None or output == STREAM:
-        raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
-    make_folder(Path(output))
-    return Path(inputs[0]), Path(output)
 
 
 def run_all(
