@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 import click
 import numpy as np
@@ -43,31 +43,32 @@ class Preview:
     seconds: float
 
 
-def fidelity(
-    path: Path, tune: str, quality: float, factor: int
-) -> tuple[float, float, float]:
-    """The three PSNRs of `Preview` for one image."""
+def fidelities(path: Path, tune: str, quality: float) -> list[list[float]]:
+    """The three PSNRs of `Preview` for one image, by factor."""
     image = load_rgb(path)
     data = codec.encode(image, tune=tune, quality=quality)
-    small = np.asarray(codec.decode(data, scale=1 / factor))
-    decoded, original = (
-        np.asarray(picture.reduce(factor)) for picture in (codec.decode(data), image)
-    )
-    return psnr(decoded, small), psnr(original, small), psnr(original, decoded)
+    decoded = codec.decode(data)
+
+    def at(factor: int) -> list[float]:
+        small = np.asarray(codec.decode(data, scale=1 / factor))
+        whole, original = (np.asarray(p.reduce(factor)) for p in (decoded, image))
+        return [
+            psnr(*p) for p in ((whole, small), (original, small), (original, whole))
+        ]
+
+    return [at(factor) for factor in FACTORS]
 
 
 def rows_of(paths: Sequence[Path]) -> Iterator[Preview]:
     large = Image.fromarray(mosaic(paths, MEGAPIXELS))
     for tune, quality in itertools.product(MODEL_OF_TUNE, QUALITIES):
         data = codec.encode(large, tune=tune, quality=quality)
-        for factor in FACTORS:
-            found = [fidelity(path, tune, quality, factor) for path in paths]
+        means = np.mean([fidelities(path, tune, quality) for path in paths], axis=0)
+        for factor, mean in zip(FACTORS, means.tolist(), strict=True):
             decode = partial(codec.decode, data, scale=1 / factor)
             seconds = median(timed(decode)[0] for _ in range(ROUNDS))
-            decoded, original, reduced = (
-                fmean(part) for part in zip(*found, strict=True)
-            )
-            yield Preview(tune, quality, factor, decoded, original, reduced, seconds)
+            whole, original, reduced = mean
+            yield Preview(tune, quality, factor, whole, original, reduced, seconds)
 
 
 @click.command()
