@@ -35,7 +35,9 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a worker, by /proc")
-def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path):
+def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypatch):
+    call = folders.call  # slow and with few workers, so that one is there to be killed
+    monkeypatch.setattr(folders, "call", lambda *a: call(*a, "-e", "7", "-j", "2"))
     Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
     arguments = ["folders", str(tmp_path), "-o", str(tmp_path / "out"), "--files", "6"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)

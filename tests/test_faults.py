@@ -81,7 +81,7 @@ def test_an_input_is_never_replaced_by_its_own_output():
     assert Path("photo.png").read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_process_says_so_and_leaves_no_file(folder, number):
     Image.fromarray(picture(1500, 1500)).save("large.png")
     Path("large.aec").write_bytes(b"old")
