@@ -38,6 +38,7 @@ from codec.errors import FormatError, UsageError
 from codec.image import Picture, mark_damage, read_picture
 from codec.progress import Progress, untold
 from codec.quantization import RATE_SHARE
+from codec.refinement import Refinement
 from codec.runtime import Networks
 from codec.targets import file_of_psnr, file_within
 
@@ -46,7 +47,11 @@ EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_RDOQ = 4  # lower ones round plainly
 THREADS_MAX = 1024
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
-REFINEMENTS = {7: 6, 8: 12, 9: 40}  # iterations by effort
+REFINEMENTS = {  # by effort
+    7: Refinement(10),
+    8: Refinement(40),
+    9: Refinement(150, drawn=True),
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def encode(
         picture,
         networks_of(bundle, threads),
         rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
-        refinement=REFINEMENTS.get(effort, 0),
+        refinement=REFINEMENTS.get(effort),
         keep_latents=psnr_db is not None or size_bytes is not None,
         progress=progress,
     )

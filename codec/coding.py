@@ -45,7 +45,7 @@ from codec.image import (
 )
 from codec.progress import Progress, untold
 from codec.quantization import rounding_by_table
-from codec.refinement import refine
+from codec.refinement import Refinement, refine
 from codec.runtime import Networks
 from codec.windows import (
     DECODER_HALO,
@@ -100,7 +100,7 @@ def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
 class Encoder:
     """Files of one picture at any quality.
 
-    `refinement` is the number of iterations, `rate_share` that of `rounding_by_table`.
+    Latents get a `refinement` if any; `rate_share` is that of `rounding_by_table`.
     With `keep_latents` a picture is analyzed once for all its files, and takes memory
     for all its latents.
     """
@@ -110,7 +110,7 @@ class Encoder:
         picture: Picture,
         networks: Networks,
         rate_share: float,
-        refinement: int,
+        refinement: Refinement | None,
         keep_latents: bool,
         progress: Progress = untold,
     ) -> None:

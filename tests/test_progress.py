@@ -50,7 +50,7 @@ def test_every_attempt_at_a_target_goes_from_low_to_1(small_picture):
 def test_refinement_tells_of_every_iteration(small_picture):
     shares: list[float] = []
     codec.encode(small_picture, effort=7, progress=shares.append)
-    assert len(shares) == 3 + api.REFINEMENTS[7] + 1
+    assert len(shares) == 3 + api.REFINEMENTS[7].iterations + 1
     assert shares[-1] == 1
 
 

@@ -7,7 +7,7 @@ from pictures import picture, psnr
 import codec
 from codec import api
 from codec.container import unpack
-from codec.refinement import rate_slopes, soft_round
+from codec.refinement import drawn_round, rate_slopes, soft_round
 from codec.runtime import Networks
 
 VALUES = np.linspace(-3.2, 3.3, 1001).astype("float32")
@@ -24,6 +24,19 @@ def test_integers_stay_under_soft_rounding():
     integers = np.arange(-4, 5).astype("float32")
     for sharpness in (1.0, 8.0):
         assert np.allclose(soft_round(integers, sharpness), integers, atol=1e-5)
+
+
+def test_drawn_rounding_goes_up_as_often_as_the_fraction_is_near_to_it():
+    random = np.random.default_rng(0)
+    value = np.full(20000, -2.3, "float32")
+    soft, slope = drawn_round(value, 0.3, random)
+    assert ((soft >= -3) & (soft <= -2)).all()
+    assert (slope >= 0).all()
+    logit = (np.arctanh(0.7) - np.arctanh(0.3)) / 0.3
+    assert (soft > -2.5).mean() == pytest.approx(1 / (1 + np.exp(-logit)), abs=0.01)
+    cold, _ = drawn_round(VALUES, 0.02, random)
+    away = np.abs(VALUES - np.floor(VALUES) - 0.5) > 0.1
+    assert np.allclose(cold[away], np.round(VALUES[away]), atol=1e-3)
 
 
 def test_rate_slopes_are_the_differences_of_code_lengths(bundle):
@@ -93,5 +106,5 @@ def test_other_efforts_are_refused(small_picture, effort):
 def test_every_refining_effort_takes_more_iterations_than_the_one_before():
     efforts = sorted(api.REFINEMENTS)
     assert efforts[-1] == api.EFFORT_MAX
-    iterations = [api.REFINEMENTS[effort] for effort in efforts]
+    iterations = [api.REFINEMENTS[effort].iterations for effort in efforts]
     assert iterations == sorted(set(iterations))
