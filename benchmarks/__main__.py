@@ -4,6 +4,7 @@ import click
 
 from benchmarks.complexity import complexity
 from benchmarks.entropy import entropy
+from benchmarks.features import features
 from benchmarks.folders import folders
 from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
@@ -21,6 +22,7 @@ def main() -> None:
 
 main.add_command(complexity)
 main.add_command(entropy)
+main.add_command(features)
 main.add_command(folders)
 main.add_command(previews)
 main.add_command(rate_distortion)

@@ -12,7 +12,14 @@ import PIL
 from PIL import Image, features
 
 import codec
-from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT, load_bundle, model_name
+from codec.bundle import (
+    EXACT,
+    FAST,
+    MODEL_OF_TUNE,
+    TUNE_DEFAULT,
+    load_bundle,
+    model_name,
+)
 from codec.container import DIGEST_BYTES
 
 with contextlib.suppress(ImportError):
@@ -58,14 +65,19 @@ def encode_aecodec(image: Image.Image, quality: float, **options: Any) -> bytes:
     return codec.encode(image, quality=quality, **options)
 
 
-def aecodec(name: str, description: str, **options: Any) -> ImageCodec:
-    """The shipped model of a tune; `options` go to `codec.encode`."""
+def aecodec(
+    name: str, description: str, precision: str = EXACT, **options: Any
+) -> ImageCodec:
+    """The shipped model of a tune, decoded with `precision`; `options` go to
+    `codec.encode`.
+    """
+    decode = partial(codec.decode, precision=precision)
     encode = partial(encode_aecodec, **options)
     qualities = (1, *range(10, 101, 10))
     model_id = MODEL_OF_TUNE[options.get("tune", TUNE_DEFAULT)]
     digest = load_bundle(model_id).digest[:DIGEST_BYTES].hex()
     version = f"{codec.__version__}, {model_name(model_id)} ({digest})"
-    return ImageCodec(name, description, qualities, encode, codec.decode, version)
+    return ImageCodec(name, description, qualities, encode, decode, version)
 
 
 def encode_pillow(
@@ -136,6 +148,7 @@ CODECS = {
     for entry in (
         aecodec("aecodec", "aecodec, shipped model"),
         aecodec("aecodec-ssim", "aecodec, tune ssim", tune="ssim"),
+        aecodec("aecodec-fast", "aecodec, effort 1, decoded fast", FAST, effort=1),
         *(
             aecodec(f"aecodec-e{effort}", f"aecodec, effort {effort}", effort=effort)
             for effort in (1, 7, 8, 9)

@@ -36,6 +36,7 @@ OURS = "aecodec"
 # Codec -> quality; means of 33 to 35 dB on the Kodak images, see kodak_summary.csv.
 QUALITIES = {
     OURS: 60,
+    "aecodec-fast": 60,
     **{f"aecodec-e{effort}": 60 for effort in (1, 7, 8, 9)},
     "jpeg": 65,
     "webp": 65,
@@ -43,7 +44,7 @@ QUALITIES = {
     "avif-fast": 55,
     "jxl": 70,
 }
-USUAL = (OURS, "aecodec-e1", "jpeg", "webp", "avif-fast", "jxl")
+USUAL = (OURS, "aecodec-fast", "jpeg", "webp", "avif-fast", "jxl")
 MEGAPIXELS = (0.4, 2, 24)
 THREADS = (1, 2)
 ROUNDS = 3

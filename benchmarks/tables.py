@@ -22,11 +22,11 @@ MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OURS = "aecodec"
 QUALITIES = (1, 20, 40, 60, 80, 100)
 EFFORTS = {
-    "aecodec-e1": "1 to 3: plain rounding",
-    OURS: "4 to 6: bits are weighed (default)",
-    "aecodec-e7": "7: 6 steps of gradient descent on the latents",
-    "aecodec-e8": "8: 12 steps",
-    "aecodec-e9": "9: 40 steps",
+    "aecodec-e1": "1 to 3: analysis in int8",
+    OURS: "4 to 6: analysis in float (default)",
+    "aecodec-e7": "7: 10 steps of gradient descent on the latents",
+    "aecodec-e8": "8: 40 steps",
+    "aecodec-e9": "9: 150 steps, rounding at random",
 }
 
 
@@ -236,6 +236,24 @@ def complexity(folder: Path) -> str:
     )
 
 
+def features(folder: Path) -> str:
+    """A row a quality."""
+    rows = csv_rows(folder, "features.csv")
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    found = {(row["quality"], row["method"]): row for row in rows}
+    return table(
+        ["quality (bits per pixel)", *methods, *(f"{name}, ms" for name in methods)],
+        [
+            [
+                f"{quality} ({found[quality, methods[0]]['rate_bpp']})",
+                *(f"{float(found[quality, m]['accuracy']):.1%}" for m in methods),
+                *(found[quality, method]["milliseconds"] for method in methods),
+            ]
+            for quality in dict.fromkeys(row["quality"] for row in rows)
+        ],
+    )
+
+
 def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
     with existing(folder / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -249,6 +267,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "stages": stages,
     "previews": previews,
     "folders": folders,
+    "features": features,
     "weaknesses": weaknesses,
     "entropy": entropy,
     "complexity": complexity,

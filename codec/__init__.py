@@ -9,7 +9,7 @@
 (64, 48)
 """
 
-from codec.api import Info, decode, encode, read_info, salvage
+from codec.api import Info, decode, encode, features, read_info, salvage
 from codec.errors import CodecError, FormatError, UsageError
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "UsageError",
     "decode",
     "encode",
+    "features",
     "read_info",
     "salvage",
 ]

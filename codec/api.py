@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.bundle import (
+    EXACT,
+    FAST,
     MODEL_OF_TUNE,
+    PRECISIONS,
     TUNE_DEFAULT,
     Bundle,
     load_bundle,
@@ -34,17 +37,17 @@ from codec.container import (
     check_size,
     unpack,
 )
+from codec.descriptors import describe
 from codec.errors import FormatError, UsageError
 from codec.image import Picture, mark_damage, read_picture
 from codec.progress import Progress, untold
-from codec.quantization import RATE_SHARE
 from codec.refinement import Refinement
 from codec.runtime import Networks
 from codec.targets import file_of_psnr, file_within
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
-EFFORT_OF_RDOQ = 4  # lower ones round plainly
+EFFORT_OF_EXACT = 4  # lower ones analyze fast
 THREADS_MAX = 1024
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 REFINEMENTS = {  # by effort
@@ -115,8 +118,8 @@ def encode(
     the decoded colors, within 0.1 dB, or more at the lowest quality.
 
     `tune` chooses the model: "psnr" for the smallest error, "ssim" for structure that
-    looks alike (MS-SSIM); `bundle` is another model instead. `effort` 1 (rounds
-    plainly) to 9 (slowest, smallest files), see the README; 7 to 9 are for "psnr" only.
+    looks alike (MS-SSIM); `bundle` is another model instead. `effort` 1 (fast analysis)
+    to 9 (slowest, smallest files), see the README; 7 to 9 are for "psnr" only.
     `strip` names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its
     orientation is applied); `threads` are as many as there are cores if not given;
     `progress` is called with the share of the work that is done, 1 in the end; with a
@@ -151,8 +154,9 @@ def encode(
         size_bytes = int(min(rate_bpp * width * height / 8, 2.0**62))
     encoder = Encoder(
         picture,
-        networks_of(bundle, threads),
-        rate_share=RATE_SHARE if effort >= EFFORT_OF_RDOQ else 0,
+        networks_of(
+            bundle, threads, analysis=EXACT if effort >= EFFORT_OF_EXACT else FAST
+        ),
         refinement=REFINEMENTS.get(effort),
         keep_latents=psnr_db is not None or size_bytes is not None,
         progress=progress,
@@ -164,11 +168,11 @@ def encode(
     return encoder.file(code)
 
 
-def networks_of(bundle: Bundle, threads: int | None) -> Networks:
+def networks_of(bundle: Bundle, threads: int | None, **precision: str) -> Networks:
     """UsageError if `threads` is no number of them."""
     if threads is not None and threads not in range(1, THREADS_MAX + 1):
         raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
-    return Networks(bundle, threads)
+    return Networks(bundle, threads, **precision)
 
 
 def bundle_of_tune(tune: str) -> Bundle:
@@ -197,6 +201,7 @@ def decode(
     *,
     region: Region | None = None,
     scale: float = 1,
+    precision: str = EXACT,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
@@ -206,25 +211,50 @@ def decode(
 
     With a `region` (left, top, width, height) in pixels only that part, decoded from
     the tiles around it alone. A `scale` of 1/2, 1/4 or 1/8 gives the whole picture
-    smaller, sides rounded up, in less time. The rest is as for `encode`.
+    smaller, sides rounded up, in less time. The `precision` "fast" computes residual
+    branches in int8, for nearly the same colors sooner; it does not matter to a
+    smaller picture. The rest is as for `encode`.
 
     Raises FormatError for anything that is not a whole, undamaged file of a known
     model, or that has more than `max_pixels` pixels, and UsageError for a region that
-    is not within the picture, other scales, and both.
+    is not within the picture, other scales and precisions, and a region with a scale.
     """
     if scale not in SCALES:
         raise UsageError(f"scale is {scale!r}; expected 1, 1/2, 1/4 or 1/8")
+    if precision not in PRECISIONS:
+        expected = " or ".join(PRECISIONS)
+        raise UsageError(f"precision is {precision!r}; expected {expected}")
     if region is not None and scale != 1:
         raise UsageError("a region has no scale")
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     region = whole(container) if region is None else checked_region(region, container)
     factor = round(1 / scale)
-    networks = networks_of(bundle_of(container, bundle), threads)
+    networks = networks_of(bundle_of(container, bundle), threads, synthesis=precision)
     image = decode_picture(
         container, networks, region, progress=progress, factor=factor
     )
     add_extras(image, container, region, factor=factor)
     return image
+
+
+def features(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    bundle: Bundle | None = None,
+    threads: int | None = None,
+    progress: Progress = untold,
+) -> NDArray[np.float32]:
+    """A descriptor of the picture in an .aec file, float32, as long for every picture
+    of a model, to compare or classify pictures by: see
+    `codec.descriptors`.
+
+    Computed from the latents, in less time than the picture. Arguments and errors are
+    as for `decode`.
+    """
+    container = unpack(checked_bytes(data), max_pixels=max_pixels)
+    networks = networks_of(bundle_of(container, bundle), threads)
+    return describe(container, networks, progress)
 
 
 def salvage(

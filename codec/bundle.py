@@ -25,17 +25,22 @@ GRAPHS = (
     "synthesis",
     "preview",
 )
-REFINEMENT_GRAPH = "error_gradient"  # only where training minimized what it measures
+# Signatures of the graphs; `EXACT` is in all.
+EXACT = "exact"  # floats; of the mean_context, the decoder's
+ENCODE = "encode"  # the encoder's, of the mean_context
+FAST = "fast"  # as exact, but residual branches in int8; of analysis and synthesis
+GRADIENT = "gradient"  # of the synthesis, if the bundle can refine
+PRECISIONS = (EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 # Model ids in files are literals, never reused. From the first release on, every one
 # decodes for ever.
 # (folder, SHA-256 of the bundle)
 SHIPPED = {
-    5: ("base-5", "87361667ef6e50cf2c3003b471dd0f7db0df74270158bde368dc7187b94b6910"),
-    6: ("ssim-6", "ed325eccde432222865fca6f8c1154a459b5918a21f193428a6a06a0a8ffb8e9"),
+    7: ("base-7", "0459972a63925d2fe8be622a6769bab15cad83a5ede58a1bb3ba1436f71c3125"),
+    8: ("ssim-8", "7eb0249cd74df3bd5cd76809225a91e43deed20ccb4adbc86bbb9dc45b0e4fa1"),
 }
-MODEL_OF_TUNE = {"psnr": 5, "ssim": 6}
+MODEL_OF_TUNE = {"psnr": 7, "ssim": 8}
 TUNE_DEFAULT = "psnr"
 DEFAULT_MODEL_ID = MODEL_OF_TUNE[TUNE_DEFAULT]
 MODELS = Path(__file__).parent / "models"
@@ -60,6 +65,7 @@ class Bundle:
     lmbda_min: float
     lmbda_max: float
     skip_below: int  # residuals with a lower table index are not coded, but zero
+    can_refine: bool  # latents by gradient descent; where training minimized the error
     hyper_tables: tuple[Tables, ...]  # per range of qualities; a table per channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
@@ -68,11 +74,6 @@ class Bundle:
 
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)
-
-    @property
-    def can_refine(self) -> bool:
-        """Whether the latents can be refined by gradient descent."""
-        return self.graph(REFINEMENT_GRAPH).exists()
 
     def vectors(self, quality_code: int) -> dict[str, NDArray[np.float32]]:
         """`gain`, `inverse_gain` and `block_scale` of a quality, each float32 [1, 1, 1,
@@ -122,16 +123,10 @@ def graph_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.tflite"
 
 
-def graph_names(folder: Path) -> list[str]:
-    """The graphs of the bundle in `folder`, in order."""
-    refinement = graph_file(folder, REFINEMENT_GRAPH).exists()
-    return [*GRAPHS, *[REFINEMENT_GRAPH] * refinement]
-
-
 def bundle_digest(folder: Path) -> bytes:
     """SHA-256 over the SHA-256 of the files, in the order config, arrays, graphs."""
     files = [folder / CONFIG, folder / ARRAYS]
-    files += [graph_file(folder, name) for name in graph_names(folder)]
+    files += [graph_file(folder, name) for name in GRAPHS]
     digests = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     return hashlib.sha256(b"".join(digests)).digest()
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 import codec
+from codec import feature_files
 from codec.api import (
     EFFORT_DEFAULT,
     EFFORT_MAX,
@@ -26,11 +27,19 @@ from codec.api import (
     bundle_of_tune,
     check_effort,
 )
-from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+from codec.bundle import EXACT, MODEL_OF_TUNE, PRECISIONS, TUNE_DEFAULT
 from codec.container import MAX_PIXELS, METADATA_CHUNKS
 from codec.conversion import Conversion, Decoding, Encoding
+from codec.descriptors import distance
 from codec.errors import CodecError, reason
-from codec.files import PICTURES, STREAM, check_target, picture_suffixes, read
+from codec.files import (
+    PICTURES,
+    STREAM,
+    check_target,
+    picture_suffixes,
+    read,
+    write,
+)
 from codec.progress import progress_bar
 
 T = TypeVar("T")
@@ -276,6 +285,14 @@ def encode(
     help="Decode the picture smaller, for thumbnails; takes less time.",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=EXACT,
+    show_default=True,
+    help="fast: residual branches in int8, nearly the same colors sooner; of no matter "
+    "to --scale.",
+)
+@click.option(
     "--salvage",
     is_flag=True,
     help="Write what a damaged file still gives, damaged parts striped; exit status 1.",
@@ -289,6 +306,7 @@ def decode(
     output: str | None,
     region: tuple[int, int, int, int] | None,
     scale: str | None,
+    precision: str,
     salvage: bool,
     recursive: bool,
     jobs: int | None,
@@ -304,8 +322,10 @@ def decode(
         raise click.UsageError("--region, --scale and --salvage exclude each other")
     if salvage and recursive:
         raise click.UsageError("--salvage is for single files")
+    if salvage and precision != EXACT:
+        raise click.UsageError("--salvage is always exact")
     factor = SCALE_NAMES[scale] if scale else 1
-    decoding = partial(Decoding, force, max_pixels, salvage, region, factor)
+    decoding = partial(Decoding, force, max_pixels, salvage, region, factor, precision)
     if recursive:
         convert_folder(
             inputs,
@@ -351,6 +371,63 @@ def info(files: Sequence[str], as_json: bool) -> None:
             )
 
     run_all(files, lambda name: name, show)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Table to write: .npz with the arrays files and features, or .csv.",
+)
+@click.option(
+    "--query",
+    metavar="FILE",
+    help="Show instead how far the pictures are from this one, the nearest first.",
+)
+@force_option
+@max_pixels_option
+def features(
+    files: Sequence[str],
+    output: str | None,
+    query: str | None,
+    force: bool,
+    max_pixels: int,
+) -> None:
+    """Describe the pictures in .aec files by numbers, without decoding them, for
+    classification and search.
+    """
+    if (output is None) == (query is None):
+        raise click.UsageError("expected either --output or --query")
+    described: dict[str, Any] = {}
+    models: list[int] = []
+
+    def describe(name: str) -> None:
+        data = read(name)
+        models.append(codec.read_info(data).model_id)
+        if models[-1] != models[0]:
+            raise codec.UsageError("made with another model than the first file")
+        described[name] = codec.features(data, max_pixels=max_pixels)
+
+    if query is None:
+        target = str(output)
+        if Path(target).suffix.lower() not in feature_files.SUFFIXES:
+            raise click.UsageError("--output is a .npz or .csv file")
+        run_all([target], str, partial(check_target, force=force))
+        well = each(files, str, describe)
+        if described:
+            data = feature_files.table(target, described)
+            run_all([target], str, partial(write, data=data, force=force))
+    else:
+        run_all([query], str, describe)
+        sought = described[query]
+        well = each(files, str, describe)
+        found = [(distance(sought, described[f]), f) for f in files if f in described]
+        for how_far, name in sorted(found):
+            click.echo(f"{how_far:.3f} {name}")
+    if not well:
+        sys.exit(1)
 
 
 def plan(
@@ -455,14 +532,22 @@ def convert_files(
 def run_all(
     items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
 ) -> None:
-    failed = False
+    """Exit 1 if an item failed, after the others."""
+    if not each(items, name_of, action):
+        sys.exit(1)
+
+
+def each(
+    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+) -> bool:
+    """Whether all went well; what did not is named on standard error."""
+    well = True
     for item in items:
         try:
             action(item)
         except BrokenPipeError:  # nobody reads on; click ends quietly
             raise
         except (CodecError, OSError, MemoryError) as error:
-            failed = True
+            well = False
             click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
-    if failed:
-        sys.exit(1)
+    return well

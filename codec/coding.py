@@ -44,11 +44,12 @@ from codec.image import (
     unpack_alpha,
 )
 from codec.progress import Progress, untold
-from codec.quantization import rounding_by_table
+from codec.quantization import RATE_SHARE, rounding_by_table
 from codec.refinement import Refinement, refine
 from codec.runtime import Networks
 from codec.windows import (
     DECODER_HALO,
+    MEAN_HALO,
     Rows,
     Spans,
     WindowedNetworks,
@@ -100,7 +101,7 @@ def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
 class Encoder:
     """Files of one picture at any quality.
 
-    Latents get a `refinement` if any; `rate_share` is that of `rounding_by_table`.
+    Latents get a `refinement` if any.
     With `keep_latents` a picture is analyzed once for all its files, and takes memory
     for all its latents.
     """
@@ -109,13 +110,12 @@ class Encoder:
         self,
         picture: Picture,
         networks: Networks,
-        rate_share: float,
         refinement: Refinement | None,
         keep_latents: bool,
         progress: Progress = untold,
     ) -> None:
         self.picture, self.bundle = picture, networks.bundle
-        self.rate_share, self.refinement = rate_share, refinement
+        self.refinement = refinement
         self.keep_latents = keep_latents
         height, width = picture.rgb.shape[:2]
         self.header = Header(
@@ -132,9 +132,9 @@ class Encoder:
         self.latents = self.networks.analyze(picture.rgb)
         self.chunks = extra_chunks(picture)
 
-    def file(self, code: int, rate_share: float | None = None) -> bytes:
-        """The file of a quality code; another `rate_share` than usual has no effect
-        with refinement.
+    def file(self, code: int, rate_share: float = RATE_SHARE) -> bytes:
+        """The file of a quality code; `rate_share`, that of `rounding_by_table`, has no
+        effect with refinement.
         """
         bundle = self.bundle
         if self.networks.steps_done:  # this is not the first file
@@ -149,9 +149,7 @@ class Encoder:
         used = [hyper_latents, table_index]
         if not self.keep_latents:
             used.append(latents)
-        rounding = rounding_by_table(
-            *tables, self.rate_share if rate_share is None else rate_share
-        )
+        rounding = rounding_by_table(*tables, rate_share)
         if self.refinement:
             latents = refine(
                 self.networks,
@@ -296,6 +294,25 @@ def decode_bands(
         return rows[0, max(0, -start) : height - start, columns]
 
     return map(colors, image.bands)
+
+
+def decode_latents(
+    container: Container, networks: Networks, progress: Progress = untold
+) -> Iterator[NDArray[np.float32]]:
+    """Latents in image units, [1, rows, W/16, C] from top to bottom, of the picture
+    extended to whole cells. FormatError names a damaged tile.
+    """
+    bundle = networks.bundle
+    rows, columns = (slice(0, size) for size in grid_of(container.header, bundle))
+    symbols = symbol_rows(container, networks, (rows, columns))
+    windowed = WindowedNetworks(networks, (rows.stop, columns.stop), progress)
+    vectors = bundle.vectors(container.header.quality_code)
+    latents = windowed.reconstruct(symbols, vectors)
+    for band in latents.bands:
+        (part,) = latents[band, columns]
+        latents.forget(band.stop)
+        symbols.forget(band.stop - MEAN_HALO)
+        yield part
 
 
 def whole(container: Container) -> Region:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec.api import decode, encode, read_info, salvage
+from codec.bundle import EXACT
 from codec.coding import Region
 from codec.errors import FormatError
 from codec.files import file_bytes, format_of, load_picture, read, write
@@ -62,6 +63,7 @@ class Decoding:
     salvage: bool = False
     region: Region | None = None
     scale: float = 1
+    precision: str = EXACT
     threads: int | None = None
 
     def __call__(
@@ -81,6 +83,7 @@ class Decoding:
                 data,
                 region=self.region,
                 scale=self.scale,
+                precision=self.precision,
                 max_pixels=self.max_pixels,
                 threads=self.threads,
                 progress=progress,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.bundle import Bundle
+from codec.bundle import ENCODE, EXACT, GRADIENT, Bundle
 from codec.errors import CodecError
 
 Array = NDArray[Any]
@@ -49,44 +49,31 @@ def native_stderr_silenced() -> Iterator[None]:
 
 class Graph:
     """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe
-    to share between threads.
+    to share between threads. CodecError if it cannot be loaded.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        try:
+            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            with native_stderr_silenced():
+                self.interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise CodecError(f"cannot load {path.name}: {error}") from None
         self.lock = threading.Lock()
-        details = self.interpreter.get_input_details()
-        self.inputs = {
-            d["name"].split(":")[0].removeprefix("serving_default_"): d["index"]
-            for d in details
-        }
-        self.outputs = [d["index"] for d in self.interpreter.get_output_details()]
-        self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def __call__(self, **arrays: Array) -> tuple[Array, ...]:
-        """Outputs in the order of the exported function; CodecError if it fails."""
-        shapes = {name: array.shape for name, array in arrays.items()}
+    def __call__(self, signature: str, **arrays: Array) -> dict[str, Array]:
+        """Outputs by name; CodecError if it fails."""
         with self.lock:
             try:
-                if shapes != self.shapes:
-                    self.resize(shapes)
-                for name, array in arrays.items():
-                    self.interpreter.set_tensor(self.inputs[name], array)
-                self.interpreter.invoke()
+                outputs: dict[str, Array] = self.interpreter.get_signature_runner(
+                    signature
+                )(**arrays)
             except (RuntimeError, ValueError) as error:  # all that the engine raises
-                self.shapes = {}
+                shapes = {name: array.shape for name, array in arrays.items()}
                 raise CodecError(f"inference failed, {shapes}: {error}") from None
-            return tuple(self.interpreter.get_tensor(index) for index in self.outputs)
-
-    def resize(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        first, self.shapes = not self.shapes, {}  # unknown until all went well
-        for name, shape in shapes.items():
-            self.interpreter.resize_tensor_input(self.inputs[name], shape)
-        with native_stderr_silenced() if first else contextlib.nullcontext():
-            self.interpreter.allocate_tensors()
-        self.shapes = shapes
+        return outputs
 
 
 @cache
@@ -98,27 +85,38 @@ class Networks:
     """The transforms of a bundle; all arrays have a leading batch axis of 1.
 
     Shapes: image uint8 [1, H, W, 3]; latents float32 [1, H/16, W/16, C]; hyper-latents
-    float32 [1, H/64, W/64, K]; H and W are multiples of the bundle's stride.
+    float32 [1, H/64, W/64, K]; H and W are multiples of the bundle's stride. The
+    precision of `analysis` and `synthesis` is one of `PRECISIONS`.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        *,
+        analysis: str = EXACT,
+        synthesis: str = EXACT,
+    ) -> None:
         self.bundle, self.threads = bundle, threads or cpu_count()
+        self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:
         return load_graph(self.bundle.graph(name), self.threads)
 
     def analyze(self, image: Array) -> Array:
         """Latents in image units, the same for every quality."""
-        return self.graph("analysis")(image=image)[0]
+        return self.graph("analysis")(self.analysis, image=image)["latents"]
 
     def hyper_analyze(self, latents: Array, gain: Array) -> Array:
         """Integer hyper-latents of latents in image units."""
-        return self.graph("hyper_analysis")(latents=latents, gain=gain)[0]
+        graph = self.graph("hyper_analysis")
+        return graph(EXACT, latents=latents, gain=gain)["hyper_latents"]
 
     def table_index(self, hyper_latents: Array, offset: int) -> Array:
         """Table index uint8 [1, H/16, W/16, C]; exact integer arithmetic."""
         offsets = np.full((1, 1, 1, 1), offset, np.float32)
-        return self.graph("scales")(hyper_latents=hyper_latents, offset=offsets)[0]
+        graph = self.graph("scales")
+        return graph(EXACT, hyper_latents=hyper_latents, offset=offsets)["index"]
 
     def quantize(
         self,
@@ -132,49 +130,43 @@ class Networks:
 
         Residuals are sign(d) * max(0, floor(|d| + rounding)), d = latents - mean.
         """
-        residuals, decoded = self._mean_context(
-            latents, hyper_latents, rounding, gain, inverse_gain, 1.0
+        found = self._mean_context(
+            ENCODE,
+            latents=latents,
+            hyper_latents=hyper_latents,
+            rounding=rounding,
+            gain=gain,
+            inverse_gain=inverse_gain,
         )
-        return residuals, decoded
+        return found["residuals"], found["decoded"]
 
     def reconstruct(
         self, residuals: Array, hyper_latents: Array, gain: Array, inverse_gain: Array
     ) -> Array:
         """Decoded latents, residuals + mean."""
-        rounding = np.full_like(residuals, 0.5)
         return self._mean_context(
-            residuals, hyper_latents, rounding, gain, inverse_gain, 0.0
-        )[1]
-
-    def _mean_context(
-        self,
-        value: Array,
-        hyper_latents: Array,
-        rounding: Array,
-        gain: Array,
-        inverse_gain: Array,
-        subtract: float,
-    ) -> tuple[Array, ...]:
-        return self.graph("mean_context")(
-            value=value,
+            EXACT,
+            residuals=residuals,
             hyper_latents=hyper_latents,
-            rounding=rounding,
             gain=gain,
             inverse_gain=inverse_gain,
-            subtract=np.full((1, 1, 1, 1), subtract, np.float32),
-        )
+        )["latents"]
+
+    def _mean_context(self, signature: str, **arrays: Array) -> dict[str, Array]:
+        return self.graph("mean_context")(signature, **arrays)
 
     def synthesize(
         self, latents: Array, inverse_gain: Array, block_scale: Array
     ) -> Array:
         """Image uint8 [1, H, W, 3]."""
-        return self.graph("synthesis")(
-            latents=latents, inverse_gain=inverse_gain, block_scale=block_scale
-        )[0]
+        vectors = {"inverse_gain": inverse_gain, "block_scale": block_scale}
+        graph = self.graph("synthesis")
+        return graph(self.synthesis, latents=latents, **vectors)["image"]
 
     def preview(self, latents: Array, inverse_gain: Array) -> Array:
         """Image uint8 [1, H/f, W/f, 3], f the bundle's factor; a lighter network."""
-        return self.graph("preview")(latents=latents, inverse_gain=inverse_gain)[0]
+        graph = self.graph("preview")
+        return graph(EXACT, latents=latents, inverse_gain=inverse_gain)["image"]
 
     def error_gradient(
         self, latents: Array, inverse_gain: Array, block_scale: Array, image: Array
@@ -182,10 +174,11 @@ class Networks:
         """(sum of squared errors of the decoded picture before it is rounded to 8 bits,
         in squared gray levels, its gradient with respect to the decoded latents).
         """
-        error, gradient = self.graph("error_gradient")(
+        found = self.graph("synthesis")(
+            GRADIENT,
             latents=latents,
             inverse_gain=inverse_gain,
             block_scale=block_scale,
             image=image,
         )
-        return float(error), gradient
+        return float(found["error"]), found["gradient"]

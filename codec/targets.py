@@ -9,6 +9,7 @@ from codec.coding import Encoder, decode_bands, whole
 from codec.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
 from codec.errors import UsageError
 from codec.image import luma
+from codec.quantization import RATE_SHARE
 
 SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
 PSNR_TOLERANCE_DB = 0.1
@@ -78,8 +79,8 @@ def search(
     files: dict[tuple[int, int], tuple[bytes, float]] = {}
 
     def value_of(code: int, step: int) -> float:
-        share = encoder.rate_share
-        share += (THRIFT_SHARE - share) * (1 - step / THRIFT_STEPS)
+        thrift = 1 - step / THRIFT_STEPS
+        share = RATE_SHARE + (THRIFT_SHARE - RATE_SHARE) * thrift
         file = encoder.file(code, share)
         files[code, step] = file, measure(file)
         return files[code, step][1]

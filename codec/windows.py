@@ -244,6 +244,23 @@ class WindowedNetworks:
         inputs = [latents, hyper_latents, table_index]
         return self.by_windows(self.cell_latents, MEAN_HALO, inputs, result)
 
+    def latents(self, symbols: Sequence[Array], vectors: dict[str, Array]) -> Array:
+        """Decoded latents, in steps, of a window's (hyper-latents, residuals)."""
+        hyper_latents, residuals = (part.astype(np.float32) for part in symbols)
+        gains = vectors["gain"], vectors["inverse_gain"]
+        return self.networks.reconstruct(residuals, hyper_latents, *gains)
+
+    def reconstruct(self, symbols: Rows, vectors: dict[str, Array]) -> Rows:
+        """Decoded latents in image units of the whole picture, from integer `symbols`
+        (hyper-latents, residuals).
+        """
+
+        def result(window: Window, *symbols: Array) -> Array:
+            latents = self.latents(symbols, vectors) * vectors["inverse_gain"]
+            return cut(latents, window.inner, self.cell_latents)
+
+        return self.by_windows(self.cell_latents, MEAN_HALO, [symbols], result)
+
     def synthesize(
         self,
         symbols: Rows,
@@ -263,13 +280,8 @@ class WindowedNetworks:
             block_scale = vectors["block_scale"]
             return self.networks.synthesize(latents, inverse_gain, block_scale)
 
-        def result(window: Window, hyper_latents: Array, residuals: Array) -> Array:
-            latents = self.networks.reconstruct(
-                residuals.astype(np.float32),
-                hyper_latents.astype(np.float32),
-                vectors["gain"],
-                inverse_gain,
-            )
+        def result(window: Window, *symbols: Array) -> Array:
+            latents = self.latents(symbols, vectors)
             # The means are right here; what lies beyond is their halo.
             near = widened(window.core, self.grid, SYNTHESIS_HALO)
             part = image(cut(latents, relative(near, window.whole), self.cell_latents))

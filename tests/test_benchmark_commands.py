@@ -12,7 +12,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import folders, previews
+from benchmarks import features, folders, previews
 from benchmarks.__main__ import main
 
 
@@ -58,3 +58,24 @@ def test_a_wrong_output_counts(tmp_path):
     other = codec.encode(Image.new("RGB", (40, 30)))
     (tmp_path / "out" / "other.png.aec").write_bytes(other)
     assert folders.wrong_outputs(tmp_path / "in", tmp_path / "out") == 3
+
+
+def test_pictures_of_two_kinds_are_told_apart(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("skimage")
+    rows = ["file,kind"]
+    for number in range(20):
+        name, smooth = f"{number}.png", number % 2 == 0
+        image = Image.fromarray(picture(64, 64, number)).convert("L")
+        (image.reduce(16).resize((64, 64)) if smooth else image).save(tmp_path / name)
+        rows.append(f"{name},{'smooth' if smooth else 'rough'}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    monkeypatch.setattr(features, "QUALITIES", (60,))
+    monkeypatch.setattr(features, "PCA_PARTS", 5)
+    arguments = ["features", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = csv_of(tmp_path / "out" / "features.csv")
+    assert [row["method"] for row in found] == list(features.METHODS)
+    assert float(found[0]["accuracy"]) > 0.9
+    assert all(float(row["milliseconds"]) > 0 for row in found)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = {"keras", "tensorflow", "tensorflow_compression_ops", "torch", "jax"}
+FRAMEWORKS = {
+    "ai_edge_quantizer",
+    "jax",
+    "keras",
+    "tensorflow",
+    "tensorflow_compression_ops",
+    "torch",
+}
 # Every module imports only from lower ranks, or from its own folder.
 RANKS = {
     "codec.errors": 0,
@@ -24,11 +31,13 @@ RANKS = {
     "codec.windows": 4,
     "codec.refinement": 5,
     "codec.coding": 6,
+    "codec.descriptors": 7,
     "codec.targets": 7,
     "codec.api": 8,
     "codec": 9,
     "codec.pillow_plugin": 9,
     "codec.register_pillow": 10,
+    "codec.feature_files": 1,
     "codec.files": 2,
     "codec.conversion": 9,
     "codec.folders": 10,
@@ -41,7 +50,9 @@ CLI_MAY_IMPORT = {
     "codec.bundle",
     "codec.container",
     "codec.conversion",
+    "codec.descriptors",
     "codec.errors",
+    "codec.feature_files",
     "codec.files",
     "codec.folders",
     "codec.progress",

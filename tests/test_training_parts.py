@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from codec.bundle import TUNE_DEFAULT
+from codec.bundle import FAST, TUNE_DEFAULT
 
 REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
-pytest.importorskip("tensorflow", reason=REASON)
+tf = pytest.importorskip("tensorflow", reason=REASON)
+pytest.importorskip("ai_edge_quantizer", reason=REASON)
 pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `bench`")
 
+from codec.runtime import Graph  # noqa: E402
+from codec.training import export, int8, preview  # noqa: E402
 from codec.training import networks as net  # noqa: E402
-from codec.training import preview  # noqa: E402
+from codec.training.revive import revive  # noqa: E402
 from codec.training.similarity import ms_ssim, windows  # noqa: E402
 from codec.training.train import build_codec, rate_distortion  # noqa: E402
 
@@ -105,3 +108,76 @@ def test_what_the_preview_is_fitted_to_is_the_decoded_picture_made_smaller():
     blocks = preview.blocks_of(decoded)
     assert blocks.shape == (96, 192)
     assert blocks[13, :3] == pytest.approx(decoded[16:18, 16:18].mean((0, 1)), abs=1e-6)
+
+
+def watched_block() -> tuple[int8.Watched, np.ndarray]:
+    """A block with channels of very different ranges, and what it has seen."""
+    keras.utils.set_random_seed(0)
+    block = net.Residual(8, 6)
+    x = np.random.default_rng(0).standard_normal((1, 12, 8, 8)).astype("float32")
+    x *= np.geomspace(0.1, 10, 8)
+    block(x)
+    kernel = keras.random.normal(block.out.kernel.shape) * np.geomspace(0.1, 10, 8)
+    block.out.kernel.assign(kernel)
+    watched = int8.Watched(block)
+    watched(x)
+    return watched, x
+
+
+def test_an_equalized_block_computes_the_same_in_channels_of_range_1():
+    watched, x = watched_block()
+    equalized = int8.Equalized(watched, 0, constant_scale=False)
+    expected, _ = watched.block(x, scale=0.5)
+    assert np.allclose(equalized(x, 0.5)[0], expected, atol=1e-3)
+    wide, out = equalized.kernels
+    inside = keras.ops.conv(x / equalized.input_range, wide, padding="same")
+    inside = np.maximum(inside, 0)
+    assert np.allclose(inside.max((0, 1, 2)), 1, atol=1e-4)
+    added = keras.ops.conv(inside, out, padding="same")
+    assert np.allclose(np.abs(added).max((0, 1, 2)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("constant_scale", [True, False])
+def test_a_branch_in_int8_comes_near_to_the_block(tmp_path, constant_scale):
+    watched, x = watched_block()
+    block = int8.Equalized(watched, 0, constant_scale)
+
+    def run(latents, gain):
+        scale = 1.0 if constant_scale else gain
+        return {"latents": block(latents, scale)[0] + gain}
+
+    specs = [
+        tf.TensorSpec((1, None, None, 8), name="latents"),
+        tf.TensorSpec((1, 1, 1, 8), name="gain"),
+    ]
+    path = tmp_path / "block.tflite"
+    path.write_bytes(export.convert({FAST: (run, specs)}, [block], []))
+    ones = np.ones((1, 1, 1, 8), "float32")
+    found = Graph(path, 1)(FAST, latents=x, gain=ones)["latents"] - 1
+    expected = keras.ops.convert_to_numpy(watched.block(x)[0])
+    added = np.abs(expected - x).max((0, 1, 2))  # by channel
+    if constant_scale:
+        added = added.max()
+    assert np.abs(found - expected).max() > 0
+    assert (np.abs(found - expected) < 0.05 * added).all()
+
+
+def test_inactive_units_come_to_life_and_change_nothing_at_first():
+    keras.utils.set_random_seed(0)
+    codec = build_codec()
+    tiles = np.stack([picture(128, 128, seed) for seed in range(2)])
+    block, mean = codec.analysis.blocks[1], codec.mean_context
+    block.out.kernel.assign(keras.random.normal(block.out.kernel.shape, stddev=0.01))
+    block.wide.bias.assign(np.where(np.arange(net.CHANNELS) < 5, -1e3, 0))
+    mean.base[0].kernel.assign(0.01 * keras.random.normal(mean.base[0].kernel.shape))
+    for layer in mean.up:
+        dead = np.arange(4 * net.HYPER) % net.HYPER == 7
+        layer.bias.assign(np.where(dead, -1e3, 0.1))
+    x, level = tiles[:1] / np.float32(255) - 0.5, np.array([0.5], "float32")
+    before = codec(x, level)
+    assert revive(codec, tiles) >= 5 + 4 + 4
+    after = codec(x, level)
+    for name in ("latent_bits", "x_hat"):
+        assert np.allclose(before[name], after[name], rtol=1e-3, atol=1e-3)
+    assert np.abs(mean.up[1].kernel).max() < 3  # new units read no new ones
+    assert revive(codec, tiles) < 5

@@ -47,7 +47,7 @@ def main():
 @click.option(
     "--start",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Bundle whose weights a new run starts from.",
+    help="Bundle whose weights a new run starts from; inactive units are drawn anew.",
 )
 @click.option(
     "--checkpoint-every",

@@ -7,12 +7,13 @@ from tensorflow_compression_ops import pmf_to_quantized_cdf
 from codec.bundle import nearest_fraction
 from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.quantization import STEP_WEIGHT, rounding_by_table
+from codec.quantization import rounding_by_table
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
 
 TAIL = 2e-5  # probability left to the escape symbol on either side
 LONGEST = 1023  # symbols of one table
+SELDOM = 0.04  # share of symbols that are not zero
 PRIOR_COUNT = 200.0  # weight of the trained model against the counts of symbols
 
 
@@ -114,42 +115,38 @@ def code_image(codec, image, code, rounding):
     return index, *map(ops.convert_to_numpy, (z, *parts))
 
 
+def decoder_vectors(codec, code):
+    """(inverse_gain, block_scales) of a quality code."""
+    level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
+    return codec.quality_vectors(level)[1:]
+
+
 class Counts:
     """Symbols of `images`, uint8 [H, W, 3]; each has a random quality of its own."""
 
     def __init__(self, codec, images, rounding):
         self.hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
         self.residuals = Histogram(net.SCALE_LEVELS)
-        # Per table index: squared error, in squared steps, of coding a symbol and of
-        # leaving it zero, and how many there were.
-        self.coding, self.skipping, self.seen = np.zeros((3, net.SCALE_LEVELS))
         random = np.random.default_rng(0)
         for image in images:
             code = int(random.integers(0, QUALITY_CODE_MAX + 1))
             anchor = nearest_fraction(code, net.QUALITY_ANCHORS - 1)
-            *symbols, _ = code_image(codec, image, code, rounding)
-            self.add(anchor, *symbols)
+            index, z, _, residual, _ = code_image(codec, image, code, rounding)
+            channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
+            self.hyper[anchor].add(channels, z)
+            self.residuals.add(index, residual)
         self.residuals.counts += self.residuals.counts[:, ::-1]  # signs carry nothing
 
-    def add(self, anchor, index, z, difference, residual):
-        channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
-        self.hyper[anchor].add(channels, z)
-        self.residuals.add(index, residual)
-
-        def per_index(values):
-            return np.bincount(index.ravel(), values.ravel(), net.SCALE_LEVELS)
-
-        self.coding += per_index((difference - residual) ** 2)
-        self.skipping += per_index(difference**2)
-        self.seen += per_index(np.ones_like(difference))
-
     def skip_below(self):
-        """The first table index at which coding is worth its bits; at least 1."""
-        pmf = self.residuals.pmf(residual_prior())
-        entropy = -(pmf * np.log2(pmf)).sum(1)
-        seen = np.maximum(self.seen, 1)
-        gained = STEP_WEIGHT * (self.skipping - self.coding) / seen
-        return max(1, int(np.argmax(gained > entropy)))
+        """The first table index, from 1 on, at which at least SELDOM of the symbols are
+        not zero.
+
+        By its own error a symbol with less than about 0.8 bits is not worth them, but
+        the context and the synthesis are trained with all of them, and without them are
+        off: see RUNS.md.
+        """
+        zeros = self.residuals.pmf(residual_prior())[:, Histogram.half]
+        return max(1, int(np.argmax(1 - zeros >= SELDOM)))
 
 
 def calibrate(codec, images):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from codec.bundle import Bundle, graph_names
+from codec.bundle import GRAPHS, Bundle
 
 SIDE_PX = 512
 DECODER = ("scales", "mean_context", "synthesis")
@@ -23,26 +23,30 @@ class Complexity:
     bytes: int
 
 
-def input_side(name: str, bundle: Bundle) -> int:
-    """Rows and columns of an input for a picture of `SIDE_PX`; 1 for vectors."""
+def input_side(tensor: str, side_px: int, stride_px: int, latent_px: int) -> int:
+    """Rows and columns of an input for a picture of `side_px`, 1 for vectors; `tensor`
+    is `signature_name:0`.
+    """
+    name = tensor.split(":")[0].split("_", 1)[1]
     if name == "image":
-        return SIDE_PX
+        return side_px
     if name == "hyper_latents":
-        return SIDE_PX // bundle.stride_px
-    if name in ("latents", "value", "rounding"):
-        return SIDE_PX // bundle.latent_px
+        return side_px // stride_px
+    if name in ("latents", "residuals", "rounding"):
+        return side_px // latent_px
     return 1
 
 
 def macs(path: Path, bundle: Bundle) -> int:
-    """Of all convolutions in a graph, on a picture of `SIDE_PX` squared."""
+    """Of all convolutions in the first signature of a graph, on a picture of `SIDE_PX`
+    squared.
+    """
     graph = Interpreter(
         str(path),
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     for details in graph.get_input_details():
-        name = details["name"].split(":")[0].removeprefix("serving_default_")
-        side = input_side(name, bundle)
+        side = input_side(details["name"], SIDE_PX, bundle.stride_px, bundle.latent_px)
         shape = [1, side, side, int(details["shape"][-1])]
         graph.resize_tensor_input(details["index"], shape)
     graph.allocate_tensors()
@@ -61,7 +65,7 @@ def complexities(bundle: Bundle) -> Iterator[Complexity]:
             macs(bundle.graph(name), bundle) / SIDE_PX**2 / 1000,
             bundle.graph(name).stat().st_size,
         )
-        for name in graph_names(bundle.folder)
+        for name in GRAPHS
     }
     for name, numbers in parts.items():
         yield Complexity(name, *numbers)

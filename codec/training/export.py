@@ -4,32 +4,46 @@ Runs on the TensorFlow backend only.
 """
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from tensorflow.lite.tools import flatbuffer_utils
 
 from codec import api
-from codec.bundle import ARRAYS, CONFIG, REFINEMENT_GRAPH, read_bundle
+from codec.bundle import (
+    ARRAYS,
+    CONFIG,
+    ENCODE,
+    EXACT,
+    FAST,
+    GRADIENT,
+    graph_file,
+    read_bundle,
+)
 from codec.container import unpack
 from codec.training import networks as net
 from codec.training.calibration import calibrate
-from codec.training.complexity import complexities
+from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
 from codec.training.evaluate import ideal_bits
+from codec.training.int8 import equalized_blocks, quantize_branches
 from codec.training.preview import fit_preview
 
 FLOAT = tf.float32
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
 PREVIEW_TILES = 100  # that the preview is fitted to
+WATCHED_TILES = 50  # that the ranges for int8 come from
 CHECKED_TILES = 8  # encoded at the end, to compare payloads with the ideal length
 PAYLOAD_TOLERANCE = 0.01
 
 
-def graphs(codec, preview, tune):
-    """(name, function of tensors, input signature) of every graph in the bundle; that
-    for refinement only with networks trained for what it measures.
+def graphs(codec, preview, fast_blocks, tune):
+    """(name, {signature: (function of tensors, input signature)}) of every graph in the
+    bundle; `fast_blocks` are equalized, by graph. Latents are refined only with
+    networks trained for what `gradient` measures.
     """
 
     def spec(name, *shape, dtype=FLOAT):
@@ -42,75 +56,143 @@ def graphs(codec, preview, tune):
         spec("gain", 1, 1, net.LATENTS),
         spec("inverse_gain", 1, 1, net.LATENTS),
     )
+    image = spec("image", None, None, 3, dtype=tf.uint8)
+    block_scale = spec("block_scale", 1, 1, sum(net.BLOCK_SCALES))
+    decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
 
-    def analysis(image):
-        return codec.analysis(tf.cast(image, FLOAT) / 255 - 0.5)
-
-    def hyper_analysis(latents, gain):
-        return tf.round(codec.hyper_analysis(latents * gain))
-
-    def scales(hyper_latents, offset):
-        return tf.cast(codec.scales(hyper_latents, offset), tf.uint8)
-
-    def mean_context(value, hyper_latents, rounding, gain, inverse_gain, subtract):
-        return codec.mean_context(
-            value, hyper_latents, gain, inverse_gain, rounding, subtract
-        )[1:]
+    def colors(image):
+        return tf.cast(image, FLOAT) / 255 - 0.5
 
     def pixels(x_hat):
-        return tf.cast(
-            tf.round(tf.clip_by_value((x_hat + 0.5) * 255, 0, 255)), tf.uint8
-        )
+        image = tf.round(tf.clip_by_value((x_hat + 0.5) * 255, 0, 255))
+        return {"image": tf.cast(image, tf.uint8)}
 
-    def synthesis(latents, inverse_gain, block_scale):
-        return pixels(codec.synthesis(latents * inverse_gain, block_scale))
+    def analysis(blocks):
+        def run(image):
+            return {"latents": codec.analysis(colors(image), blocks=blocks)}
+
+        return run, [image]
+
+    def synthesis(blocks):
+        def run(latents, inverse_gain, block_scale):
+            latents = latents * inverse_gain
+            return pixels(codec.synthesis(latents, block_scale, blocks=blocks))
+
+        return run, decoded
+
+    def hyper_analysis(latents, gain):
+        return {"hyper_latents": tf.round(codec.hyper_analysis(latents * gain))}
+
+    def scales(hyper_latents, offset):
+        return {"index": tf.cast(codec.scales(hyper_latents, offset), tf.uint8)}
+
+    def encoding(latents, hyper_latents, rounding, gain, inverse_gain):
+        _, residuals, decoded = codec.mean_context(
+            latents, hyper_latents, gain, inverse_gain, rounding
+        )
+        return {"residuals": residuals, "decoded": decoded}
+
+    def decoding(residuals, hyper_latents, gain, inverse_gain):
+        *_, decoded = codec.mean_context(residuals, hyper_latents, gain, inverse_gain)
+        return {"latents": decoded}
 
     def small(latents, inverse_gain):
         return pixels(preview(latents * inverse_gain))
 
-    def error_gradient(latents, inverse_gain, block_scale, image):
-        x = tf.cast(image, FLOAT) / 255 - 0.5
-        error, gradient = codec.synthesis.error_gradient(
-            latents * inverse_gain, block_scale, x
+    def gradient(latents, inverse_gain, block_scale, image):
+        error, slope = codec.synthesis.error_gradient(
+            latents * inverse_gain, block_scale, colors(image)
         )
-        return 255.0**2 * error, 255.0**2 * gradient * inverse_gain
+        return {"error": 255.0**2 * error, "gradient": 255.0**2 * slope * inverse_gain}
 
-    yield "analysis", analysis, [spec("image", None, None, 3, dtype=tf.uint8)]
-    yield "hyper_analysis", hyper_analysis, [grid("latents", net.LATENTS), gain]
-    yield "scales", scales, [grid("hyper_latents", net.HYPER), spec("offset", 1, 1, 1)]
+    yield "analysis", {EXACT: analysis(None), FAST: analysis(fast_blocks["analysis"])}
+    yield (
+        "hyper_analysis",
+        {EXACT: (hyper_analysis, [grid("latents", net.LATENTS), gain])},
+    )
+    yield (
+        "scales",
+        {EXACT: (scales, [grid("hyper_latents", net.HYPER), spec("offset", 1, 1, 1)])},
+    )
+    context = [grid("hyper_latents", net.HYPER), gain, inverse_gain]
+    latents, residuals, rounding = (
+        grid(name, net.LATENTS) for name in ("latents", "residuals", "rounding")
+    )
     yield (
         "mean_context",
-        mean_context,
-        [
-            grid("value", net.LATENTS),
-            grid("hyper_latents", net.HYPER),
-            grid("rounding", net.LATENTS),
-            gain,
-            inverse_gain,
-            spec("subtract", 1, 1, 1),
-        ],
+        {
+            ENCODE: (encoding, [latents, context[0], rounding, *context[1:]]),
+            EXACT: (decoding, [residuals, *context]),
+        },
     )
-    block_scale = spec("block_scale", 1, 1, sum(net.BLOCK_SCALES))
-    decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
-    yield "synthesis", synthesis, decoded
-    yield "preview", small, decoded[:2]
-    if tune == "psnr":
-        images = spec("image", None, None, 3, dtype=tf.uint8)
-        yield REFINEMENT_GRAPH, error_gradient, [*decoded, images]
+    refinement = {GRADIENT: (gradient, [*decoded, image])} if tune == "psnr" else {}
+    yield (
+        "synthesis",
+        {
+            EXACT: synthesis(None),
+            FAST: synthesis(fast_blocks["synthesis"]),
+            **refinement,
+        },
+    )
+    yield "preview", {EXACT: (small, decoded[:2])}
 
 
-def write_graphs(codec, preview, folder, tune):
-    """Convert all graphs; weights are stored as float16."""
-    for stale in folder.glob("*.tflite"):  # of another tune, they would count
+def convert(signatures, blocks, variables):
+    """A LiteRT model with weights as float16, those of the `blocks` of `FAST` in int8.
+
+    Without int8 the converter halves the weights, biases too; with int8 it cannot.
+    """
+    module = tf.Module()
+    module.variables_used = [variable.value for variable in variables]
+    functions = {
+        key: tf.function(function).get_concrete_function(*inputs)
+        for key, (function, inputs) in signatures.items()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(functions)
+        )
+        if FAST not in signatures:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        model = with_valid_sides(converter.convert())
+    if FAST not in signatures:
+        return model
+    zeros = {}
+    for spec in signatures[FAST][1]:
+        shape = [side or net.STRIDE_PX for side in spec.shape]
+        zeros[spec.name] = np.zeros(shape, spec.dtype.as_numpy_dtype)
+    return quantize_branches(model, blocks, FAST, zeros)
+
+
+def with_valid_sides(model):
+    """Inputs of any height and width get those of one cell, so that all signatures can
+    be allocated before their inputs are known.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    for graph in model.subgraphs:
+        for tensor in (graph.tensors[i] for i in graph.inputs):
+            if tensor.shapeSignature is not None:
+                name = tensor.name.decode()
+                side = input_side(name, net.STRIDE_PX, net.STRIDE_PX, net.LATENT_PX)
+                tensor.shape = [
+                    side if free == -1 else size
+                    for size, free in zip(
+                        tensor.shape, tensor.shapeSignature, strict=True
+                    )
+                ]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def write_graphs(codec, preview, fast_blocks, folder, tune):
+    for stale in folder.glob("*.tflite"):
         stale.unlink()
-    owner = tf.Module()
-    owner.networks = codec, preview
-    for name, function, signature in graphs(codec, preview, tune):
-        concrete = tf.function(function).get_concrete_function(*signature)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-        (folder / f"{name}.tflite").write_bytes(converter.convert())
+    variables = [*codec.variables, *preview.variables]
+    blocks = dict(zip(("analysis", "synthesis"), fast_blocks, strict=True))
+    for name, signatures in graphs(codec, preview, blocks, tune):
+        model = convert(signatures, blocks.get(name), variables)
+        graph_file(folder, name).write_bytes(model)
 
 
 def integer_layers(codec):
@@ -162,8 +244,10 @@ def export(
     )
     images = [pool[i] for i in chosen]
     residual_tables, hyper_tables, skip_below = calibrate(codec, images)
-    preview = fit_preview(codec, images[:PREVIEW_TILES], residual_tables, skip_below)
-    write_graphs(codec, preview, folder, tune)
+    coder = residual_tables, skip_below
+    preview = fit_preview(codec, images[:PREVIEW_TILES], *coder)
+    fast_blocks = equalized_blocks(codec, images[:WATCHED_TILES], *coder)
+    write_graphs(codec, preview, fast_blocks, folder, tune)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {
         f"hyper_{i}": tables for i, tables in enumerate(hyper_tables)
@@ -186,6 +270,7 @@ def export(
         "lmbda_min": net.LMBDA_MIN,
         "lmbda_max": net.LMBDA_MAX,
         "skip_below": skip_below,
+        "can_refine": tune == "psnr",
         "hyper_table_sets": len(hyper_tables),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", newline="\n")

@@ -154,9 +154,10 @@ class AnalysisTransform(Sequence):
         )
         self.latent_block = Residual(LATENTS, LATENT_WIDTH)
 
-    def call(self, x):
+    def call(self, x, blocks=None):
+        """`blocks` may stand in for its own."""
         t = ops.cast(self.first(ops.space_to_depth(x * SLOW_OUTER, 8)), "float32")
-        for block in self.blocks:
+        for block in blocks or self.blocks:
             t, _ = block(t)
         return self.latent_block(self.last(ops.space_to_depth(t, 2)) * SLOW_INNER)[0]
 
@@ -180,16 +181,17 @@ class SynthesisTransform(Sequence):
         self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(BLOCKS)]
         self.last = conv(192, 3, kernel_initializer=CenterTap(k8.T / SLOW_OUTER))
 
-    def call(self, y_hat, scales):
-        return self.with_activations(y_hat, scales)[0]
+    def call(self, y_hat, scales, blocks=None):
+        """`blocks` may stand in for its own."""
+        return self.with_activations(y_hat, scales, blocks)[0]
 
-    def with_activations(self, y_hat, scales):
+    def with_activations(self, y_hat, scales, blocks=None):
         """(image, activations inside each block)."""
         latent_scale, *block_scales = split_scales(scales)
         t, activation = self.latent_block(y_hat, latent_scale)
         activations = [activation]
         t = ops.depth_to_space(self.first(t * SLOW_INNER), 2)
-        for block, scale in zip(self.blocks, block_scales, strict=True):
+        for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
             t, activation = block(t, scale)
             activations.append(activation)
         image = ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
@@ -414,14 +416,13 @@ class MeanContext(Sequence):
             grouped(LATENTS, name=f"correct_of_{n}", **zero) for n in steps[1:]
         ]
 
-    def call(self, value, z_hat, gain, inverse_gain, rounding=0.5, subtract=1.0):
+    def call(self, value, z_hat, gain, inverse_gain, rounding=None):
         """(difference, residual, y_hat), all [B, h, w, LATENTS].
 
-        Encoding: `value` is y, `subtract` 1, difference = y - mean, and the residual is
-        the rounded difference. Decoding: `value` is the residual, `subtract` 0, so that
-        both directions share every line. Magnitudes are rounded up if their fraction is
-        at least 1 - `rounding`, a number or [B, h, w, LATENTS]; where it is very
-        negative, nothing is coded.
+        Encoding, with a `rounding` [B, h, w, LATENTS]: `value` is y, the difference is
+        y - mean, and the residual is that rounded, its magnitude up if the fraction is
+        at least 1 - `rounding`; where it is very negative, nothing is coded. Decoding,
+        without: `value` is the residual, and the difference, too.
         """
         t = z_hat * HYPER_INPUT
         for layer in self.up:
@@ -432,10 +433,7 @@ class MeanContext(Sequence):
             split_vector(gain),
             split_vector(inverse_gain),
         )
-        if isinstance(rounding, float):
-            roundings = [rounding] * CONTEXT_STEPS
-        else:
-            roundings = split_steps(rounding)
+        roundings = None if rounding is None else split_steps(rounding)
         differences, residuals, decoded, known = [], [], [], iter(self.known)
         for step in range(CONTEXT_STEPS):
             mean = self.base[step](cells)
@@ -448,9 +446,13 @@ class MeanContext(Sequence):
                 mixed = self.mix[step - 1](ops.concatenate(context, axis=-1))
                 mean = mean + self.correct[step - 1](ops.space_to_depth(mixed, 2))
             mean = mean * SLOW_MEAN * gains[step]
-            differences.append(values[step] - subtract * mean)
-            residuals.append(round_magnitude(differences[step], roundings[step]))
-            decoded.append(residuals[step] + mean)
+            difference = residual = values[step]
+            if roundings:
+                difference = difference - mean
+                residual = round_magnitude(difference, roundings[step])
+            differences.append(difference)
+            residuals.append(residual)
+            decoded.append(residual + mean)
         return tuple(map(join_steps, (differences, residuals, decoded)))
 
 

@@ -6,7 +6,7 @@ from keras import ops
 from codec.container import QUALITY_CODE_MAX
 from codec.quantization import rounding_by_table
 from codec.training import networks as net
-from codec.training.calibration import code_image
+from codec.training.calibration import code_image, decoder_vectors
 
 RIDGE = 1e-6  # of the mean variance of the features
 
@@ -47,8 +47,7 @@ def fit_preview(codec, images, tables, skip_below):
 
 def decode(codec, image, code, rounding):
     """(latents in image units [h, w, LATENTS], decoded image [H, W, 3]) of an image."""
-    level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
-    _, inverse_gain, block_scales = codec.quality_vectors(level)
+    inverse_gain, block_scales = decoder_vectors(codec, code)
     *_, y_hat = code_image(codec, image, code, rounding)
     latents = ops.convert_to_tensor(y_hat) * inverse_gain
     decoded = codec.synthesis(latents, block_scales)

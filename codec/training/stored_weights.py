@@ -12,8 +12,9 @@ Weights = NDArray[Any]
 
 
 def convolutions(path: Path) -> Iterator[tuple[str, Weights, Weights]]:
-    """(name, kernel [height, width, inputs, outputs], bias), float32, in order of use;
-    they are stored as float16. The name holds those of the layers that went into it.
+    """(name, kernel [height, width, inputs, outputs], bias), float32, in order of use,
+    of the first signature; most are stored as float16. The name holds those of the
+    layers that went into it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about memory, of graphs that are run
@@ -27,6 +28,6 @@ def convolutions(path: Path) -> Iterator[tuple[str, Weights, Weights]]:
     }
     for op in operations:
         if op["op_name"] == "CONV_2D":
-            kernel, bias = (graph.get_tensor(half[i]) for i in op["inputs"][1:])
+            kernel, bias = (graph.get_tensor(half.get(i, i)) for i in op["inputs"][1:])
             kernel = kernel.astype("float32").transpose(1, 2, 3, 0)
             yield names[op["outputs"][0]], kernel, bias.astype("float32")

@@ -19,6 +19,7 @@ from codec.training.networks import (
     Codec,
     lmbda_of_level,
 )
+from codec.training.revive import revive
 from codec.training.similarity import ms_ssim
 from codec.training.soap import Soap
 from codec.training.warm_start import start_from
@@ -26,6 +27,7 @@ from codec.training.warm_start import start_from
 PART_BYTES = 15 * 2**20  # parts of a checkpoint stay under common upload limits
 EMA_MOMENTUM = 0.999
 LOG_EVERY = 100
+REVIVED_ON = 30  # tiles, at most
 VALID_SIDE_MIN_PX = 3 * STRIDE_PX  # or MS-SSIM has no room
 VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -346,7 +348,8 @@ def train(
         raise SystemExit(f"{folder} is tuned for {tune_before}, not {tune}")
     if start and not first_step:
         start_from(codec, read_bundle(start))
-        print(f"starting from {start}", flush=True)
+        count = revive(codec, pool[:: -(-len(pool) // REVIVED_ON)])
+        print(f"starting from {start}, {count} inactive units drawn anew", flush=True)
     optimizer.build(model.trainable_variables)  # averages start at the weights
     if first_step:
         restore(read_checkpoint(folder), codec, optimizer)

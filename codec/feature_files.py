@@ -1,0 +1,29 @@
+"""Descriptors of many files as a table, `.npz` or `.csv`."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUFFIXES = (".npz", ".csv")
+
+
+def table(target: str, described: dict[str, NDArray[np.float32]]) -> bytes:
+    """What `target` is to hold, of descriptors by the name of the file.
+
+    An .npz file has the arrays `files` (text) and `features` (float32 [files, length]);
+    a .csv file the columns `file`, `0`, `1` and so on.
+    """
+    if Path(target).suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        features = np.stack(list(described.values()))
+        np.savez_compressed(buffer, files=np.array(list(described)), features=features)
+        return buffer.getvalue()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    length = len(next(iter(described.values())))
+    writer.writerow(["file", *range(length)])
+    writer.writerows([name, *map(str, row)] for name, row in described.items())
+    return text.getvalue().encode()

@@ -1,0 +1,130 @@
+"""The residual branches of the analysis and the synthesis in int8, for speed.
+
+Skip paths, first and last layers stay float. Every tensor has one scale, fixed at
+export, so that windows hardly change the result. Channels are brought to one range
+first, by factors that go into the weights and into the multiplications beside a branch
+(after Nagel et al., "Data-free quantization through weight equalization and bias
+correction", ICCV 2019, but with ranges from photographs).
+"""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+from ai_edge_quantizer.qtyping import TFLOperationName
+from ai_edge_quantizer.quantizer import Quantizer
+from keras import ops
+
+from codec.container import QUALITY_CODE_MAX
+from codec.quantization import rounding_by_table
+from codec.training.calibration import code_image, decoder_vectors
+
+SCOPE = "int8"  # of the names of what is quantized
+SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
+
+
+class Watched:
+    """A residual block that notes the largest magnitudes by channel: of its input, of
+    the activations inside, and of what it adds.
+    """
+
+    def __init__(self, block):
+        self.block, self.largest = block, 3 * [SMALLEST]
+
+    def __call__(self, x, scale=1.0):
+        wide = self.block.wide(x)
+        seen = x, wide, self.block.out(wide)
+        self.largest = [
+            np.maximum(before, ops.convert_to_numpy(ops.max(ops.abs(y), (0, 1, 2))))
+            for before, y in zip(self.largest, seen, strict=True)
+        ]
+        return self.block(x, scale=scale)
+
+
+class Equalized:
+    """A watched block, the same but for rounding, with channels of the range 1 in what
+    is quantized.
+
+    Not what a block of the constant scale 1 adds: the converter would put factors
+    behind it into its weights, where they undo those before.
+    """
+
+    def __init__(self, watched, number, constant_scale):
+        self.scope = f"{SCOPE}_{number}"
+        wide, out = watched.block.wide, watched.block.out
+        self.input_range, wide_range, self.out_range = watched.largest
+        out_limit = 1.0
+        if constant_scale:
+            out_limit = float(self.out_range.max())
+            self.out_range = np.ones_like(self.out_range)
+        self.ranges = {  # by the name of the tensor
+            f"{self.scope}/input": (-1.0, 1.0),
+            f"{self.scope}/wide": (0.0, 1.0),
+            f"{self.scope}/out": (-out_limit, out_limit),
+        }
+        entries = self.input_range[:, None]
+        self.kernels = [
+            ops.convert_to_numpy(wide.kernel) * entries / wide_range,
+            ops.convert_to_numpy(out.kernel) * wide_range[:, None] / self.out_range,
+        ]
+        self.biases = [
+            ops.convert_to_numpy(wide.bias) / wide_range,
+            ops.convert_to_numpy(out.bias) / self.out_range,
+        ]
+
+    def __call__(self, x, scale=1.0):
+        """(output, nothing), as a residual block."""
+        (wide_kernel, out_kernel), (wide_bias, out_bias) = self.kernels, self.biases
+        with tf.name_scope(self.scope):
+            t = tf.multiply(x, 1 / self.input_range, name="input")
+            t = tf.nn.conv2d(t, wide_kernel, 1, "SAME")
+            t = tf.nn.relu(tf.nn.bias_add(t, wide_bias), name="wide")
+            t = tf.nn.conv2d(t, out_kernel, 1, "SAME")
+            t = tf.nn.bias_add(t, out_bias, name="out")
+        return x + t * (scale * self.out_range), None
+
+
+def equalized_blocks(codec, images, tables, skip_below):
+    """(blocks of the analysis, of the synthesis) with the ranges seen in uint8 `images`
+    [H, W, 3], each at a random quality.
+    """
+    random = np.random.default_rng(0)
+    rounding = rounding_by_table(tables, skip_below)
+    analysis, synthesis = (
+        [Watched(block) for block in network.blocks]
+        for network in (codec.analysis, codec.synthesis)
+    )
+    for image in images:
+        code = int(random.integers(0, QUALITY_CODE_MAX + 1))
+        codec.analysis(image[None].astype("float32") / 255 - 0.5, blocks=analysis)
+        inverse_gain, block_scales = decoder_vectors(codec, code)
+        *_, y_hat = code_image(codec, image, code, rounding)
+        codec.synthesis(y_hat * inverse_gain, block_scales, blocks=synthesis)
+    return tuple(
+        [Equalized(block, i, constant_scale) for i, block in enumerate(blocks)]
+        for blocks, constant_scale in ((analysis, True), (synthesis, False))
+    )
+
+
+def quantize_branches(model, blocks, signature, inputs):
+    """A float32 LiteRT model with the convolutions of the `Equalized` blocks in int8
+    and the other weights as float16; `inputs` are any that the signature takes.
+    """
+    conv = TFLOperationName.CONV_2D
+    quantizer = Quantizer(model)
+    quantizer.add_weight_only_config(
+        ".*", conv, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
+    )
+    quantizer.add_static_config(SCOPE, conv, activation_num_bits=8, weight_num_bits=8)
+    found = quantizer.calibrate({signature: [inputs]})
+    for name, (low, high) in itertools.chain(*(b.ranges.items() for b in blocks)):
+        (limits,) = (found[tensor] for tensor in found if is_named(tensor, name))
+        limits["min"] = np.full_like(limits["min"], low)
+        limits["max"] = np.full_like(limits["max"], high)
+    return quantizer.quantize(found).quantized_model
+
+
+def is_named(tensor, name):
+    """Whether a tensor, named after all operations in it, has `name` among them."""
+    return any(f"/{part}".endswith(f"/{name}") for part in tensor.split(";"))
