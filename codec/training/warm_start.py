@@ -92,7 +92,14 @@ def in_order_of_use(codec):
 def context_layers(mean):
     """The convolutions of the four steps of a MeanContext, as `in_order_of_use`."""
     first, *later = mean.base
-    rest = [*later, *mean.known, *mean.mix, *mean.correct]
+
+    def place(layer):
+        _, _, reader, _, source = layer.name.split("_")  # known_to_2_of_1
+        return int(source), -int(reader)
+
+    # The converter drops some of their names, and puts them in this order.
+    known = sorted(mean.known, key=place)
+    rest = [*later, *known, *mean.mix, *mean.correct]
     return [(first, 1.0, net.SLOW_MEAN), *((layer, 1.0, 1.0) for layer in rest)]
 
 
