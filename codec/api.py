@@ -21,7 +21,16 @@ from codec.bundle import (
     load_bundle,
     model_name,
 )
-from codec.coding import Encoder, Region, add_extras, decode_picture, tile_spans, whole
+from codec.coding import (
+    Encoder,
+    Region,
+    add_extras,
+    decode_picture,
+    preview_of,
+    synthesis_of,
+    tile_spans,
+    whole,
+)
 from codec.container import (
     ALPHA_CHUNK,
     DIGEST_BYTES,
@@ -39,7 +48,8 @@ from codec.container import (
 )
 from codec.descriptors import describe
 from codec.errors import FormatError, UsageError
-from codec.image import Picture, mark_damage, read_picture
+from codec.heads import COLORIZE, HEADS, output_of
+from codec.image import INFO_KEYS, Picture, mark_damage, read_picture
 from codec.progress import Progress, untold
 from codec.refinement import Refinement
 from codec.runtime import Networks
@@ -202,6 +212,7 @@ def decode(
     region: Region | None = None,
     scale: float = 1,
     precision: str = EXACT,
+    head: str | None = None,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
@@ -215,9 +226,14 @@ def decode(
     branches in int8, for nearly the same colors sooner; it does not matter to a
     smaller picture. The rest is as for `encode`.
 
+    A `head` makes another picture of the file: "denoise" without the noise, "restore"
+    without the blur and the JPEG artifacts of the picture that was encoded, "upscale"
+    twice as large, "colorize" of mode RGB or RGBA from a gray one.
+
     Raises FormatError for anything that is not a whole, undamaged file of a known
     model, or that has more than `max_pixels` pixels, and UsageError for a region that
-    is not within the picture, other scales and precisions, and a region with a scale.
+    is not within the picture, other scales and precisions, a region or a head with a
+    scale, a head that there is not for the model, and "colorize" for colors.
     """
     if scale not in SCALES:
         raise UsageError(f"scale is {scale!r}; expected 1, 1/2, 1/4 or 1/8")
@@ -226,14 +242,31 @@ def decode(
         raise UsageError(f"precision is {precision!r}; expected {expected}")
     if region is not None and scale != 1:
         raise UsageError("a region has no scale")
+    if head not in (None, *HEADS):
+        raise UsageError(f"head is {head!r}; expected {', '.join(HEADS)}")
+    if head and (scale != 1 or precision != EXACT):
+        raise UsageError("a head has no scale and is always exact")
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     region = whole(container) if region is None else checked_region(region, container)
-    factor = round(1 / scale)
     networks = networks_of(bundle_of(container, bundle), threads, synthesis=precision)
-    image = decode_picture(
-        container, networks, region, progress=progress, factor=factor
-    )
+    mode = "L" if container.has(GRAY_CHUNK) else "RGB"
+    if head:
+        output = output_of(networks, head)
+    elif scale < 1:
+        output = preview_of(networks)
+    else:
+        output = synthesis_of(networks)
+    if head == COLORIZE:
+        if mode != "L":
+            raise UsageError("the picture has colors already")
+        mode = "RGB"
+    image = decode_picture(container, networks, region, output, mode, None, progress)
+    factor = round(1 / scale)
+    if factor > 1:
+        image = image.reduce(factor // networks.bundle.preview_factor)
     add_extras(image, container, region, factor=factor)
+    if head == COLORIZE:
+        image.info.pop(INFO_KEYS["icc"], None)  # of gray samples
     return image
 
 
@@ -274,7 +307,9 @@ def salvage(
     container = unpack(data, max_pixels=max_pixels, whole=False)
     region, damage = whole(container), dict[int, str]()
     networks = networks_of(bundle_of(container, bundle), threads)
-    image = decode_picture(container, networks, region, damage, progress)
+    mode = "L" if container.has(GRAY_CHUNK) else "RGB"
+    output = synthesis_of(networks)
+    image = decode_picture(container, networks, region, output, mode, damage, progress)
     rows, columns = tile_spans(container.header)
     for number in damage:
         mark_damage(image, rows[number // len(columns)], columns[number % len(columns)])

@@ -292,6 +292,15 @@ def encode(
     help="fast: residual branches in int8, nearly the same colors sooner; of no matter "
     "to --scale.",
 )
+@click.option("--denoise", is_flag=True, help="Leave out noise of the picture.")
+@click.option(
+    "--restore",
+    is_flag=True,
+    help="Leave out JPEG artifacts and mild blur that the picture had before it was "
+    "encoded.",
+)
+@click.option("--upscale", type=click.Choice(["2"]), help="Decode the picture larger.")
+@click.option("--colorize", is_flag=True, help="Make up colors for a gray picture.")
 @click.option(
     "--salvage",
     is_flag=True,
@@ -307,6 +316,10 @@ def decode(
     region: tuple[int, int, int, int] | None,
     scale: str | None,
     precision: str,
+    denoise: bool,
+    restore: bool,
+    upscale: str | None,
+    colorize: bool,
     salvage: bool,
     recursive: bool,
     jobs: int | None,
@@ -320,12 +333,23 @@ def decode(
     """
     if (region is not None) + (scale is not None) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage exclude each other")
+    flags = {"denoise": denoise, "restore": restore, "colorize": colorize}
+    asked = [name for name, flag in {**flags, "upscale": upscale}.items() if flag]
+    if len(asked) + (scale is not None) + salvage > 1:
+        raise click.UsageError(
+            "--denoise, --restore, --upscale, --colorize, --scale and --salvage "
+            "exclude each other"
+        )
     if salvage and recursive:
         raise click.UsageError("--salvage is for single files")
-    if salvage and precision != EXACT:
-        raise click.UsageError("--salvage is always exact")
+    if (salvage or asked) and precision != EXACT:
+        what = "--salvage" if salvage else f"--{asked[0]}"
+        raise click.UsageError(f"{what} is always exact")
+    head = asked[0] if asked else None
     factor = SCALE_NAMES[scale] if scale else 1
-    decoding = partial(Decoding, force, max_pixels, salvage, region, factor, precision)
+    decoding = partial(
+        Decoding, force, max_pixels, salvage, region, factor, precision, head
+    )
     if recursive:
         convert_folder(
             inputs,

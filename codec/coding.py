@@ -50,6 +50,7 @@ from codec.runtime import Networks
 from codec.windows import (
     DECODER_HALO,
     MEAN_HALO,
+    Output,
     Rows,
     Spans,
     WindowedNetworks,
@@ -60,6 +61,7 @@ from codec.windows import (
 
 TILE_LOG2 = 10
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
+Array = NDArray[Any]
 
 
 def tile_spans(header: Header) -> tuple[list[slice], list[slice]]:
@@ -233,63 +235,78 @@ def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
     return chunks
 
 
+def synthesis_of(networks: Networks) -> Output:
+    """The picture as it was encoded."""
+
+    def make(latents: Array, vectors: dict[str, Array]) -> Array:
+        return networks.synthesize(
+            latents, vectors["inverse_gain"], vectors["block_scale"]
+        )
+
+    return Output(make, networks.bundle.stride_px)
+
+
+def preview_of(networks: Networks) -> Output:
+    """The picture smaller, by the bundle's factor."""
+
+    def make(latents: Array, vectors: dict[str, Array]) -> Array:
+        return networks.preview(latents, vectors["inverse_gain"])
+
+    bundle = networks.bundle
+    return Output(make, bundle.stride_px // bundle.preview_factor)
+
+
 def decode_picture(
     container: Container,
     networks: Networks,
     region: Region,
+    output: Output,
+    mode: str,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
-    factor: int = 1,
 ) -> Image.Image:
-    """The colors of a region of the picture, of mode RGB or L, from the tiles around
-    it; with a `factor`, for the whole picture only, as many times smaller.
-
-    FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
-    noted there by its number in raster order.
-    """
-    preview = factor > 1
-    bands = decode_bands(container, networks, region, damage, progress, preview)
-    made = networks.bundle.preview_factor if preview else 1
-    mode = "L" if container.has(GRAY_CHUNK) else "RGB"
-    image, top = Image.new(mode, [-(-side // made) for side in region[2:]]), 0
-    for band in bands:
+    """`decode_bands` as one picture of mode RGB or L."""
+    stride = networks.bundle.stride_px
+    size = [output.sides(side, stride) for side in region[2:]]
+    image, top = Image.new(mode, size), 0
+    for band in decode_bands(container, networks, region, output, damage, progress):
         image.paste(Image.fromarray(band), (0, top))
         top += len(band)
-    return image.reduce(factor // made) if factor > made else image
+    return image
 
 
 def decode_bands(
     container: Container,
     networks: Networks,
     region: Region,
+    output: Output,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
-    preview: bool = False,
 ) -> Iterator[NDArray[np.uint8]]:
-    """As `decode_picture`, colors [rows, W, 3] from top to bottom; a `preview`, of the
-    whole picture, is smaller by the bundle's factor.
+    """A region of the picture as an `output` makes it, colors [rows, W, 3] from top to
+    bottom, from the tiles around it; of a smaller output, the whole picture only.
+
+    FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
+    noted there by its number in raster order.
     """
-    left, top, width, height = region
     bundle = networks.bundle
     grid = grid_of(container.header, bundle)
+    left, top, width, height = region
     cells = cells_of(top, height, bundle), cells_of(left, width, bundle)
-    near = widened(cells, grid, DECODER_HALO)
-    symbols = symbol_rows(container, networks, near, damage)
+    halo = MEAN_HALO + output.halo
+    symbols = symbol_rows(container, networks, widened(cells, grid, halo), damage)
     vectors = bundle.vectors(container.header.quality_code)
     windowed = WindowedNetworks(networks, grid, progress)
-    image = windowed.synthesize(symbols, vectors, cells, preview)
-    stride = bundle.stride_px
-    if preview:
-        made = bundle.preview_factor
-        width, height, stride = -(-width // made), -(-height // made), stride // made
-    first_column = left - cells[1].start * stride
+    image = windowed.synthesize(symbols, vectors, cells, output)
+    left, top, width, height = (output.sides(n, bundle.stride_px) for n in region)
+    first_column = left - cells[1].start * output.cell_px
     all_columns = slice(0, cells[1].stop - cells[1].start)
 
     def colors(band: slice) -> NDArray[np.uint8]:
         (rows,) = image[band, all_columns]
         image.forget(band.stop)
-        symbols.forget(band.stop - DECODER_HALO)
-        start = band.start * stride - top
+        symbols.forget(band.stop - halo)
+        start = band.start * output.cell_px - top
         columns = slice(first_column, first_column + width)
         return rows[0, max(0, -start) : height - start, columns]
 
@@ -438,8 +455,8 @@ def add_extras(
     faults: list[str] | None = None,
     factor: int = 1,
 ) -> None:
-    """Give the decoded colors of `region`, `factor` times smaller, all else that is in
-    the file: alpha, and metadata in `info`.
+    """Give the decoded colors of `region`, `factor` times smaller or enlarged, all else
+    that is in the file: alpha, and metadata in `info`.
 
     FormatError for damage, unless `faults` is given: then what is damaged is left out,
     and noted there.
@@ -452,7 +469,7 @@ def add_extras(
         if chunk_id == ALPHA_CHUNK:
             alpha = unpack_alpha(payload, header.width, header.height)
             plane = Image.fromarray(alpha[top : top + height, left : left + width])
-            image.putalpha(plane.reduce(factor) if factor > 1 else plane)
+            image.putalpha(plane.reduce(factor).resize(image.size))
         elif chunk_id in METADATA_NAMES:
             name = METADATA_NAMES[chunk_id]
             image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))

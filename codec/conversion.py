@@ -64,6 +64,7 @@ class Decoding:
     region: Region | None = None
     scale: float = 1
     precision: str = EXACT
+    head: str | None = None
     threads: int | None = None
 
     def __call__(
@@ -84,6 +85,7 @@ class Decoding:
                 region=self.region,
                 scale=self.scale,
                 precision=self.precision,
+                head=self.head,
                 max_pixels=self.max_pixels,
                 threads=self.threads,
                 progress=progress,

@@ -168,6 +168,11 @@ class Networks:
         graph = self.graph("preview")
         return graph(EXACT, latents=latents, inverse_gain=inverse_gain)["image"]
 
+    def head(self, path: Path, latents: Array, block_scale: Array) -> dict[str, Array]:
+        """Outputs of the graph of a head, from latents in image units."""
+        graph = load_graph(path, self.threads)
+        return graph(EXACT, latents=latents, block_scale=block_scale)
+
     def error_gradient(
         self, latents: Array, inverse_gain: Array, block_scale: Array, image: Array
     ) -> tuple[float, Array]:

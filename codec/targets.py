@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from codec.coding import Encoder, decode_bands, whole
+from codec.coding import Encoder, decode_bands, synthesis_of, whole
 from codec.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
 from codec.errors import UsageError
 from codec.image import luma
@@ -43,7 +43,9 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
 
     def psnr(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)
-        bands = decode_bands(container, encoder.networks.networks, whole(container))
+        networks = encoder.networks.networks
+        output = synthesis_of(networks)
+        bands = decode_bands(container, networks, whole(container), output)
         top, square_sum, count = 0, 0.0, 0
         for band in bands:
             original = picture.rgb[top : top + len(band)]

@@ -39,6 +39,22 @@ DECODER_HALO = MEAN_HALO + SYNTHESIS_HALO
 
 
 @dataclass(frozen=True)
+class Output:
+    """A network that makes pixels of decoded latents: `make(latents, vectors)` gives
+    uint8 [1, H, W, 3] with `cell_px` rows and columns to a cell, and needs a `halo` of
+    cells around what counts.
+    """
+
+    make: Callable[[Array, dict[str, Array]], Array]
+    cell_px: int
+    halo: int = SYNTHESIS_HALO
+
+    def sides(self, pixels: int, stride_px: int) -> int:
+        """Pixels of the output for so many of the picture, rounded up."""
+        return -(-pixels * self.cell_px // stride_px)
+
+
+@dataclass(frozen=True)
 class Window:
     """Cells whose results count, and the same with the halo, within the picture."""
 
@@ -262,29 +278,19 @@ class WindowedNetworks:
         return self.by_windows(self.cell_latents, MEAN_HALO, [symbols], result)
 
     def synthesize(
-        self,
-        symbols: Rows,
-        vectors: dict[str, Array],
-        region: Spans,
-        preview: bool = False,
+        self, symbols: Rows, vectors: dict[str, Array], region: Spans, output: Output
     ) -> Rows:
-        """Image uint8 [1, H, W, 3] of the cells in `region`, from integer `symbols`
-        (hyper-latents, residuals); a `preview` is smaller by the bundle's factor.
+        """The pixels of an `output`, uint8, of the cells in `region`, from integer
+        `symbols` (hyper-latents, residuals).
         """
-        inverse_gain = vectors["inverse_gain"]
-        unit = self.cell_px // (self.networks.bundle.preview_factor if preview else 1)
-
-        def image(latents: Array) -> Array:
-            if preview:
-                return self.networks.preview(latents, inverse_gain)
-            block_scale = vectors["block_scale"]
-            return self.networks.synthesize(latents, inverse_gain, block_scale)
 
         def result(window: Window, *symbols: Array) -> Array:
             latents = self.latents(symbols, vectors)
             # The means are right here; what lies beyond is their halo.
-            near = widened(window.core, self.grid, SYNTHESIS_HALO)
-            part = image(cut(latents, relative(near, window.whole), self.cell_latents))
-            return cut(part, relative(window.core, near), unit)
+            near = widened(window.core, self.grid, output.halo)
+            inside = cut(latents, relative(near, window.whole), self.cell_latents)
+            part = output.make(inside, vectors)
+            return cut(part, relative(window.core, near), output.cell_px)
 
-        return self.by_windows(unit, DECODER_HALO, [symbols], result, region)
+        halo = MEAN_HALO + output.halo
+        return self.by_windows(output.cell_px, halo, [symbols], result, region)

@@ -33,6 +33,7 @@ RANKS = {
     "codec.coding": 6,
     "codec.descriptors": 7,
     "codec.targets": 7,
+    "codec.heads": 7,
     "codec.api": 8,
     "codec": 9,
     "codec.pillow_plugin": 9,

@@ -6,6 +6,7 @@ from pictures import picture
 
 import codec
 from codec import windows as win
+from codec.coding import synthesis_of
 from codec.container import unpack
 from codec.quantization import rounding_by_table
 from codec.runtime import Networks
@@ -83,7 +84,9 @@ def test_windows_change_nothing(bundle, monkeypatch):
 
     def decoded(symbols):
         windowed = win.WindowedNetworks(networks, GRID)
-        image = windowed.synthesize(all_at_once([1, 4], *symbols), vectors, region)
+        image = windowed.synthesize(
+            all_at_once([1, 4], *symbols), vectors, region, synthesis_of(networks)
+        )
         return image[region][0]
 
     whole = coded()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+from codec.heads import HEADS
 
 
 def paths_argument(name):
@@ -12,32 +13,64 @@ def paths_argument(name):
     return click.argument(name, nargs=-1, required=True, type=kind)
 
 
+bundle_option = click.option(
+    "--bundle",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Bundle whose latents the head is for.",
+)
+
+
 @click.group(context_settings={"show_default": True})
 def main():
     """Train the networks and export them as a model bundle."""
 
 
+def options_of_training(command):
+    """The options that all trainings have."""
+    path = click.Path(path_type=Path)
+    options = (
+        click.option(
+            "-o",
+            "--output",
+            required=True,
+            type=path,
+            help="Folder of the run; resumed if it exists.",
+        ),
+        click.option("--steps", default=20000, help="Length of the whole training."),
+        click.option("--batch", default=4, help="256-px crops per step."),
+        click.option(
+            "--learning-rate",
+            default=8e-4,
+            help="Peak, after a short warm-up; cosine to zero.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["float32", "mixed_bfloat16"]),
+            default="float32",
+            help="Of the large convolutions; bfloat16 is for accelerators, and much "
+            "slower on CPUs without instructions for it.",
+        ),
+        click.option(
+            "--checkpoint-every",
+            default=1000,
+            help="Steps between checkpoints and validations.",
+        ),
+        click.option(
+            "--valid",
+            multiple=True,
+            type=click.Path(exists=True, path_type=Path),
+            help="Images to validate on.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @main.command()
 @paths_argument("data")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the run; resumed if it exists.",
-)
-@click.option("--steps", default=20000, help="Length of the whole training.")
-@click.option("--batch", default=4, help="256-px crops per step.")
-@click.option(
-    "--learning-rate", default=8e-4, help="Peak, after a short warm-up; cosine to zero."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "mixed_bfloat16"]),
-    default="float32",
-    help="Of the large convolutions; bfloat16 is for accelerators, and much slower on "
-    "CPUs without instructions for it.",
-)
+@options_of_training
 @click.option(
     "--tune",
     type=click.Choice(list(MODEL_OF_TUNE)),
@@ -49,22 +82,40 @@ def main():
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Bundle whose weights a new run starts from; inactive units are drawn anew.",
 )
-@click.option(
-    "--checkpoint-every",
-    default=1000,
-    help="Steps between checkpoints and validations.",
-)
-@click.option(
-    "--valid",
-    multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="Images to validate on.",
-)
 def train(data, output, **options):
     """Train on DATA: tar shards of images, folders, or single images."""
     from codec.training.train import train as run
 
     run(data, output, **options)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(HEADS))
+@paths_argument("data")
+@options_of_training
+@bundle_option
+def train_head(kind, data, output, **options):
+    """Train the head KIND on DATA, over the latents of a bundle that stays as it is."""
+    from codec.training.train_head import train_head as run
+
+    run(kind, data, output, **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File of the head, .tflite.",
+)
+def export_head(run, output):
+    """Export the averaged weights of the head trained in RUN (needs TensorFlow)."""
+    from codec.training.export import export_head as write
+    from codec.training.train_head import load_head
+
+    write(load_head(run), output)
 
 
 @main.command()

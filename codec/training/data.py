@@ -15,6 +15,7 @@ from PIL import Image
 
 TILE_PX = 512
 CROP_PX = 256
+ALIGNMENT = 2  # of crops, so that those of tiles half as large show the same
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
@@ -96,6 +97,7 @@ class CropPositions(keras.utils.PyDataset):
             self.cumulative, random.random(self.batch) * self.cumulative[-1]
         )
         corner = random.integers(0, TILE_PX - CROP_PX + 1, (2, self.batch))
+        corner -= corner % ALIGNMENT
         positions = np.stack(
             [tile, *corner, random.integers(0, 8, self.batch)], axis=1
         ).astype("int32")
@@ -104,11 +106,13 @@ class CropPositions(keras.utils.PyDataset):
 
 def crop(pool, positions, batch):
     """float32 [batch, CROP_PX, CROP_PX, 3] in [-0.5, 0.5] from `pool` at `positions`
-    [batch, 4].
+    [batch, 4]; from smaller tiles the same part, smaller.
     """
-    size = (1, CROP_PX, CROP_PX, 3)
+    factor = TILE_PX // pool.shape[1]
+    size = (1, CROP_PX // factor, CROP_PX // factor, 3)
+    corners = positions[:, 1:3] // factor
     crops = [
-        ops.slice(pool, (positions[i, 0], positions[i, 1], positions[i, 2], 0), size)
+        ops.slice(pool, (positions[i, 0], corners[i, 0], corners[i, 1], 0), size)
         for i in range(batch)
     ]
     x = ops.cast(ops.concatenate(crops), "float32") / 255 - 0.5

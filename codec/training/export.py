@@ -29,15 +29,34 @@ from codec.training.calibration import calibrate
 from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
 from codec.training.evaluate import ideal_bits
+from codec.training.heads import ColorHead
 from codec.training.int8 import equalized_blocks, quantize_branches
 from codec.training.preview import fit_preview
 
 FLOAT = tf.float32
+BLOCK_SCALE = tf.TensorSpec((1, 1, 1, sum(net.BLOCK_SCALES)), FLOAT, "block_scale")
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
 PREVIEW_TILES = 100  # that the preview is fitted to
 WATCHED_TILES = 50  # that the ranges for int8 come from
 CHECKED_TILES = 8  # encoded at the end, to compare payloads with the ideal length
 PAYLOAD_TOLERANCE = 0.01
+
+
+def spec(name, *shape, dtype=FLOAT):
+    return tf.TensorSpec((1, *shape), dtype, name=name)
+
+
+def grid(name, channels):
+    return spec(name, None, None, channels)
+
+
+def samples(values):
+    """uint8 from values of the range [-0.5, 0.5]."""
+    return tf.cast(tf.round(tf.clip_by_value((values + 0.5) * 255, 0, 255)), tf.uint8)
+
+
+def pixels(x_hat):
+    return {"image": samples(x_hat)}
 
 
 def graphs(codec, preview, fast_blocks, tune):
@@ -46,26 +65,15 @@ def graphs(codec, preview, fast_blocks, tune):
     networks trained for what `gradient` measures.
     """
 
-    def spec(name, *shape, dtype=FLOAT):
-        return tf.TensorSpec((1, *shape), dtype, name=name)
-
-    def grid(name, channels):
-        return spec(name, None, None, channels)
-
     gain, inverse_gain = (
         spec("gain", 1, 1, net.LATENTS),
         spec("inverse_gain", 1, 1, net.LATENTS),
     )
     image = spec("image", None, None, 3, dtype=tf.uint8)
-    block_scale = spec("block_scale", 1, 1, sum(net.BLOCK_SCALES))
-    decoded = [grid("latents", net.LATENTS), inverse_gain, block_scale]
+    decoded = [grid("latents", net.LATENTS), inverse_gain, BLOCK_SCALE]
 
     def colors(image):
         return tf.cast(image, FLOAT) / 255 - 0.5
-
-    def pixels(x_hat):
-        image = tf.round(tf.clip_by_value((x_hat + 0.5) * 255, 0, 255))
-        return {"image": tf.cast(image, tf.uint8)}
 
     def analysis(blocks):
         def run(image):
@@ -230,6 +238,21 @@ def anchor_vectors(codec):
         "log_inverse_gain": np.log(inverse_gain),
         "block_scale": block_scale,
     }
+
+
+def export_head(head, file: Path):
+    """Write the graph of a head, from latents in image units."""
+
+    def image(latents, block_scale):
+        return pixels(head(latents, block_scale))
+
+    def chroma(latents, block_scale):
+        found = head.chroma(latents, block_scale)
+        return {"chroma": tf.cast(tf.round(255 * found + 128), tf.uint8)}
+
+    run = chroma if isinstance(head, ColorHead) else image
+    signature = run, [grid("latents", net.LATENTS), BLOCK_SCALE]
+    file.write_bytes(convert({EXACT: signature}, None, head.variables))
 
 
 def export(

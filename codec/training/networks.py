@@ -194,8 +194,11 @@ class SynthesisTransform(Sequence):
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
             t, activation = block(t, scale)
             activations.append(activation)
-        image = ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
-        return image, activations
+        return self.image(t), activations
+
+    def image(self, t):
+        """The image from the features at 1/8."""
+        return ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
 
     def error_gradient(self, y_hat, scales, x):
         """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped.

@@ -35,23 +35,47 @@ SSIM_SHARE = 0.9  # of the distortion when tuned for SSIM; the rest keeps colors
 SSIM_SCALE = 1250.0  # squared gray levels that 1 - MS-SSIM counts as
 
 
-class TrainingModel(keras.Model):
-    """Codec plus its pool of images on the device; inputs are crop positions [batch,
-    4].
+class PoolModel(keras.Model):
+    """A `trained` network and pools of images on the device, uint8 [N, side, side, 3],
+    that it is trained on for a `goal`; inputs are crop positions [batch, 4].
     """
 
-    def __init__(self, codec, pool, batch, tune=TUNE_DEFAULT):
+    def __init__(self, trained, goal, pools, batch):
         super().__init__(dtype="float32")
-        self.codec, self.batch, self.tune = codec, batch, tune
-        self.pool = self.add_weight(
-            shape=pool.shape,
-            dtype="uint8",
-            initializer="zeros",
-            trainable=False,
-            name="pool",
-        )
-        self.pool.assign(pool)
+        self.trained, self.goal, self.batch = trained, goal, batch
+        self.pools = [
+            self.add_weight(
+                shape=pool.shape,
+                dtype="uint8",
+                initializer="zeros",
+                trainable=False,
+                name=f"pool_{i}",
+            )
+            for i, pool in enumerate(pools)
+        ]
+        for held, pool in zip(self.pools, pools, strict=True):
+            held.assign(pool)
         self.random = keras.random.SeedGenerator(2)
+
+    def crops(self, positions):
+        """The same crops of every pool."""
+        return [
+            crop(ops.convert_to_tensor(pool), positions, self.batch)
+            for pool in self.pools
+        ]
+
+    def levels(self):
+        """Quality levels, one per stratum: a batch sees the whole range of rates."""
+        offset = keras.random.uniform((self.batch,), seed=self.random)
+        return (ops.arange(self.batch, dtype="float32") + offset) / self.batch
+
+
+class TrainingModel(PoolModel):
+    """The codec with its pool of images."""
+
+    def __init__(self, codec, pool, batch, tune=TUNE_DEFAULT):
+        super().__init__(codec, tune, [pool], batch)
+        self.codec, self.tune = codec, tune
         self.bpp, self.mse = (
             keras.metrics.Mean(name="bpp"),
             keras.metrics.Mean(name="mse"),
@@ -59,16 +83,13 @@ class TrainingModel(keras.Model):
 
     def samples(self, positions):
         """(images, quality levels, noise for the latents and hyper-latents)."""
-        x = crop(ops.convert_to_tensor(self.pool), positions, self.batch)
-        # One level per stratum: every batch sees the whole range of rates.
-        offset = keras.random.uniform((self.batch,), seed=self.random)
-        level = (ops.arange(self.batch, dtype="float32") + offset) / self.batch
+        (x,) = self.crops(positions)
 
         def noise(cell_px, channels):
             shape = (self.batch, CROP_PX // cell_px, CROP_PX // cell_px, channels)
             return keras.random.uniform(shape, -0.5, 0.5, seed=self.random)
 
-        return x, level, (noise(LATENT_PX, LATENTS), noise(STRIDE_PX, HYPER))
+        return x, self.levels(), (noise(LATENT_PX, LATENTS), noise(STRIDE_PX, HYPER))
 
     def call(self, positions, training=False):
         x, level, noise = self.samples(positions)
@@ -81,6 +102,16 @@ class TrainingModel(keras.Model):
         self.bpp.update_state(bpp)
         self.mse.update_state(mse)
         return loss
+
+    def validate(self, images):
+        """Rows of a table, by column; see `validate`."""
+        for level, bpp, psnr, similarity in validate(self.codec, images):
+            yield {
+                "level": level,
+                "bpp": f"{bpp:.4f}",
+                "psnr": f"{psnr:.3f}",
+                "ms_ssim_db": f"{similarity:.3f}",
+            }
 
 
 def rate_distortion(tune, x, level, latent_bits, hyper_bits, x_hat):
@@ -115,33 +146,33 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * rise * 0.5 * (1 + ops.cos(np.pi * progress))
 
 
-def averages(codec, optimizer):
+def averages(network, optimizer):
     """The optimizer's moving averages by the path of the variable they follow."""
     means = optimizer._model_variables_moving_average
-    pairs = zip(codec.trainable_variables, means, strict=True)
+    pairs = zip(network.trainable_variables, means, strict=True)
     return {variable.path: average for variable, average in pairs}
 
 
-def checkpoint_variables(codec, optimizer):
+def checkpoint_variables(network, optimizer):
     """All that a resumed run needs, by name."""
-    named = {variable.path: variable for variable in codec.variables}
+    named = {variable.path: variable for variable in network.variables}
     named |= {
         f"average/{path}": average
-        for path, average in averages(codec, optimizer).items()
+        for path, average in averages(network, optimizer).items()
     }
     known = {id(variable) for variable in named.values()}
     rest = [variable for variable in optimizer.variables if id(variable) not in known]
     return named | {f"optimizer/{i}": variable for i, variable in enumerate(rest)}
 
 
-def save_checkpoint(folder, codec, optimizer, step, tune):
+def save_checkpoint(folder, network, optimizer, step, goal):
     """Write all variables as `step-N/part-M.npz`, each of at most PART_BYTES.
 
     `state.json` names the folder and is replaced last, so that a run always has one
     whole checkpoint; older ones are then removed.
     """
     parts, size = [{}], 0
-    for name, variable in checkpoint_variables(codec, optimizer).items():
+    for name, variable in checkpoint_variables(network, optimizer).items():
         value = ops.convert_to_numpy(variable)
         if size + value.nbytes > PART_BYTES:
             parts.append({})
@@ -153,7 +184,7 @@ def save_checkpoint(folder, codec, optimizer, step, tune):
     for i, part in enumerate(parts):
         np.savez(target / f"part-{i}.npz", **part)
     state = folder / "state.json.new"
-    state.write_text(json.dumps({"step": step, "tune": tune}))
+    state.write_text(json.dumps({"step": step, "goal": goal}))
     state.replace(folder / "state.json")
     for old in folder.glob("step-*"):
         if old != target:
@@ -161,10 +192,10 @@ def save_checkpoint(folder, codec, optimizer, step, tune):
 
 
 def read_state(folder):
-    """(steps of the checkpoint in `folder`, or 0, what it is tuned for)."""
+    """(steps of the checkpoint in `folder`, or 0, what it is trained for)."""
     state = folder / "state.json"
     found = json.loads(state.read_text()) if state.exists() else {}
-    return found.get("step", 0), found.get("tune", TUNE_DEFAULT)
+    return found.get("step", 0), found.get("goal")
 
 
 def read_checkpoint(folder):
@@ -176,17 +207,21 @@ def read_checkpoint(folder):
     return arrays
 
 
-def restore(arrays, codec, optimizer):
-    for name, variable in checkpoint_variables(codec, optimizer).items():
+def restore(arrays, network, optimizer):
+    for name, variable in checkpoint_variables(network, optimizer).items():
         variable.assign(arrays[name])
 
 
-def load_codec(folder):
-    """A built codec with the averaged weights of a checkpoint folder."""
-    codec = build_codec()
+def load_averages(network, folder):
+    """Give a built network the averaged weights of a checkpoint folder."""
     arrays = read_checkpoint(folder)
-    for variable in codec.trainable_variables:
+    for variable in network.trainable_variables:
         variable.assign(arrays[f"average/{variable.path}"])
+
+
+def load_codec(folder):
+    codec = build_codec()
+    load_averages(codec, folder)
     return codec
 
 
@@ -253,7 +288,7 @@ class Progress(keras.callbacks.Callback):
             "step": self.step,
             "seconds": round(seconds, 1),
             "learning_rate": f"{rate:.3e}",
-            **{name: f"{float(logs[name]):.4f}" for name in ("loss", "bpp", "mse")},
+            **{name: f"{float(value):.4f}" for name, value in logs.items()},
         }
         append_csv(self.folder / "loss.csv", row)
         eta = (self.steps - self.step) * per_step / 60
@@ -265,33 +300,21 @@ class Progress(keras.callbacks.Callback):
         self.model.reset_metrics()
 
     def checkpoint(self):
-        codec, optimizer = self.model.codec, self.model.optimizer
-        save_checkpoint(self.folder, codec, optimizer, self.step, self.model.tune)
+        network, optimizer = self.model.trained, self.model.optimizer
+        save_checkpoint(self.folder, network, optimizer, self.step, self.model.goal)
         if not self.valid:
             return
         current = [
-            ops.convert_to_numpy(variable) for variable in codec.trainable_variables
+            ops.convert_to_numpy(variable) for variable in network.trainable_variables
         ]
-        means = averages(codec, optimizer)
-        for variable in codec.trainable_variables:
+        means = averages(network, optimizer)
+        for variable in network.trainable_variables:
             variable.assign(means[variable.path])
-        for level, bpp, psnr, similarity in validate(codec, self.valid):
-            append_csv(
-                self.folder / "validation.csv",
-                {
-                    "step": self.step,
-                    "level": level,
-                    "bpp": f"{bpp:.4f}",
-                    "psnr": f"{psnr:.3f}",
-                    "ms_ssim_db": f"{similarity:.3f}",
-                },
-            )
-            print(
-                f"validation at step {self.step}: level {level:.2f}, "
-                f"{bpp:.4f} bpp, {psnr:.2f} dB, MS-SSIM {similarity:.2f} dB",
-                flush=True,
-            )
-        for variable, value in zip(codec.trainable_variables, current, strict=True):
+        for row in self.model.validate(self.valid):
+            append_csv(self.folder / "validation.csv", {"step": self.step, **row})
+            found = ", ".join(f"{name} {value}" for name, value in row.items())
+            print(f"validation at step {self.step}: {found}", flush=True)
+        for variable, value in zip(network.trainable_variables, current, strict=True):
             variable.assign(value)
 
 
@@ -308,56 +331,70 @@ def train(
     data,
     folder,
     *,
-    steps,
-    batch,
-    learning_rate,
     precision,
-    checkpoint_every,
+    batch,
     tune=TUNE_DEFAULT,
     start=None,
-    valid=(),
+    **options,
 ):
     """Train for `steps` in all, going on from the checkpoint in `folder` if there is
-    one, else from the bundle in the folder `start` if given.
+    one, else from the bundle in the folder `start` if given; `options` are those of
+    `fit`.
     """
-    keras.utils.set_random_seed(0)
-    keras.mixed_precision.set_global_policy(precision)
+    set_up(precision)
     pool, probability = load_pool(data)
-    print(
-        f"{len(pool)} tiles, {pool.nbytes / 2**20:.0f} MiB, "
-        f"backend {keras.backend.backend()}",
-        flush=True,
-    )
     codec = build_codec()
-    warmup = min(300, steps // 10)
-    optimizer = Soap(
-        Cosine(learning_rate, warmup, steps),
-        global_clipnorm=1.0,
-        use_ema=True,
-        ema_momentum=EMA_MOMENTUM,
-    )
     if keras.backend.backend() == "torch":
         from codec.training.torch_step import CompiledTrainingModel
 
         model = CompiledTrainingModel(codec, pool, batch, tune)
     else:
         model = TrainingModel(codec, pool, batch, tune)
-    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    first_step, tune_before = read_state(folder)
-    if first_step and tune_before != tune:
-        raise SystemExit(f"{folder} is tuned for {tune_before}, not {tune}")
-    if start and not first_step:
+    if start and not read_state(folder)[0]:
         start_from(codec, read_bundle(start))
         count = revive(codec, pool[:: -(-len(pool) // REVIVED_ON)])
         print(f"starting from {start}, {count} inactive units drawn anew", flush=True)
+    fit(model, probability, folder, **options)
+
+
+def set_up(precision):
+    keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy(precision)
+
+
+def fit(
+    model,
+    probability,
+    folder,
+    *,
+    steps,
+    learning_rate,
+    checkpoint_every,
+    valid=(),
+):
+    """Train `model.trained` on crops of its pool, tiles drawn with `probability`."""
+    print(
+        f"{len(probability)} tiles, backend {keras.backend.backend()}",
+        flush=True,
+    )
+    optimizer = Soap(
+        Cosine(learning_rate, min(300, steps // 10), steps),
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=EMA_MOMENTUM,
+    )
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    first_step, goal = read_state(folder)
+    if first_step and goal != model.goal:
+        raise SystemExit(f"{folder} is trained for {goal}, not {model.goal}")
     optimizer.build(model.trainable_variables)  # averages start at the weights
     if first_step:
-        restore(read_checkpoint(folder), codec, optimizer)
+        restore(read_checkpoint(folder), model.trained, optimizer)
         print(f"going on from step {first_step}", flush=True)
     if first_step >= steps:
         raise SystemExit(f"{folder} is trained to step {first_step} already")
     folder.mkdir(parents=True, exist_ok=True)
-    positions = CropPositions(probability, batch, first_step, steps - first_step)
+    positions = CropPositions(probability, model.batch, first_step, steps - first_step)
     valid = list(read_images(valid))
     if any(min(image.shape[:2]) < VALID_SIDE_MIN_PX for image in valid):
         raise SystemExit(

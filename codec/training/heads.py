@@ -1,0 +1,166 @@
+"""Heads: networks beside the synthesis that make something else of the same latents.
+
+Each is trained on pairs of pictures, the one that was encoded and the one that should
+come out, while the codec stays as it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from codec.training import networks as net
+from codec.training.degradation import gray, halved, noisy, worn
+
+ERROR_FLOOR = 1e-5  # mean squared error, range 1, below which it hardly counts
+WIDTH, COLOR_BLOCKS = 128, 5
+COLOR_STEP, COLOR_REACH = (
+    1 / 16,
+    6,
+)  # grid over either chroma, of as many steps each way
+COLOR_WEIGHT = 20.0  # how much more a color counts than gray, times its chroma
+SHARPNESS = 2.6  # exponent on probabilities before their mean is taken
+CHROMA_FACTOR = 8  # sides of the picture are as many times those of the chroma
+CHROMA = np.array(  # Cb and Cr of R, G and B, BT.601
+    [[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], "float32"
+)
+
+
+class ImageHead(net.SynthesisTransform):
+    """The synthesis, trained to come near another picture than the one encoded."""
+
+    factor = 1
+
+    def loss(self, latents, scales, target):
+        """Mean logarithm of the squared error, so that all pictures count alike (Chen
+        et al., "Simple baselines for image restoration", ECCV 2022).
+        """
+        error = ops.mean(ops.square(self(latents, scales) - target), (1, 2, 3))
+        return ops.mean(ops.log(error + ERROR_FLOOR))
+
+    def start(self, synthesis):
+        """Copy the weights of a SynthesisTransform."""
+        copy_features(self, synthesis)
+        self.last.set_weights(synthesis.last.get_weights())
+
+    def error(self, latents, scales, target):
+        """Mean squared error, range 1."""
+        return ops.mean(ops.square(ops.clip(self(latents, scales), -0.5, 0.5) - target))
+
+
+class UpscaleHead(ImageHead):
+    """Twice as large, with features at 1/4 on the way (Shi et al., "Real-time single
+    image and video super-resolution using an efficient sub-pixel convolutional neural
+    network", CVPR 2016).
+    """
+
+    factor = 2
+
+    def __init__(self):
+        super().__init__()
+        self.last = net.conv(2 * net.CHANNELS, 3)
+        self.finish = net.conv(192, 3)
+
+    def image(self, t):
+        t = ops.depth_to_space(ops.cast(self.last(t), "float32"), 2)
+        return ops.depth_to_space(ops.cast(self.finish(t), "float32"), 8)
+
+    def start(self, synthesis):
+        copy_features(self, synthesis)
+
+
+def copy_features(head, synthesis):
+    """The weights of all but the last layer."""
+
+    def layers(network):
+        return network.latent_block, network.first, *network.blocks
+
+    for own, other in zip(layers(head), layers(synthesis), strict=True):
+        own.set_weights(other.get_weights())
+
+
+class ColorHead(net.Sequence):
+    """Chroma of a gray picture: probabilities on a grid of colors at 1/8, and their
+    annealed mean (Zhang et al., "Colorful image colorization", ECCV 2016).
+    """
+
+    factor = 1
+
+    def __init__(self):
+        super().__init__()
+        grid = np.arange(-COLOR_REACH, COLOR_REACH + 1, dtype="float32") * COLOR_STEP
+        self.grid = grid
+        self.colors = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(
+            -1, 2
+        )
+        self.enter = net.conv(WIDTH, 1, activation="relu")
+        self.down = net.conv(WIDTH, 3, strides=2, activation="relu")
+        self.blocks = [net.Residual(WIDTH, WIDTH) for _ in range(COLOR_BLOCKS)]
+        self.up = net.conv(4 * WIDTH, 1)
+        self.block = net.Residual(WIDTH, WIDTH)
+        self.last = net.conv(4 * len(self.colors), 1)
+
+    def call(self, latents, scales):
+        """Logits [B, H / 8, W / 8, colors]; `scales` are of no use here."""
+        magnitude = ops.log1p(ops.abs(latents) * net.LATENT_PX)
+        t = ops.cast(self.enter(ops.sign(latents) * magnitude), "float32")
+        wide = ops.cast(self.down(t), "float32")
+        for block in self.blocks:
+            wide, _ = block(wide)
+        t = t + ops.depth_to_space(ops.cast(self.up(wide), "float32"), 2)
+        t, _ = self.block(t)
+        return ops.depth_to_space(ops.cast(self.last(ops.relu(t)), "float32"), 2)
+
+    def chroma(self, latents, scales):
+        """Cb and Cr [B, H / 8, W / 8, 2], 0 for gray, range 1."""
+        probability = ops.softmax(SHARPNESS * self(latents, scales))
+        return ops.matmul(probability, self.colors)
+
+    def loss(self, latents, scales, target):
+        """Cross entropy of the nearest four colors; colorful places weigh more."""
+        chroma = chroma_of(target)[..., None]
+        near = ops.relu(1 - ops.abs(chroma - self.grid) / COLOR_STEP)
+        wanted = near[..., 0, :, None] * near[..., 1, None, :]
+        logits = self(latents, scales)
+        wanted = ops.reshape(wanted, ops.shape(logits))
+        bits = -ops.sum(wanted * ops.log_softmax(logits), -1)
+        weight = 1 + COLOR_WEIGHT * ops.sqrt(ops.sum(chroma[..., 0] ** 2, -1))
+        return ops.sum(weight * bits) / ops.sum(weight)
+
+    def start(self, synthesis):
+        """From scratch."""
+
+    def error(self, latents, scales, target):
+        """Mean squared error of the chroma, range 1."""
+        return ops.mean(ops.square(self.chroma(latents, scales) - chroma_of(target)))
+
+
+def chroma_of(image):
+    """[B, H, W, 3] -> [B, H / 8, W / 8, 2]."""
+    return ops.average_pool(ops.matmul(image, CHROMA.T), CHROMA_FACTOR)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A network, and what makes the picture that is encoded of the one wanted."""
+
+    network: Callable
+    degrade: Callable
+
+
+KINDS = {
+    "denoise": Kind(ImageHead, noisy),
+    "restore": Kind(ImageHead, worn),
+    "upscale": Kind(UpscaleHead, halved),
+    "colorize": Kind(ColorHead, gray),
+}
+
+
+def build_head(kind):
+    head = KINDS[kind].network()
+    head(
+        np.zeros((1, 4, 4, net.LATENTS), "float32"),
+        np.zeros((1, 1, 1, sum(net.BLOCK_SCALES)), "float32"),
+    )
+    return head
