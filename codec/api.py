@@ -1,5 +1,6 @@
 """The public functions: what may be asked for, and the targets that encoding meets."""
 
+import itertools
 import math
 import operator
 from collections.abc import Collection
@@ -49,7 +50,7 @@ from codec.container import (
 from codec.descriptors import describe
 from codec.errors import FormatError, UsageError
 from codec.heads import COLORIZE, HEADS, output_of
-from codec.image import INFO_KEYS, Picture, mark_damage, read_picture
+from codec.image import INFO_KEYS, Picture, fill_in, read_picture
 from codec.progress import Progress, untold
 from codec.refinement import Refinement
 from codec.runtime import Networks
@@ -300,7 +301,8 @@ def salvage(
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
-    Damaged tiles are gray with dark stripes; damaged alpha or metadata are left out.
+    Damaged tiles are filled in from those around; damaged alpha or metadata are left
+    out.
     Raises FormatError if the header is damaged, or the file not one of ours.
     """
     data = checked_bytes(data)
@@ -311,8 +313,9 @@ def salvage(
     output = synthesis_of(networks)
     image = decode_picture(container, networks, region, output, mode, damage, progress)
     rows, columns = tile_spans(container.header)
-    for number in damage:
-        mark_damage(image, rows[number // len(columns)], columns[number % len(columns)])
+    if damage:
+        tiles = list(itertools.product(rows, columns))
+        fill_in(image, [tiles[number] for number in damage])
     faults = [damage[number] for number in sorted(damage)]
     add_extras(image, container, region, faults)
     if len(data) > container.size_bytes:

@@ -304,7 +304,8 @@ def encode(
 @click.option(
     "--salvage",
     is_flag=True,
-    help="Write what a damaged file still gives, damaged parts striped; exit status 1.",
+    help="Write what a damaged file still gives, damaged parts filled in from around "
+    "them; exit status 1.",
 )
 @recursive_option
 @jobs_option

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -181,13 +181,15 @@ def smooth_where_invisible(
     return np.where(visible[..., None], rgb, np.asarray(fine)[:height, :width])
 
 
-def mark_damage(image: Image.Image, rows: slice, columns: slice) -> None:
-    """Put dark stripes on gray over these rows and columns."""
-    diagonal = np.add.outer(
-        np.arange(rows.stop - rows.start), np.arange(columns.stop - columns.start)
-    )
-    stripes = np.where(diagonal % 32 < 4, 64, 128).astype(np.uint8)
-    image.paste(Image.fromarray(stripes), (columns.start, rows.start))
+def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
+    """Replace these rows and columns by smooth colors predicted from those around;
+    where there are none, by gray.
+    """
+    known = np.ones((image.height, image.width), bool)
+    for part in missing:
+        known[part] = False
+    rgb = np.asarray(image.convert("RGB"))
+    image.paste(Image.fromarray(smooth_where_invisible(rgb, known)))
 
 
 def padded_size(size: int, stride: int) -> int:
