@@ -6,6 +6,7 @@ from benchmarks.complexity import complexity
 from benchmarks.entropy import entropy
 from benchmarks.features import features
 from benchmarks.folders import folders
+from benchmarks.heads import heads
 from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
 from benchmarks.report import report
@@ -24,6 +25,7 @@ main.add_command(complexity)
 main.add_command(entropy)
 main.add_command(features)
 main.add_command(folders)
+main.add_command(heads)
 main.add_command(previews)
 main.add_command(rate_distortion)
 main.add_command(report)

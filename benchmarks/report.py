@@ -20,6 +20,7 @@ import codec
 from benchmarks import tables
 from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.comparison import METRICS, points
+from benchmarks.heads import uses
 from benchmarks.measurement import load_rgb
 from benchmarks.metrics import psnr
 from benchmarks.options import folder_argument, results_option
@@ -30,6 +31,7 @@ TEMPLATE = Path(__file__).parent / "report_template.html"
 PUBLISHED = Path(__file__).parent / "published.json"
 OTHERS = ("avif", "avif-psnr", "webp", "jpeg")
 RATES_BPP = (0.1, 0.25, 0.5)
+MIDDLE_PX, HEAD_QUALITY = 320, 80
 GRID = "rgba(128, 128, 128, 0.25)"
 
 
@@ -138,6 +140,30 @@ def curves(averages: Sequence[Average]) -> str:
     return "\n".join(figures)
 
 
+def head_pictures(path: Path) -> str:
+    """The middle of a picture: harmed, decoded in all ways, and as it was."""
+    image = load_rgb(path)
+    side = min(MIDDLE_PX, *image.size) // 2 * 2
+    left, top = ((size - side) // 2 for size in image.size)
+    image = image.crop((left, top, left + side, top + side))
+    sections = []
+    for use, harm, harmed, methods in uses():
+        if (use, harm) not in tables.SHOWN_USES:
+            continue
+        encoded = harmed(image)
+        data = codec.encode(encoded, quality=HEAD_QUALITY)
+        pictures = {"encoded": encoded}
+        pictures |= {name: Image.fromarray(by(data)) for name, by in methods.items()}
+        figures = "".join(
+            f'<figure><img src="{data_uri(picture)}" alt="{name}">'
+            f"<figcaption>{name}</figcaption></figure>"
+            for name, picture in {**pictures, "original": image}.items()
+        )
+        title = html.escape(f"{use}: {harm}, {8 * len(data) / side**2:.2f} bpp")
+        sections.append(f'<h3>{title}</h3><div class="row">{figures}</div>')
+    return "\n".join(sections)
+
+
 def html_table(markdown: str) -> str:
     """A table of `benchmarks.tables` as HTML, and what follows it as a paragraph."""
     lines = markdown.strip().splitlines()
@@ -188,6 +214,7 @@ def report(
     parts = {
         "bd_rates": html_table(tables.bd_rates(results)),
         "speed": html_table(tables.speed(results)),
+        "heads": head_pictures(folder / names[0]),
         "weaknesses": html_table(tables.weaknesses(results)),
         "curves": curves(
             read_rows(tables.existing(results / "kodak_summary.csv"), Average)

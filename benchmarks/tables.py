@@ -15,6 +15,7 @@ import click
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
 from benchmarks.comparison import Comparison, points
+from benchmarks.heads import Use
 from benchmarks.options import results_option
 from benchmarks.results import Average, read_rows
 
@@ -28,6 +29,13 @@ EFFORTS = {
     "aecodec-e8": "8: 40 steps",
     "aecodec-e9": "9: 150 steps, rounding at random",
 }
+
+SHOWN_USES = (
+    ("denoise", "noise, sigma 25"),
+    ("restore", "JPEG, quality 20"),
+    ("upscale", "half as large"),
+    ("colorize", "without color"),
+)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -254,6 +262,40 @@ def features(folder: Path) -> str:
     )
 
 
+def heads(folder: Path) -> str:
+    """A row a use, harm and quality; PSNR and MS-SSIM of every method."""
+    rows = read_rows(existing(folder / "heads.csv"), Use)
+    cases = dict.fromkeys((r.use, r.harm, r.quality) for r in rows if r.harm)
+
+    def cells(use: str, harm: str, quality: float) -> list[str]:
+        found = [r for r in rows if (r.use, r.harm, r.quality) == (use, harm, quality)]
+        texts = [
+            f"{row.method} {row.psnr:.2f} ({row.ms_ssim:.3f})".removeprefix(f"{OURS} ")
+            for row in found
+        ]
+        *others, ours = texts
+        rate = f"{quality:g} ({found[0].rate_bpp:.3f})"
+        return [use, harm, rate, ", ".join(others), f"**{ours}**"]
+
+    head = ["head", "harm", "quality (bits per pixel)", "without it", "with it"]
+    return table(head, [cells(*case) for case in cases])
+
+
+def uses(folder: Path) -> str:
+    """A row a use, against the best of what one would do without."""
+    rows = read_rows(existing(folder / "heads.csv"), Use)
+
+    def cells(use: str, harm: str) -> list[str]:
+        here = [r for r in rows if (r.use, r.harm, r.quality) == (use, harm, 80)]
+        *others, ours = here
+        best = max(others, key=lambda row: row.psnr)
+        values = [f"{best.psnr:.2f} dB, {best.method}", f"**{ours.psnr:.2f} dB**"]
+        return [f"`--{use}`".replace("upscale", "upscale 2"), harm, *values]
+
+    head = ["decode", "pictures that were encoded", "PSNR of the best without", "with"]
+    return table(head, [cells(*case) for case in SHOWN_USES])
+
+
 def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
     with existing(folder / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -268,6 +310,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "previews": previews,
     "folders": folders,
     "features": features,
+    "heads": heads,
+    "uses": uses,
     "weaknesses": weaknesses,
     "entropy": entropy,
     "complexity": complexity,

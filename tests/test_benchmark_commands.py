@@ -3,6 +3,7 @@
 import csv
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from pictures import picture
@@ -12,8 +13,9 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import features, folders, previews
+from benchmarks import features, folders, heads, previews
 from benchmarks.__main__ import main
+from codec.heads import HEADS
 
 
 def csv_of(path) -> list[dict[str, str]]:
@@ -79,3 +81,26 @@ def test_pictures_of_two_kinds_are_told_apart(tmp_path, monkeypatch):
     assert [row["method"] for row in found] == list(features.METHODS)
     assert float(found[0]["accuracy"]) > 0.9
     assert all(float(row["milliseconds"]) > 0 for row in found)
+
+
+def test_every_head_is_compared_on_every_harm(tmp_path):
+    pytest.importorskip("cv2")
+    pytest.importorskip("pywt")
+    Image.fromarray(picture(192, 192)).save(tmp_path / "a.png")
+    arguments = ["heads", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "out" / "heads.csv")
+    assert {row["use"] for row in rows} == set(HEADS)
+    ours = [row for row in rows if row["method"] == heads.OURS]
+    assert len(ours) == 2 * len({row["harm"] for row in rows if row["harm"]})
+    assert all(float(row["psnr"]) > 10 for row in rows)
+
+
+def test_gray_has_no_colorfulness_and_red_against_cyan_much():
+    gray = np.full((8, 8, 3), 77, np.uint8)
+    assert heads.colorfulness(gray) == 0
+    colors = np.zeros((2, 1, 3), np.uint8)
+    colors[0, 0, 0] = colors[1, 0, 1] = colors[1, 0, 2] = 200
+    # red - green is 200 and -200, yellow - blue 100 and -100: no mean, spread only
+    assert heads.colorfulness(colors) == pytest.approx(np.hypot(200, 100))

@@ -21,6 +21,7 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.measurement import Measurement
 from benchmarks.results import Average, average, write_rows
 from benchmarks.tables import TABLES, filled
+from codec.heads import HEADS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -174,6 +175,9 @@ def test_the_page_needs_no_network_and_has_all_pictures(page):
         assert file["source"].startswith("data:image/webp;base64,")
     sizes = {name: int(file["facts"].split()[0]) for name, file in files.items()}
     assert all(size <= sizes["aecodec"] for size in sizes.values())
+    uses = re.findall(r"<h3>(\w+): ", text)
+    assert tuple(uses) == HEADS
+    assert text.count('alt="aecodec"') == len(HEADS)
 
 
 def test_the_page_works_in_a_browser(page):

@@ -1,0 +1,156 @@
+"""Other pictures from the same file: denoised, restored, enlarged, in color."""
+
+import numpy as np
+import pytest
+from command_line import is_refused, pixels, succeeds
+from pictures import picture, psnr
+from PIL import Image
+
+import codec
+from codec import heads
+from codec import windows as win
+from codec.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE
+from codec.errors import CodecError, UsageError
+
+IMAGE_HEADS = [name for name in heads.HEADS if name != heads.COLORIZE]
+
+
+@pytest.fixture(scope="module")
+def file():
+    return codec.encode(picture(200, 330, seed=3), quality=70)
+
+
+@pytest.fixture(scope="module")
+def gray_file():
+    return codec.encode(picture(200, 330, seed=3)[..., 1], quality=70)
+
+
+def test_every_head_is_shipped_for_the_default_model_and_small():
+    assert set(heads.SHIPPED[DEFAULT_MODEL_ID]) == set(heads.HEADS)
+    for name in heads.HEADS:
+        assert heads.head_file(DEFAULT_MODEL_ID, name).stat().st_size <= 3_000_000
+
+
+@pytest.mark.parametrize("name", IMAGE_HEADS)
+def test_a_head_gives_nearly_the_same_picture(file, name):
+    factor = heads.ENLARGEMENT.get(name, 1)
+    made = codec.decode(file, head=name)
+    assert (made.size, made.mode) == ((330 * factor, 200 * factor), "RGB")
+    plain = codec.decode(file)
+    assert 22 < psnr(made.reduce(factor), plain) < 60
+
+
+@pytest.mark.parametrize("name", IMAGE_HEADS)
+def test_a_gray_picture_stays_gray(gray_file, name):
+    assert codec.decode(gray_file, head=name).mode == "L"
+
+
+def test_noise_is_taken_away():
+    clean = picture(256, 320, seed=5)
+    noise = np.random.default_rng(1).normal(0, 25, clean.shape)
+    data = codec.encode((clean + noise).clip(0, 255).astype(np.uint8), quality=90)
+    plain, denoised = codec.decode(data), codec.decode(data, head="denoise")
+    assert psnr(clean, denoised) > psnr(clean, plain) + 4
+
+
+def test_colors_are_put_over_the_same_luma(gray_file):
+    plain, made = codec.decode(gray_file), codec.decode(gray_file, head="colorize")
+    assert made.mode == "RGB"
+    difference = np.asarray(made.convert("L"), int) - np.asarray(plain, int)
+    assert np.abs(difference).mean() < 1
+    assert np.ptp(np.asarray(made), axis=2).max() > 0
+
+
+def test_a_profile_of_gray_samples_is_not_put_on_colors():
+    image = Image.fromarray(picture(70, 70, seed=1)[..., 1])
+    image.info["icc_profile"] = bytes(16) + b"GRAY" + bytes(108)
+    data = codec.encode(image)
+    assert "icc_profile" in codec.decode(data).info
+    assert "icc_profile" not in codec.decode(data, head="colorize").info
+
+
+def test_a_picture_with_colors_is_not_colorized(file):
+    with pytest.raises(UsageError, match="the picture has colors already"):
+        codec.decode(file, head="colorize")
+
+
+def test_alpha_is_enlarged_too():
+    pixels = np.dstack([picture(64, 100, seed=2), np.full((64, 100), 255, np.uint8)])
+    pixels[:30, :, 3] = 0
+    data = codec.encode(Image.fromarray(pixels, "RGBA"))
+    alpha = np.asarray(codec.decode(data, head="upscale").getchannel("A"))
+    assert alpha.shape == (128, 200)
+    assert alpha[:50].max() == 0
+    assert alpha[70:].min() == 255
+
+
+@pytest.mark.parametrize("name", heads.HEADS)
+def test_a_region_is_that_of_the_whole(file, gray_file, name):
+    data = gray_file if name == heads.COLORIZE else file
+    factor = heads.ENLARGEMENT.get(name, 1)
+    whole = np.asarray(codec.decode(data, head=name), int)
+    part = np.asarray(codec.decode(data, region=(70, 30, 101, 99), head=name), int)
+    left, top, width, height = (factor * side for side in (70, 30, 101, 99))
+    expected = whole[top : top + height, left : left + width]
+    assert np.abs(part - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", heads.HEADS)
+def test_small_windows_change_nothing(monkeypatch, name):
+    pixels = picture(900, 1300, seed=7)
+    data = codec.encode(pixels[..., 1] if name == heads.COLORIZE else pixels)
+    whole = np.asarray(codec.decode(data, head=name), int)
+    monkeypatch.setattr(win, "SPAN", 16)
+    assert np.abs(np.asarray(codec.decode(data, head=name), int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("other", [{"scale": 1 / 2}, {"precision": "fast"}])
+def test_a_head_goes_with_no_other_way_of_decoding(file, other):
+    with pytest.raises(UsageError, match="a head has no scale and is always exact"):
+        codec.decode(file, head="denoise", **other)
+
+
+def test_an_unknown_head_is_wrong_usage(file):
+    with pytest.raises(UsageError, match=r"head is 'sharpen'; expected denoise, "):
+        codec.decode(file, head="sharpen")
+
+
+def test_a_model_without_heads_is_named():
+    data = codec.encode(picture(64, 64, seed=1), tune="ssim")
+    assert MODEL_OF_TUNE["ssim"] not in heads.SHIPPED
+    with pytest.raises(UsageError, match="there is no head denoise for model ssim-"):
+        codec.decode(data, head="denoise")
+
+
+def test_a_damaged_head_is_refused(monkeypatch):
+    wrong = {DEFAULT_MODEL_ID: {"denoise": "0" * 64}}
+    monkeypatch.setattr(heads, "SHIPPED", wrong)
+    heads.head_file.cache_clear()
+    with pytest.raises(CodecError, match="head denoise is damaged"):
+        heads.head_file(DEFAULT_MODEL_ID, "denoise")
+    heads.head_file.cache_clear()
+
+
+def test_the_command_line_has_an_option_for_each(tmp_path, monkeypatch, gray_file):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.aec").write_bytes(gray_file)
+    options = {name: [f"--{name}"] for name in heads.HEADS} | {
+        "upscale": ["--upscale", "2"]
+    }
+    for name, option in options.items():
+        succeeds("decode", "photo.aec", *option, "-o", f"{name}.png")
+        expected = codec.decode(gray_file, head=name)
+        assert np.array_equal(pixels(f"{name}.png"), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    "other", [["--restore"], ["--scale", "1/2"], ["--salvage"], ["--upscale", "2"]]
+)
+def test_options_that_exclude_each_other_are_refused(other):
+    message = is_refused("decode", "photo.aec", "--denoise", *other)
+    assert "exclude each other" in message
+
+
+def test_a_head_is_always_exact():
+    message = is_refused("decode", "photo.aec", "--denoise", "--precision", "fast")
+    assert "--denoise is always exact" in message
