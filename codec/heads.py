@@ -26,7 +26,14 @@ ENLARGEMENT = {"upscale": 2}  # sides of the picture are times this
 # and once with stride 2, 208 pixels.
 HALO = {COLORIZE: 4}
 SHIPPED: dict[int, dict[str, str]] = {  # model id -> head -> SHA-256 of its file
-    7: {}
+    7: {
+        "denoise": ("86fd64d55ad160aa72670d22ef650f0f398978fc610056936c2e1e34d28b6223"),
+        "restore": ("4bb993cb6fe9a5bbbe1385c953b233c525d97b3775ac9921786cad9be3b12cb5"),
+        "upscale": ("d2a5c60fd0524dc08a2fec90e3998d1add4e970a32b5e23505fbf382e78e724a"),
+        "colorize": (
+            "9c545b30295d974ab98dbecd2ee1a98edba0d7813d5383d0e9cc01c6dbb9deba"
+        ),
+    },
 }
 
 

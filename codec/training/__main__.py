@@ -111,7 +111,7 @@ def train_head(kind, data, output, **options):
     help="File of the head, .tflite.",
 )
 def export_head(run, output):
-    """Export the averaged weights of the head trained in RUN (needs TensorFlow)."""
+    """Export the head trained in RUN (needs TensorFlow)."""
     from codec.training.export import export_head as write
     from codec.training.train_head import load_head
 

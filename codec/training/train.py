@@ -212,16 +212,12 @@ def restore(arrays, network, optimizer):
         variable.assign(arrays[name])
 
 
-def load_averages(network, folder):
-    """Give a built network the averaged weights of a checkpoint folder."""
-    arrays = read_checkpoint(folder)
-    for variable in network.trainable_variables:
-        variable.assign(arrays[f"average/{variable.path}"])
-
-
 def load_codec(folder):
+    """A built codec with the averaged weights of a checkpoint folder."""
     codec = build_codec()
-    load_averages(codec, folder)
+    arrays = read_checkpoint(folder)
+    for variable in codec.trainable_variables:
+        variable.assign(arrays[f"average/{variable.path}"])
     return codec
 
 

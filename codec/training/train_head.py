@@ -13,7 +13,7 @@ from codec.training.train import (
     PoolModel,
     build_codec,
     fit,
-    load_averages,
+    read_checkpoint,
     read_state,
     set_up,
 )
@@ -89,7 +89,11 @@ def train_head(kind, data, folder, *, bundle, precision, batch, **options):
 
 
 def load_head(folder):
-    """A head with the averaged weights of a checkpoint folder."""
+    """A head with the last weights of a run; trained to the end, they are better than
+    the averages, which are slow to forget weights drawn at random.
+    """
     head = build_head(read_state(folder)[1])
-    load_averages(head, folder)
+    arrays = read_checkpoint(folder)
+    for variable in head.trainable_variables:
+        variable.assign(arrays[variable.path])
     return head
