@@ -81,8 +81,9 @@ def unpack_model(data: bytes) -> Bundle:
         config = json.loads(members.pop(CONFIG))
         found, base_id = config["format"], config["base"]
         base_digest, skip_below = config["base_digest"], config["skip_below"]
+        read_array: Any = np.lib.format.read_array  # NumPy 1.26 has no types for it
         arrays = {
-            name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(content))
+            name.removesuffix(".npy"): read_array(io.BytesIO(content))
             for name, content in members.items()
             if name.endswith(".npy")
         }
@@ -128,9 +129,10 @@ def replaced(base: Bundle, arrays: dict[str, NDArray[Any]], skip_below: Any) -> 
         require(are_proper(tables[name], len(like.length)), name)
     known = range(1, len(base.residual_tables.length))
     require(isinstance(skip_below, int) and skip_below in known, "skip_below")
+    vectors: dict[str, Any] = {name: arrays[name] for name in VECTORS}
     return replace(
         base,
-        **{name: arrays[name] for name in VECTORS},
+        **vectors,
         skip_below=skip_below,
         residual_tables=tables.pop("residual"),
         hyper_tables=tuple(tables.values()),

@@ -90,8 +90,8 @@ jobs_option = click.option(
 model_option = click.option(
     "--model",
     metavar="FILE",
-    help="Adapted model (.aecm), as `aecodec adapt` makes it; what it encodes, it alone "
-    "decodes.",
+    help="Adapted model (.aecm), as `aecodec adapt` makes it; it alone decodes what it "
+    "encoded.",
 )
 max_pixels_option = click.option(
     "--max-pixels",
