@@ -521,7 +521,7 @@ def adapt(
         with progress_bar(str(folder)) as progress:
             made = adapt(
                 pictures,
-                bundle_of_tune(tune),
+                tune,
                 name=Path(target).stem,
                 steps=steps,
                 max_pixels=max_pixels,

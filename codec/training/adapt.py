@@ -14,17 +14,17 @@ import numpy as np
 from keras import ops
 
 from codec.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
+from codec.bundle import MODEL_OF_TUNE, load_bundle
 from codec.errors import CodecError, UsageError
 from codec.files import load_picture
 from codec.runtime import native_stderr_silenced
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
-from codec.training.soap import Soap
 from codec.training.train import Cosine, TrainingModel, build_codec, set_up
 from codec.training.warm_start import start_from, stored_layers
 
 BATCH = 4
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of the steps
 TILES_PER_PICTURE, TILES_MAX = 8, 400
 COUNTED_TILES = 200  # of those, drawn with replacement, each at a random quality
@@ -46,8 +46,8 @@ class Adapted:
         )
 
 
-def adapt(paths, bundle, *, name, steps, max_pixels, progress):
-    """Adapt the shipped `bundle` to the pictures in the files `paths`.
+def adapt(paths, tune, *, name, steps, max_pixels, progress):
+    """Adapt the shipped model of a tune to the pictures in the files `paths`.
 
     Raises UsageError, which names the file, for one that cannot be read.
     """
@@ -56,9 +56,10 @@ def adapt(paths, bundle, *, name, steps, max_pixels, progress):
     pool, count = load_tiles(paths, max_pixels)
     with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
         codec = build_codec()
+    bundle = load_bundle(MODEL_OF_TUNE[tune])
     start_from(codec, bundle)
     share = freeze(codec)
-    train(codec, pool, steps, lambda done: progress(TRAINING_SHARE * done))
+    train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))
     drawn = np.random.default_rng(2).integers(len(pool), size=COUNTED_TILES)
     residual_tables, hyper_tables, skip_below = calibrate(codec, pool[drawn])
     adapted = replace(
@@ -127,16 +128,17 @@ def size(variables):
     return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
-def train(codec, pool, steps, progress):
+def train(codec, tune, pool, steps, progress):
     """Train what is trainable on crops of the tiles of `pool`."""
 
     class Told(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             progress((batch + 1) / steps)
 
-    model = TrainingModel(codec, pool, BATCH)
+    model = TrainingModel(codec, pool, BATCH, tune)
     schedule = Cosine(LEARNING_RATE, WARMUP_SHARE * steps, steps)
-    model.compile(optimizer=Soap(schedule, global_clipnorm=1.0), jit_compile=False)
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0)
+    model.compile(optimizer=optimizer, jit_compile=False)
     weights = np.array([texture(tile) for tile in pool])
     positions = CropPositions(weights / weights.sum(), BATCH, 0, steps)
     model.fit(positions, epochs=1, shuffle=False, verbose=0, callbacks=[Told()])
