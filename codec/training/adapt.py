@@ -20,6 +20,7 @@ from codec.files import load_picture
 from codec.runtime import native_stderr_silenced
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
+from codec.training.networks import STRIDE_PX
 from codec.training.train import Cosine, TrainingModel, build_codec, set_up
 from codec.training.warm_start import start_from, stored_layers
 
@@ -53,7 +54,7 @@ def adapt(paths, tune, *, name, steps, max_pixels, progress):
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     set_up("float32")
-    pool, count = load_tiles(paths, max_pixels)
+    pool, parts, count = load_tiles(paths, max_pixels)
     with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
         codec = build_codec()
     bundle = load_bundle(MODEL_OF_TUNE[tune])
@@ -61,7 +62,8 @@ def adapt(paths, tune, *, name, steps, max_pixels, progress):
     share = freeze(codec)
     train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))
     drawn = np.random.default_rng(2).integers(len(pool), size=COUNTED_TILES)
-    residual_tables, hyper_tables, skip_below = calibrate(codec, pool[drawn])
+    images = [pool[i][parts[i]] for i in drawn]
+    residual_tables, hyper_tables, skip_below = calibrate(codec, images)
     adapted = replace(
         bundle,
         **anchor_vectors(codec),
@@ -74,24 +76,34 @@ def adapt(paths, tune, *, name, steps, max_pixels, progress):
 
 
 def load_tiles(paths, max_pixels):
-    """(tiles uint8 [N, TILE_PX, TILE_PX, 3], number of pictures they are of), from
-    pictures in random order until there are TILES_MAX; small pictures are mirrored at
-    their edges.
+    """(tiles uint8 [N, TILE_PX, TILE_PX, 3], the part of each that is of the picture,
+    number of pictures), from pictures in random order until there are TILES_MAX; small
+    ones are mirrored at their edges.
     """
     random = np.random.default_rng(0)
-    pool, count = [], 0
+    pool, parts, count = [], [], 0
     for path in random.permutation(paths):
         try:
             image = load_picture(str(path), max_pixels, ()).rgb
         except CodecError as error:
             raise UsageError(f"{path}: {error}") from None
-        missing = [(0, max(TILE_PX - side, 0)) for side in image.shape[:2]]
+        sides = image.shape[:2]
+        missing = [(0, max(TILE_PX - side, 0)) for side in sides]
         found = list(tiles(np.pad(image, (*missing, (0, 0)), mode="symmetric")))
-        pool += [found[i] for i in random.permutation(len(found))[:TILES_PER_PICTURE]]
+        found = [found[i] for i in random.permutation(len(found))[:TILES_PER_PICTURE]]
+        pool += found
+        parts += len(found) * [tuple(slice(whole_cells(side)) for side in sides)]
         count += 1
         if len(pool) >= TILES_MAX:
             break
-    return np.stack(pool), count
+    return np.stack(pool), parts, count
+
+
+def whole_cells(side):
+    """Pixels of a tile that are of a picture, in whole hyper-latent cells, at least
+    one.
+    """
+    return max(min(side, TILE_PX) // STRIDE_PX, 1) * STRIDE_PX
 
 
 def adapted_layers(codec):
