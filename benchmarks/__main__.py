@@ -2,6 +2,7 @@
 
 import click
 
+from benchmarks.adaptation import adaptation
 from benchmarks.complexity import complexity
 from benchmarks.entropy import entropy
 from benchmarks.features import features
@@ -21,6 +22,7 @@ def main() -> None:
     """Measure aecodec and other image codecs."""
 
 
+main.add_command(adaptation)
 main.add_command(complexity)
 main.add_command(entropy)
 main.add_command(features)

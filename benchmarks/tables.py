@@ -296,6 +296,46 @@ def uses(folder: Path) -> str:
     return table(head, [cells(*case) for case in SHOWN_USES])
 
 
+def adaptation(folder: Path) -> str:
+    """A row a domain."""
+    rows = csv_rows(folder, "adaptation.csv")
+
+    def curve(domain: str, model: str) -> tuple[list[float], list[float]]:
+        points = [r for r in rows if (r["domain"], r["model"]) == (domain, model)]
+        return [float(r["bpp"]) for r in points], [float(r["psnr"]) for r in points]
+
+    cells = {
+        row["domain"]: [
+            row["domain"],
+            f"{row['pictures']}, {row['held_out']}",
+            percent(
+                bd_rate(
+                    *curve(row["domain"], "base"), *curve(row["domain"], "adapted")
+                ).percent
+            ),
+            row["seconds"],
+            f"{int(row['model_bytes']) / 1e6:.2f}",
+        ]
+        for row in rows
+    }
+    head = ["domain", "pictures, held out", "bytes for the same PSNR", "s", "MB"]
+    return table(head, list(cells.values()))
+
+
+def transfer(folder: Path) -> str:
+    """A row a degradation."""
+    rows = csv_rows(folder, "adaptation_features.csv")
+    found = {(r["domain"], r["alignment"]): float(r["accuracy"]) for r in rows}
+    alignments = list(dict.fromkeys(row["alignment"] for row in rows))
+    return table(
+        ["pictures to classify", *alignments],
+        [
+            [domain, *(f"{found[domain, name]:.1%}" for name in alignments)]
+            for domain in dict.fromkeys(row["domain"] for row in rows)
+        ],
+    )
+
+
 def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
     with existing(folder / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -312,6 +352,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "features": features,
     "heads": heads,
     "uses": uses,
+    "adaptation": adaptation,
+    "transfer": transfer,
     "weaknesses": weaknesses,
     "entropy": entropy,
     "complexity": complexity,

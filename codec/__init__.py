@@ -9,6 +9,7 @@
 (64, 48)
 """
 
+from codec.adaptation import read_model
 from codec.api import Info, decode, encode, features, read_info, salvage
 from codec.errors import CodecError, FormatError, UsageError
 
@@ -22,5 +23,6 @@ __all__ = [
     "encode",
     "features",
     "read_info",
+    "read_model",
     "salvage",
 ]

@@ -6,7 +6,8 @@ Loading a bundle starts no inference engine.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class Bundle:
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
+    # By graph what an adapted model has in place of its file's bytes: (offset, bytes).
+    patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)

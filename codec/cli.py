@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 import codec
 from codec import feature_files
@@ -27,7 +28,7 @@ from codec.api import (
     bundle_of_tune,
     check_effort,
 )
-from codec.bundle import EXACT, MODEL_OF_TUNE, PRECISIONS, TUNE_DEFAULT
+from codec.bundle import EXACT, MODEL_OF_TUNE, PRECISIONS, TUNE_DEFAULT, Bundle
 from codec.container import MAX_PIXELS, METADATA_CHUNKS
 from codec.conversion import Conversion, Decoding, Encoding
 from codec.descriptors import distance
@@ -85,6 +86,12 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     help="Processes for --recursive.  [default: as many as cores]",
+)
+model_option = click.option(
+    "--model",
+    metavar="FILE",
+    help="Adapted model (.aecm), as `aecodec adapt` makes it; it alone decodes what it "
+    "encoded.",
 )
 max_pixels_option = click.option(
     "--max-pixels",
@@ -199,6 +206,7 @@ def main(context: click.Context) -> None:
     show_default=True,
     help=TUNE_HELP,
 )
+@model_option
 @click.option(
     "-e",
     "--effort",
@@ -226,6 +234,7 @@ def encode(
     size_bytes: int | None,
     psnr_db: float | None,
     tune: str,
+    model: str | None,
     effort: int,
     strip: Sequence[str],
     recursive: bool,
@@ -243,11 +252,15 @@ def encode(
     if sum(target is not None for target in targets.values()) > 1:
         raise click.UsageError("--quality, --bpp, --size and --psnr exclude each other")
     names = STRIPPABLE if "all" in strip else strip
+    context = click.get_current_context()
+    if model and context.get_parameter_source("tune") != ParameterSource.DEFAULT:
+        raise click.UsageError("--model and --tune exclude each other")
+    bundle = adapted(model)
     try:
-        check_effort(effort, bundle_of_tune(tune))
+        check_effort(effort, bundle or bundle_of_tune(tune))
     except codec.UsageError as error:
         raise click.UsageError(str(error)) from None
-    options = {**targets, "tune": tune, "effort": effort}
+    options = {**targets, "tune": tune, "bundle": bundle, "effort": effort}
     encoding = partial(Encoding, options, names, force or recursive, max_pixels)
     if recursive:
         convert_folder(
@@ -307,6 +320,7 @@ def encode(
     help="Write what a damaged file still gives, damaged parts filled in from around "
     "them; exit status 1.",
 )
+@model_option
 @recursive_option
 @jobs_option
 @force_option
@@ -322,6 +336,7 @@ def decode(
     upscale: str | None,
     colorize: bool,
     salvage: bool,
+    model: str | None,
     recursive: bool,
     jobs: int | None,
     force: bool,
@@ -348,9 +363,8 @@ def decode(
         raise click.UsageError(f"{what} is always exact")
     head = asked[0] if asked else None
     factor = SCALE_NAMES[scale] if scale else 1
-    decoding = partial(
-        Decoding, force, max_pixels, salvage, region, factor, precision, head
-    )
+    how = region, factor, precision, head, adapted(model)
+    decoding = partial(Decoding, force, max_pixels, salvage, *how)
     if recursive:
         convert_folder(
             inputs,
@@ -411,12 +425,14 @@ def info(files: Sequence[str], as_json: bool) -> None:
     metavar="FILE",
     help="Show instead how far the pictures are from this one, the nearest first.",
 )
+@model_option
 @force_option
 @max_pixels_option
 def features(
     files: Sequence[str],
     output: str | None,
     query: str | None,
+    model: str | None,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -425,6 +441,7 @@ def features(
     """
     if (output is None) == (query is None):
         raise click.UsageError("expected either --output or --query")
+    bundle = adapted(model)
     described: dict[str, Any] = {}
     models: list[int] = []
 
@@ -433,7 +450,7 @@ def features(
         models.append(codec.read_info(data).model_id)
         if models[-1] != models[0]:
             raise codec.UsageError("made with another model than the first file")
-        described[name] = codec.features(data, max_pixels=max_pixels)
+        described[name] = codec.features(data, max_pixels=max_pixels, bundle=bundle)
 
     if query is None:
         target = str(output)
@@ -453,6 +470,80 @@ def features(
             click.echo(f"{how_far:.3f} {name}")
     if not well:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="Adapted model to write, such as domain.aecm.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(list(MODEL_OF_TUNE)),
+    default=TUNE_DEFAULT,
+    show_default=True,
+    help="Model to start from.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Length of the training; half a second each on 2 cores.",
+)
+@force_option
+@max_pixels_option
+def adapt(
+    folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
+) -> None:
+    """Adapt a model to the pictures in FOLDER, for --model of the other commands.
+
+    Needs the packages of the extra `train`.
+    """
+
+    def run(target: str) -> None:
+        check_target(target, force)
+        pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
+        if not pictures:
+            raise codec.UsageError(f"no pictures in {folder}")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            from codec.training.adapt import adapt
+        except ImportError as error:
+            raise codec.UsageError(
+                "adapting needs the extra `train`, Python 3.11 or 3.12: "
+                f"pip install 'aecodec[train]' ({error.name} is missing)"
+            ) from None
+        with progress_bar(str(folder)) as progress:
+            made = adapt(
+                pictures,
+                tune,
+                name=Path(target).stem,
+                steps=steps,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+        write(target, made.data, force)
+        click.echo(f"{folder} -> {target}: {made}", err=True)
+
+    run_all([output], str, run)
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in picture_suffixes() and path.is_file()
+
+
+def adapted(model: str | None) -> Bundle | None:
+    """The model in the file of --model, if any; exit 1 if it cannot be read."""
+    found: list[Bundle] = []
+    if model is not None:
+        run_all([model], str, lambda name: found.append(codec.read_model(name)))
+    return found[0] if found else None
 
 
 def plan(

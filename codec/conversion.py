@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec.api import decode, encode, read_info, salvage
-from codec.bundle import EXACT
+from codec.bundle import EXACT, Bundle
 from codec.coding import Region
 from codec.errors import FormatError
 from codec.files import file_bytes, format_of, load_picture, read, write
@@ -65,6 +65,7 @@ class Decoding:
     scale: float = 1
     precision: str = EXACT
     head: str | None = None
+    bundle: Bundle | None = None
     threads: int | None = None
 
     def __call__(
@@ -76,6 +77,7 @@ class Decoding:
             image, faults = salvage(
                 data,
                 max_pixels=self.max_pixels,
+                bundle=self.bundle,
                 threads=self.threads,
                 progress=progress,
             )
@@ -87,6 +89,7 @@ class Decoding:
                 precision=self.precision,
                 head=self.head,
                 max_pixels=self.max_pixels,
+                bundle=self.bundle,
                 threads=self.threads,
                 progress=progress,
             )

@@ -47,16 +47,22 @@ def native_stderr_silenced() -> Iterator[None]:
             os.close(sink)
 
 
+Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
+
+
 class Graph:
     """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe
     to share between threads. CodecError if it cannot be loaded.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, patches: Patches = ()) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            source: dict[str, Any] = {"model_path": str(path)}
+            if patches:
+                source = {"model_content": patched(path.read_bytes(), patches)}
+            self.interpreter = Interpreter(**source, num_threads=threads)
             with native_stderr_silenced():
                 self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
@@ -76,9 +82,16 @@ class Graph:
         return outputs
 
 
+def patched(data: bytes, patches: Patches) -> bytes:
+    changed = bytearray(data)
+    for offset, part in patches:
+        changed[offset : offset + len(part)] = part
+    return bytes(changed)
+
+
 @cache
-def load_graph(path: Path, threads: int) -> Graph:
-    return Graph(path, threads)
+def load_graph(path: Path, threads: int, patches: Patches = ()) -> Graph:
+    return Graph(path, threads, patches)
 
 
 class Networks:
@@ -101,7 +114,8 @@ class Networks:
         self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:
-        return load_graph(self.bundle.graph(name), self.threads)
+        patches = self.bundle.patches.get(name, ())
+        return load_graph(self.bundle.graph(name), self.threads, patches)
 
     def analyze(self, image: Array) -> Array:
         """Latents in image units, the same for every quality."""

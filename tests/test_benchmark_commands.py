@@ -13,8 +13,10 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import features, folders, heads, previews
+from benchmarks import adaptation, features, folders, heads, previews
 from benchmarks.__main__ import main
+from benchmarks.tables import TABLES
+from codec.adaptation import pack_model
 from codec.heads import HEADS
 
 
@@ -62,16 +64,47 @@ def test_a_wrong_output_counts(tmp_path):
     assert folders.wrong_outputs(tmp_path / "in", tmp_path / "out") == 3
 
 
-def test_pictures_of_two_kinds_are_told_apart(tmp_path, monkeypatch):
-    pytest.importorskip("sklearn")
-    pytest.importorskip("skimage")
+def write_two_kinds(folder):
+    """20 pictures and labels.csv."""
     rows = ["file,kind"]
     for number in range(20):
         name, smooth = f"{number}.png", number % 2 == 0
         image = Image.fromarray(picture(64, 64, number)).convert("L")
-        (image.reduce(16).resize((64, 64)) if smooth else image).save(tmp_path / name)
+        (image.reduce(16).resize((64, 64)) if smooth else image).save(folder / name)
         rows.append(f"{name},{'smooth' if smooth else 'rough'}")
-    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    (folder / "labels.csv").write_text("\n".join(rows))
+
+
+def test_an_adapted_model_is_compared_with_its_base(tmp_path, monkeypatch, bundle):
+    pytest.importorskip("sklearn")
+    write_two_kinds(tmp_path)
+
+    def adapt(paths, file, steps):
+        assert (len(paths), steps) == (14, 2)
+        file.write_bytes(pack_model(bundle, "same", {}))
+
+    monkeypatch.setattr(adaptation, "adapt", adapt)
+    monkeypatch.setattr(adaptation, "HELD_OUT_SHARE", 0.3)
+    monkeypatch.setattr(adaptation, "QUALITIES", (20, 60))
+    out = tmp_path / "out"
+    arguments = ["adaptation", str(tmp_path), "-o", str(out), "--steps", "2"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(out / "adaptation.csv")
+    assert [row["model"] for row in rows] == ["base", "base", "adapted", "adapted"]
+    for base, adapted in zip(rows[:2], rows[2:], strict=True):
+        assert (base["bpp"], base["psnr"]) == (adapted["bpp"], adapted["psnr"])
+    assert f"| {tmp_path.name} | 14, 6 | 0.0 % |" in TABLES["adaptation"](out)
+    moved = csv_of(out / "adaptation_features.csv")
+    assert len(moved) == len(adaptation.DEGRADATIONS) * (1 + len(adaptation.ALIGNMENTS))
+    assert {row["accuracy"] for row in moved if row["domain"] == "clean"} == {"1.0000"}
+    assert "| clean | 100.0% | 100.0% |" in TABLES["transfer"](out)
+
+
+def test_pictures_of_two_kinds_are_told_apart(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("skimage")
+    write_two_kinds(tmp_path)
     monkeypatch.setattr(features, "QUALITIES", (60,))
     monkeypatch.setattr(features, "PCA_PARTS", 5)
     arguments = ["features", str(tmp_path), "-o", str(tmp_path / "out")]

@@ -1,4 +1,6 @@
-"""Frequency tables from the symbols of photographs, blended with the trained model."""
+"""Frequency tables from the symbols of photographs, blended with the trained model, and
+the vectors of the qualities.
+"""
 
 import numpy as np
 from keras import ops
@@ -164,3 +166,16 @@ def calibrate(codec, images):
         for anchor, histogram in enumerate(final.hyper)
     ]
     return make_tables(final.residuals.pmf(residual_prior())), hyper_tables, skip_below
+
+
+def anchor_vectors(codec):
+    """Logarithms of the gains and the block scales at the quality anchors."""
+    gain, inverse_gain, block_scale = (
+        ops.convert_to_numpy(vector)[:, 0, 0]
+        for vector in codec.quality_vectors(net.anchor_levels())
+    )
+    return {
+        "log_gain": np.log(gain),
+        "log_inverse_gain": np.log(inverse_gain),
+        "block_scale": block_scale,
+    }

@@ -25,7 +25,7 @@ from codec.bundle import (
 )
 from codec.container import unpack
 from codec.training import networks as net
-from codec.training.calibration import calibrate
+from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
 from codec.training.evaluate import ideal_bits
@@ -225,19 +225,6 @@ def integer_layers(codec):
         layers.append((kernel, bias, bound))
         limit = layer.limit
     return layers
-
-
-def anchor_vectors(codec):
-    """Logarithms of the gains and the block scales at the quality anchors."""
-    gain, inverse_gain, block_scale = (
-        ops.convert_to_numpy(vector)[:, 0, 0]
-        for vector in codec.quality_vectors(net.anchor_levels())
-    )
-    return {
-        "log_gain": np.log(gain),
-        "log_inverse_gain": np.log(inverse_gain),
-        "block_scale": block_scale,
-    }
 
 
 def export_head(head, file: Path):

@@ -18,24 +18,32 @@ LOGISTIC_SPREAD = np.pi / np.sqrt(3)  # standard deviation of a logistic of widt
 
 def start_from(codec, bundle):
     """Set all weights of a built `codec` from a Bundle of the same architecture."""
-    for name, layers in in_order_of_use(codec).items():
-        stored = list(convolutions(bundle.graph(name)))
-        for layer, before, after in layers:
-            found = [i for i, entry in enumerate(stored) if is_of(layer, *entry[:2])]
-            if not found:
-                raise SystemExit(f"{bundle.folder} is of another architecture")
-            _, kernel, bias = stored.pop(found[0])
-            layer.kernel.assign(kernel / (before * after))
-            if layer.use_bias:
-                layer.bias.assign(bias / after)
-        if stored:
-            raise SystemExit(f"{bundle.folder} is of another architecture")
+    for _, (layer, before, after), (kernel, bias) in stored_layers(codec, bundle):
+        layer.kernel.assign(kernel / (before * after))
+        if layer.use_bias:
+            layer.bias.assign(bias / after)
     start = ops.convert_to_numpy(net.log_gain_at_start(net.anchor_levels()))[:, None]
     codec.log_gain.assign(bundle.log_gain - start)
     codec.log_inverse_gain.assign(bundle.log_inverse_gain + start)
     codec.block_scale.assign(bundle.block_scale - 1)
     mean, spread = moments(bundle.hyper_tables)
     codec.set_hyper_model(mean, spread / LOGISTIC_SPREAD)
+
+
+def stored_layers(codec, bundle):
+    """(graph, (layer, constant before it, constant after it), (kernel, bias) as they
+    are stored) of every convolution; SystemExit for another architecture.
+    """
+    for name, layers in in_order_of_use(codec).items():
+        stored = list(convolutions(bundle.graph(name)))
+        for place in layers:
+            found = [i for i, entry in enumerate(stored) if is_of(place[0], *entry[:2])]
+            if not found:
+                raise SystemExit(f"{bundle.folder} is of another architecture")
+            _, kernel, bias = stored.pop(found[0])
+            yield name, place, (kernel, bias)
+        if stored:
+            raise SystemExit(f"{bundle.folder} is of another architecture")
 
 
 def is_of(layer, name, kernel):

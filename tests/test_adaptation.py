@@ -1,0 +1,312 @@
+"""Adapted models: reading them, coding with them, and adapting one in two steps."""
+
+import importlib.util
+import itertools
+import json
+import os
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import ORIGINAL, fails, is_refused, names, pixels, succeeds
+from pictures import picture, psnr
+from PIL import Image
+
+import codec
+from codec.adaptation import (
+    WEIGHTS_MIN_BYTES,
+    buffers,
+    pack_model,
+    patches_of,
+    unpack_model,
+)
+from codec.bundle import CONFIG, Bundle, graph_file
+from codec.runtime import Networks
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+MODEL = "domain.aecm"
+TRAINS = ("ai_edge_quantizer", "keras", "tensorflow", "tensorflow_compression_ops")
+needs_training = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, TRAINS)),
+    reason="training needs `pip install aecodec[train]`, Python 3.11 or 3.12",
+)
+
+
+def floats(bundle: Bundle, graph: str) -> tuple[str, np.ndarray]:
+    """Some float32 biases of a graph: (name of the buffer, values)."""
+    data = graph_file(bundle.folder, graph).read_bytes()
+    for number, place in enumerate(buffers(data)):
+        if len(place) == 768:  # of the last layer of the synthesis
+            return f"{graph}/{number}", np.frombuffer(
+                data[place.start : place.stop], np.float32
+            )
+    raise AssertionError
+
+
+@pytest.fixture(scope="module")
+def packed(bundle) -> bytes:
+    """Coarser, and brighter by 0.1 of the range."""
+    coarse = replace(
+        bundle,
+        log_gain=bundle.log_gain - np.float32(0.1),
+        log_inverse_gain=bundle.log_inverse_gain + np.float32(0.1),
+    )
+    name, values = floats(bundle, "synthesis")
+    brighter = values + np.float32(0.1 / 0.03)  # see SLOW_OUTER
+    return pack_model(coarse, "domain", {name: brighter.tobytes()})
+
+
+@pytest.fixture
+def model(folder, packed) -> str:
+    """Its file beside photo.png."""
+    Path(MODEL).write_bytes(packed)
+    return MODEL
+
+
+def repacked(data: bytes, change) -> bytes:
+    """With `change` applied to the contents by name."""
+    Path("old.zip").write_bytes(data)
+    with zipfile.ZipFile("old.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile("new.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return Path("new.zip").read_bytes()
+
+
+def test_buffers_of_a_graph_lie_in_the_file_one_beside_the_other(bundle):
+    for path in bundle.folder.glob("*.tflite"):
+        size = path.stat().st_size
+        places = sorted(
+            (p for p in buffers(path.read_bytes()) if len(p)), key=lambda p: p.start
+        )
+        assert sum(map(len, places)) > 0.8 * size
+        assert places[-1].stop <= size
+        for before, after in itertools.pairwise(places):
+            assert before.stop <= after.start
+
+
+def test_an_adapted_model_has_its_own_digest_and_the_id_of_its_base(bundle, packed):
+    adapted = unpack_model(packed)
+    assert adapted.model_id == bundle.model_id
+    assert adapted.digest != bundle.digest
+    assert adapted.digest == unpack_model(packed).digest
+    assert [*adapted.patches] == ["synthesis"]
+
+
+def test_files_of_an_adapted_model_are_its_own(bundle, packed, small_picture):
+    adapted = unpack_model(packed)
+    data = codec.encode(small_picture, quality=60, bundle=adapted)
+    plain = codec.encode(small_picture, quality=60)
+    assert len(data) < len(plain)
+    decoded = np.asarray(codec.decode(data, bundle=adapted), float)
+    brighter = decoded.mean() - np.asarray(codec.decode(plain), float).mean()
+    assert 15 < brighter < 27  # a tenth of 255, less what is clipped
+    assert codec.read_info(data).model_id == bundle.model_id
+    assert codec.read_info(data).bundle_digest == adapted.digest[:4].hex()
+    with pytest.raises(codec.FormatError, match="another model"):
+        codec.decode(data)
+    with pytest.raises(codec.FormatError, match="another model"):
+        codec.decode(plain, bundle=adapted)
+
+
+def test_the_base_model_is_untouched(packed, small_picture, small_file):
+    adapted = unpack_model(packed)
+    codec.encode(small_picture, quality=50, bundle=adapted)
+    assert codec.encode(small_picture, quality=50) == small_file
+
+
+@pytest.mark.parametrize("options", [{"effort": 1}, {"effort": 7}, {"psnr_db": 18}])
+def test_all_ways_to_encode_go_with_an_adapted_model(packed, small_picture, options):
+    adapted = unpack_model(packed)
+    data = codec.encode(small_picture, bundle=adapted, **options)
+    exact = codec.decode(data, bundle=adapted)
+    assert psnr(exact, codec.decode(data, bundle=adapted, precision="fast")) > 35
+    assert codec.decode(data, bundle=adapted, scale=1 / 2).size == (60, 45)
+    assert codec.features(data, bundle=adapted).ndim == 1
+
+
+def test_the_command_line_codes_with_an_adapted_model(model):
+    succeeds("encode", "photo.png", "--model", model)
+    assert "another model 7" in fails("decode", "photo.aec", "-o", "out.png")
+    succeeds("decode", "photo.aec", "--model", model, "-o", "out.png")
+    assert pixels("out.png").shape == ORIGINAL.shape
+    assert "model 7 (base-7)" in succeeds("info", "photo.aec").stdout
+    succeeds("features", "photo.aec", "--model", model, "-o", "features.npz")
+    assert "another model 7" in fails("features", "photo.aec", "-o", "other.npz")
+    succeeds("decode", "photo.aec", "--salvage", "--model", model, "-o", "s.png")
+
+
+def test_trees_are_coded_with_an_adapted_model(model):
+    Path("in").mkdir()
+    Path("photo.png").rename("in/photo.png")
+    succeeds("encode", "-r", "in", "-o", "coded", "-j", 1, "--model", model)
+    succeeds("decode", "-r", "coded", "-o", "out", "-j", 1, "--model", model)
+    assert names("out") == ["photo.png"]
+
+
+def test_a_model_excludes_a_tune(model):
+    assert "exclude" in is_refused(
+        "encode", "photo.png", "--model", model, "--tune", "psnr"
+    )
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_damaged_model_is_refused_in_a_line_that_names_it(model, coded, command):
+    data = Path(model).read_bytes()
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    for damaged in (b"", data[:middle], data[:-1], flipped, coded):
+        Path(model).write_bytes(damaged)
+        line = fails(command, "photo.png", "--model", model, "-o", "out")
+        assert line.startswith(f"aecodec: {model}: ")
+    assert "No such file" in fails(command, "photo.png", "--model", "none.aecm")
+    assert not Path("out").exists()
+
+
+def test_a_model_of_another_base_or_format_is_refused(folder, packed):
+    for key, value, message in (
+        ("base", 3, "model 3 that"),
+        ("base", 8, "model 8 that"),
+        ("base_digest", "00", "model 7 that"),
+        ("format", 2, "format 2"),
+        ("skip_below", 64, "skip_below"),
+        ("skip_below", 7.0, "skip_below"),
+    ):
+
+        def change(members, key=key, value=value):
+            config = json.loads(members[CONFIG])
+            members[CONFIG] = json.dumps(config | {key: value}).encode()
+
+        with pytest.raises(codec.FormatError, match=message):
+            unpack_model(repacked(packed, change))
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "log_gain",
+        "block_scale",
+        "residual_minimum",
+        "residual_length",
+        "hyper_7_length",
+    ),
+)
+@pytest.mark.parametrize("fault", ["missing", "type", "shape", "values"])
+def test_arrays_that_no_model_has_are_refused(folder, packed, name, fault):
+    def change(members):
+        array = np.load(_written(members.pop(f"{name}.npy")))
+        if fault == "missing":
+            return
+        if fault == "type":
+            array = array.astype(np.float64)
+        elif fault == "shape":
+            array = array[:-1]
+        else:
+            array = array * 0 - np.array(10**6, array.dtype)
+        np.save("new.npy", array)
+        members[f"{name}.npy"] = Path("new.npy").read_bytes()
+
+    with pytest.raises(codec.FormatError, match=name.split("_")[0]):
+        unpack_model(repacked(packed, change))
+
+
+def _written(data: bytes) -> str:
+    Path("old.npy").write_bytes(data)
+    return "old.npy"
+
+
+def test_patches_are_for_whole_weights_of_float_graphs_alone(bundle):
+    name, values = floats(bundle, "synthesis")
+    assert patches_of(bundle, {name: values.tobytes()})
+    data = bundle.graph("synthesis").read_bytes()
+    shapes = {
+        f"synthesis/{number}": data[place.start : place.stop]
+        for number, place in enumerate(buffers(data))
+        if len(place) < WEIGHTS_MIN_BYTES
+    }
+    for wrong in (
+        {name: values.tobytes()[:-4]},
+        {name.replace("synthesis", "scales"): values.tobytes()},
+        {"synthesis/100000": values.tobytes()},
+        {"synthesis/-1": values.tobytes()},
+        {"synthesis": b""},
+        *({key: content} for key, content in shapes.items()),
+    ):
+        with pytest.raises(ValueError, match="out of range"):
+            patches_of(bundle, wrong)
+
+
+def test_contents_larger_than_a_model_are_refused_before_they_are_unpacked(
+    folder, packed
+):
+    bomb = repacked(packed, lambda members: members.update(zeros=bytes(2**26)))
+    with pytest.raises(codec.FormatError, match="not an adapted model"):
+        unpack_model(bomb)
+
+
+def test_without_the_extra_adapting_says_what_is_missing(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "codec.training.adapt", None)
+    line = fails("adapt", ".", "-o", MODEL)
+    assert "needs the extra `train`" in line
+    assert "pip install 'aecodec[train]'" in line
+    assert not Path(MODEL).exists()
+
+
+def test_a_folder_without_pictures_is_named(folder):
+    Path("empty").mkdir()
+    assert "no pictures in empty" in fails("adapt", "empty", "-o", MODEL)
+
+
+@needs_training
+def test_two_steps_adapt_a_model(folder, monkeypatch, bundle):
+    from codec.training import adapt, train
+
+    monkeypatch.setattr(adapt, "COUNTED_TILES", 2)
+    monkeypatch.setattr(train, "CROP_PX", 64)
+    monkeypatch.setattr("codec.training.data.CROP_PX", 64)
+    Path("photo.png").unlink()
+    Path("pictures").mkdir()
+    for seed in (1, 2):
+        Image.fromarray(picture(100, 140, seed)).save(f"pictures/{seed}.png")
+    text = succeeds("adapt", "pictures", "-o", MODEL, "--steps", 2).stderr
+    assert "2 pictures" in text
+    assert float(text.split("% of the weights")[0].split()[-1]) < 5
+    assert "exists" in fails("adapt", "pictures", "-o", MODEL, "--steps", 2)
+
+    adapted = codec.read_model(MODEL)
+    original = picture(100, 140, 3)
+    data = codec.encode(original, bundle=adapted, quality=80)
+    close = psnr(codec.decode(data, bundle=adapted), original)
+    plain = psnr(codec.decode(codec.encode(original, quality=80)), original)
+    assert close == pytest.approx(plain, abs=1)
+
+
+@needs_training
+def test_all_signatures_of_a_graph_get_the_new_weights(bundle):
+    """The one for refinement holds them twice, forward and backward."""
+    from codec.training.adapt import freeze, new_weights
+    from codec.training.train import build_codec
+    from codec.training.warm_start import start_from
+
+    trained = build_codec()
+    start_from(trained, bundle)
+    assert freeze(trained) < 0.05
+    trained.synthesis.last.kernel.assign(0.5 * trained.synthesis.last.kernel)
+    weights = new_weights(trained, bundle)
+    networks = Networks(unpack_model(pack_model(bundle, "halved", weights)))
+
+    image, vectors = picture(64, 64)[None], bundle.vectors(50000)
+    latents = networks.analyze(image) * vectors.pop("gain")
+    decoded = networks.synthesize(latents, **vectors)
+    error, slope = networks.error_gradient(latents, **vectors, image=image)
+    assert error == pytest.approx(np.sum((decoded - image.astype(float)) ** 2), rel=0.1)
+    small = np.float32(1e-3 * error / np.sum(slope**2))
+    after, _ = networks.error_gradient(latents - small * slope, **vectors, image=image)
+    assert error - after == pytest.approx(1e-3 * error, rel=0.1)
