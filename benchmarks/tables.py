@@ -282,41 +282,65 @@ def heads(folder: Path) -> str:
 
 
 def uses(folder: Path) -> str:
-    """A row a use, against the best of what one would do without."""
-    rows = read_rows(existing(folder / "heads.csv"), Use)
+    """A row a use besides the picture, against the best that one would do without."""
+    made = read_rows(existing(folder / "heads.csv"), Use)
+    described = {
+        row["method"]: float(row["accuracy"])
+        for row in csv_rows(folder, "features.csv")
+        if row["quality"] == "60"
+    }
 
-    def cells(use: str, harm: str) -> list[str]:
-        here = [r for r in rows if (r.use, r.harm, r.quality) == (use, harm, 80)]
+    def of_head(use: str, harm: str) -> list[str]:
+        here = [r for r in made if (r.use, r.harm, r.quality) == (use, harm, 80)]
         *others, ours = here
         best = max(others, key=lambda row: row.psnr)
-        values = [f"{best.psnr:.2f} dB, {best.method}", f"**{ours.psnr:.2f} dB**"]
-        return [f"`--{use}`".replace("upscale", "upscale 2"), harm, *values]
+        option = f"`decode --{use}`".replace("upscale", "upscale 2")
+        measure = "PSNR of the chroma" if use == "colorize" else "PSNR"
+        values = [f"{best.psnr:.2f} dB ({best.method})", f"**{ours.psnr:.2f} dB**"]
+        return [option, f"{harm}: {measure}", *values, "heads.csv"]
 
-    head = ["decode", "pictures that were encoded", "PSNR of the best without", "with"]
-    return table(head, [cells(*case) for case in SHOWN_USES])
+    def of_domain(domain: str) -> list[str]:
+        found = f"**{adaptation_percent(folder, domain)}**"
+        what = f"{domain}: bytes for the same PSNR"
+        return ["`adapt`", what, "0.0 %", found, "adaptation.csv"]
+
+    ours = described.pop("latents")
+    name, best = max(described.items(), key=lambda item: item[1])
+    values = [f"{best:.1%} ({name})", f"**{ours:.1%}**"]
+    head = ["use", "measure", "without", "with", "from"]
+    domains = dict.fromkeys(r["domain"] for r in csv_rows(folder, "adaptation.csv"))
+    return table(
+        head,
+        [
+            ["`features`", "leaves classified right", *values, "features.csv"],
+            *(of_head(*case) for case in SHOWN_USES),
+            *map(of_domain, domains),
+        ],
+    )
+
+
+def adaptation_percent(folder: Path, domain: str) -> str:
+    """Bytes of the adapted model against the base, for the same PSNR."""
+    rows = csv_rows(folder, "adaptation.csv")
+
+    def curve(model: str) -> tuple[list[float], list[float]]:
+        points = [r for r in rows if (r["domain"], r["model"]) == (domain, model)]
+        return [float(r["bpp"]) for r in points], [float(r["psnr"]) for r in points]
+
+    return percent(bd_rate(*curve("base"), *curve("adapted")).percent)
 
 
 def adaptation(folder: Path) -> str:
     """A row a domain."""
-    rows = csv_rows(folder, "adaptation.csv")
-
-    def curve(domain: str, model: str) -> tuple[list[float], list[float]]:
-        points = [r for r in rows if (r["domain"], r["model"]) == (domain, model)]
-        return [float(r["bpp"]) for r in points], [float(r["psnr"]) for r in points]
-
     cells = {
         row["domain"]: [
             row["domain"],
             f"{row['pictures']}, {row['held_out']}",
-            percent(
-                bd_rate(
-                    *curve(row["domain"], "base"), *curve(row["domain"], "adapted")
-                ).percent
-            ),
+            adaptation_percent(folder, row["domain"]),
             row["seconds"],
             f"{int(row['model_bytes']) / 1e6:.2f}",
         ]
-        for row in rows
+        for row in csv_rows(folder, "adaptation.csv")
     }
     head = ["domain", "pictures, held out", "bytes for the same PSNR", "s", "MB"]
     return table(head, list(cells.values()))
