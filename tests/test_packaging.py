@@ -13,6 +13,7 @@ from PIL import Image
 
 import codec
 from codec.bundle import ARRAYS, CONFIG, GRAPHS, SHIPPED
+from codec.heads import SHIPPED as HEADS_SHIPPED
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
@@ -69,7 +70,13 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     files = [CONFIG, ARRAYS, *(f"{graph}.tflite" for graph in GRAPHS)]
     models = {f"codec/models/{m}/{file}" for m, _ in SHIPPED.values() for file in files}
-    assert {name for name in names if name.startswith("codec/models/")} == models
+    heads = {
+        f"codec/models/heads-{model_id}/{head}.tflite"
+        for model_id, shipped in HEADS_SHIPPED.items()
+        for head in shipped
+    }
+    found = {name for name in names if name.startswith("codec/models/")}
+    assert found == models | heads
     assert {"codec/FORMAT.md", "codec/py.typed"} <= names
     assert any(name.endswith("LICENSE") for name in names)
 
