@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -350,7 +351,8 @@ def symbol_rows(
     damage: dict[int, str] | None = None,
 ) -> Rows:
     """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]): the
-    same integers on every machine. Tiles outside `cells` stay zero.
+    same integers on every machine. Tiles outside `cells` stay zero. Of large pictures,
+    tiles are decoded while networks work on those above.
     """
     header, bundle = container.header, networks.bundle
     rows, columns = tile_cells(header, bundle)
@@ -387,7 +389,7 @@ def symbol_rows(
                 note(damage, number, FormatError(f"{what}: {error}"))
         return hyper_latents, residuals
 
-    return Rows(rows, [1, unit], make)
+    return Rows(rows, [1, unit], make, ThreadPoolExecutor(1))
 
 
 def tile_symbols(

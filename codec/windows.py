@@ -9,6 +9,7 @@ hyper-latent each.
 
 import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,7 @@ class Rows:
 
     `make` gives the arrays of one of the `bands`, when rows of it are first asked for;
     they stay until `forget` lets them go. `units` are the elements to a cell, by array.
+    A `worker`, if any, makes the band after those while they are in use.
     """
 
     def __init__(
@@ -122,17 +124,25 @@ class Rows:
         bands: Sequence[slice],
         units: Sequence[int],
         make: Callable[[slice], Sequence[Array]],
+        worker: Executor | None = None,
     ) -> None:
         self.bands, self.units, self.make = bands, units, make
+        self.worker = worker
         self.made: dict[int, Sequence[Array]] = {}
+        self.ahead: dict[int, Future[Sequence[Array]]] = {}
 
     def __getitem__(self, spans: Spans) -> list[Array]:
         """The arrays over these rows and columns of cells."""
         rows, columns = spans
         near = [i for i, band in enumerate(self.bands) if overlap(band, rows)]
         for i in near:
-            if i not in self.made:
+            if i in self.ahead:
+                self.made[i] = self.ahead.pop(i).result()
+            elif i not in self.made:
                 self.made[i] = self.make(self.bands[i])
+        after = near[-1] + 1
+        if self.worker and after < len(self.bands) and after not in self.ahead:
+            self.ahead[after] = self.worker.submit(self.make, self.bands[after])
 
         def part(number: int, i: int) -> Array:
             start, stop = self.bands[i].start, self.bands[i].stop
