@@ -2,59 +2,57 @@
 
 import dataclasses
 import json
-import math
 import os
-import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 import codec
 from codec import feature_files
-from codec.api import (
-    EFFORT_DEFAULT,
-    EFFORT_MAX,
-    EFFORT_MIN,
-    QUALITY_DEFAULT,
-    QUALITY_MAX,
-    QUALITY_MIN,
-    SCALES,
-    bundle_of_tune,
-    check_effort,
-)
-from codec.bundle import EXACT, MODEL_OF_TUNE, PRECISIONS, TUNE_DEFAULT, Bundle
-from codec.container import MAX_PIXELS, METADATA_CHUNKS
-from codec.conversion import Conversion, Decoding, Encoding
+from codec.api import SCALES, bundle_of_tune, check_effort
+from codec.bundle import EXACT, PRECISIONS, Bundle
+from codec.cli_extras import adapt, serve
+from codec.conversion import Conversion, Converted, Decoding, Encoding
 from codec.descriptors import distance
-from codec.errors import CodecError, reason
 from codec.files import (
     PICTURES,
     STREAM,
     check_target,
     picture_suffixes,
+    quiet_pillow,
     read,
     write,
 )
+from codec.options import (
+    STRIPPABLE,
+    effort_option,
+    force_option,
+    input_argument,
+    jobs_option,
+    max_pixels_option,
+    model_option,
+    output_option,
+    parse_region,
+    parse_size,
+    quality_option,
+    recursive_option,
+    refuse_nonfinite,
+    strip_option,
+    tune_option,
+)
 from codec.progress import progress_bar
+from codec.reporting import each, run_all
 
-T = TypeVar("T")
-
-EFFORT_HELP = (
-    "1 to 3 analyze in int8 (+1.8 % bytes for the same PSNR, on two photographs; 0.1 s "
-    "per megapixel on 2 cores), 4 to 6 in float (0.2 s), 7 to 9 refine, with --tune "
-    "psnr only: -2.6 % in 1.9 s, -3.9 % in 6 s, -5.2 % in 24 s per megapixel. All "
-    "decode alike."
-)
-TUNE_HELP = (
-    "What a file is small for: its error, or structure that looks alike (MS-SSIM)."
-)
-
+FILES_AT_ONCE = 2
 SUFFIX = ".aec"
 SIGNALS = [
     getattr(signal, name)
@@ -62,82 +60,7 @@ SIGNALS = [
     if hasattr(signal, name)
 ]
 
-input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-output_option = click.option(
-    "-o",
-    "--output",
-    metavar="FILE|DIR",
-    help="Output file, or folder with several inputs; - is standard output.",
-)
-force_option = click.option(
-    "-f", "--force", is_flag=True, help="Replace outputs that exist."
-)
-recursive_option = click.option(
-    "-r",
-    "--recursive",
-    is_flag=True,
-    help="Convert all files in the folder INPUT and below to the same places in the "
-    "folder of --output, photo.png to photo.png.aec and back. Those that are newer "
-    "there are left as they are, whatever the options, without --force. Links to "
-    "folders are not followed.",
-)
-jobs_option = click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Processes for --recursive.  [default: as many as cores]",
-)
-model_option = click.option(
-    "--model",
-    metavar="FILE",
-    help="Adapted model (.aecm), as `aecodec adapt` makes it; it alone decodes what it "
-    "encoded.",
-)
-max_pixels_option = click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    show_default=True,
-    help="Refuse pictures with more pixels, before any memory is taken for them.",
-)
-
 SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
-STRIPPABLE = tuple(METADATA_CHUNKS)
-FACTORS = {"": 1, "k": 1000, "m": 1000**2}
-SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
-REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}")
-
-
-def parse_size(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> int | None:
-    """Bytes, with k or M for thousands and millions."""
-    if value is None:
-        return None
-    match = SIZE.fullmatch(value)
-    if not match:
-        raise click.BadParameter("expected a size such as 80000, 80k or 1.5M")
-    return int(float(match[1]) * FACTORS[match[2].lower()])
-
-
-def parse_region(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """X,Y,W,H in pixels."""
-    if value is None:
-        return None
-    if not REGION.fullmatch(value):
-        raise click.BadParameter("expected left,top,width,height in pixels")
-    return tuple(map(int, value.split(",")))
-
-
-def refuse_nonfinite(
-    context: click.Context, option: click.Parameter, value: float | None
-) -> float | None:
-    """Click's ranges let NaN and infinity pass."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no finite number")
-    return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,14 +91,7 @@ def main(context: click.Context) -> None:
 @main.command()
 @input_argument
 @output_option
-@click.option(
-    "-q",
-    "--quality",
-    type=click.FloatRange(QUALITY_MIN, QUALITY_MAX),
-    callback=refuse_nonfinite,
-    help="Larger is better and takes more bytes; need not be whole.  "
-    f"[default: {QUALITY_DEFAULT}]",
-)
+@quality_option
 @click.option(
     "--bpp",
     "rate_bpp",
@@ -199,29 +115,10 @@ def main(context: click.Context) -> None:
     help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it, or "
     "the smallest of all.",
 )
-@click.option(
-    "--tune",
-    type=click.Choice(list(MODEL_OF_TUNE)),
-    default=TUNE_DEFAULT,
-    show_default=True,
-    help=TUNE_HELP,
-)
+@tune_option
 @model_option
-@click.option(
-    "-e",
-    "--effort",
-    type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
-    default=EFFORT_DEFAULT,
-    show_default=True,
-    help=EFFORT_HELP,
-)
-@click.option(
-    "--strip",
-    type=click.Choice(["all", *STRIPPABLE]),
-    multiple=True,
-    help="Metadata to leave out; repeatable. Without EXIF data the picture is turned "
-    "upright.",
-)
+@effort_option
+@strip_option
 @recursive_option
 @jobs_option
 @force_option
@@ -472,72 +369,6 @@ def features(
         sys.exit(1)
 
 
-@main.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FILE",
-    help="Adapted model to write, such as domain.aecm.",
-)
-@click.option(
-    "--tune",
-    type=click.Choice(list(MODEL_OF_TUNE)),
-    default=TUNE_DEFAULT,
-    show_default=True,
-    help="Model to start from.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    help="Length of the training; half a second each on 2 cores.",
-)
-@force_option
-@max_pixels_option
-def adapt(
-    folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
-) -> None:
-    """Adapt a model to the pictures in FOLDER, for --model of the other commands.
-
-    Needs the packages of the extra `train`.
-    """
-
-    def run(target: str) -> None:
-        check_target(target, force)
-        pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
-        if not pictures:
-            raise codec.UsageError(f"no pictures in {folder}")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            from codec.training.adapt import adapt
-        except ImportError as error:
-            raise codec.UsageError(
-                "adapting needs the extra `train`, Python 3.11 or 3.12: "
-                f"pip install 'aecodec[train]' ({error.name} is missing)"
-            ) from None
-        with progress_bar(str(folder)) as progress:
-            made = adapt(
-                pictures,
-                tune,
-                name=Path(target).stem,
-                steps=steps,
-                max_pixels=max_pixels,
-                progress=progress,
-            )
-        write(target, made.data, force)
-        click.echo(f"{folder} -> {target}: {made}", err=True)
-
-    run_all([output], str, run)
-
-
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in picture_suffixes() and path.is_file()
-
-
 def adapted(model: str | None) -> Bundle | None:
     """The model in the file of --model, if any; exit 1 if it cannot be read."""
     found: list[Bundle] = []
@@ -631,39 +462,42 @@ def convert_files(
     jobs: int | None,
     force: bool,
 ) -> None:
-    """Convert every input, report on standard error, exit 1 if one failed."""
+    """Convert every input, report on standard error, exit 1 if one failed. While the
+    networks are at one file, another is read, entropy-coded or written.
+    """
     if jobs is not None:
         raise click.UsageError("--jobs is for --recursive")
+    pairs = plan(inputs, output, suffix)
+    single = len(pairs) == 1
+    stopped = threading.Event()
 
-    def one(pair: tuple[str, str]) -> None:
+    def go_on(share: float) -> None:
+        if stopped.is_set():
+            sys.exit()  # of the thread
+
+    def one(pair: tuple[str, str]) -> Converted:
         source, target = pair
         check_target(target, force)
-        with progress_bar(source) as progress:
-            converted = convert(source, target, progress)
-        click.echo(f"{source} -> {target}: {converted}", err=True)
+        with progress_bar(source) if single else nullcontext(go_on) as progress:
+            return convert(source, target, progress)
 
-    run_all(plan(inputs, output, suffix), lambda pair: pair[0], one)
+    def report(item: tuple[tuple[str, str], Callable[[], Converted]]) -> None:
+        (source, target), result = item
+        click.echo(f"{source} -> {target}: {result()}", err=True)
 
-
-def run_all(
-    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
-) -> None:
-    """Exit 1 if an item failed, after the others."""
-    if not each(items, name_of, action):
-        sys.exit(1)
-
-
-def each(
-    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
-) -> bool:
-    """Whether all went well; what did not is named on standard error."""
-    well = True
-    for item in items:
+    # The filters of warnings are everyone's, so they may not change in threads.
+    with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        results: list[Callable[[], Converted]]
+        if single:
+            results = [partial(one, pairs[0])]
+        else:
+            results = [pool.submit(one, pair).result for pair in pairs]
         try:
-            action(item)
-        except BrokenPipeError:  # nobody reads on; click ends quietly
-            raise
-        except (CodecError, OSError, MemoryError) as error:
-            well = False
-            click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
-    return well
+            run_all(list(zip(pairs, results, strict=True)), lambda i: i[0][0], report)
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+for command in (adapt, serve):
+    main.add_command(command)

@@ -1,5 +1,6 @@
 """One file converted: what the command line does with each of its inputs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +8,19 @@ from typing import Any
 from codec.api import decode, encode, read_info, salvage
 from codec.bundle import EXACT, Bundle
 from codec.coding import Region
-from codec.errors import FormatError
+from codec.errors import FormatError, UsageError
 from codec.files import file_bytes, format_of, load_picture, read, write
 from codec.progress import Progress, untold
+
+REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
+
+
+def region_in(text: str) -> Region:
+    """left,top,width,height; UsageError if it is nothing like that."""
+    if not REGION.fullmatch(text):
+        raise UsageError("expected left,top,width,height in pixels")
+    left, top, width, height = map(int, text.split(","))
+    return left, top, width, height
 
 
 @dataclass(frozen=True)

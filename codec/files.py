@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
 } | {"PNG": {"compress_level": 2}}
 METADATA_FORMATS = {"PNG", "JPEG", "WEBP", "AVIF", "TIFF"}
+UMASK_LOCK = threading.Lock()  # it is read by setting it, for the whole process
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
 
@@ -39,8 +41,14 @@ def read(name: str) -> bytes:
 
 
 def load_picture(name: str, max_pixels: int, strip: Sequence[str]) -> Picture:
-    """UsageError if it is no picture or too large."""
-    data = read(name)
+    """As `picture_in` that file."""
+    return picture_in(read(name), max_pixels, strip)
+
+
+def picture_in(data: bytes, max_pixels: int, strip: Sequence[str]) -> Picture:
+    """The picture in a file of any format that Pillow reads; UsageError if it is no
+    picture or too large.
+    """
     if not data:
         raise UsageError("file is empty")
     Image.MAX_IMAGE_PIXELS = None  # our own limit stands below
@@ -173,8 +181,9 @@ def replacing(path: Path) -> Iterator[Any]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        umask = os.umask(0)
-        os.umask(umask)
+        with UMASK_LOCK:
+            umask = os.umask(0)
+            os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
         os.replace(name, path)
     except BaseException:

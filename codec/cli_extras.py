@@ -1,0 +1,142 @@
+"""The commands whose packages are extras: `adapt` and `serve`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+import codec
+from codec.files import check_target, picture_suffixes, write
+from codec.options import force_option, max_pixels_option, parse_size, tune_option
+from codec.progress import progress_bar
+from codec.reporting import run_all
+
+
+@contextmanager
+def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
+    """A missing package as a UsageError that says how to get it."""
+    try:
+        yield
+    except ImportError as error:
+        raise codec.UsageError(
+            f"{doing} needs the extra `{extra}`{also}: "
+            f"pip install 'aecodec[{extra}]' ({error.name} is missing)"
+        ) from None
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in picture_suffixes() and path.is_file()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="Adapted model to write, such as domain.aecm.",
+)
+@tune_option
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Length of the training; half a second each on 2 cores.",
+)
+@force_option
+@max_pixels_option
+def adapt(
+    folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
+) -> None:
+    """Adapt a model to the pictures in FOLDER, for --model of the other commands.
+
+    Needs the packages of the extra `train`.
+    """
+
+    def run(target: str) -> None:
+        check_target(target, force)
+        pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
+        if not pictures:
+            raise codec.UsageError(f"no pictures in {folder}")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with needed("adapting", "train", ", Python 3.11 or 3.12"):
+            from codec.training.adapt import adapt
+        with progress_bar(str(folder)) as progress:
+            made = adapt(
+                pictures,
+                tune,
+                name=Path(target).stem,
+                steps=steps,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+        write(target, made.data, force)
+        click.echo(f"{folder} -> {target}: {made}", err=True)
+
+    run_all([output], str, run)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option(
+    "--uploads", is_flag=True, help="PUT of a picture encodes it into FOLDER."
+)
+@click.option(
+    "--max-upload",
+    metavar="BYTES",
+    default="64M",
+    show_default=True,
+    callback=parse_size,
+    help="Refuse larger uploads.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Pictures to work on at once.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=2**26,
+    show_default=True,
+    help="Refuse pictures with more pixels.",
+)
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    uploads: bool,
+    max_upload: int,
+    jobs: int,
+    max_pixels: int,
+) -> None:
+    """Show the .aec files in FOLDER to browsers.
+
+    Needs the packages of the extra `serve`. Whoever reaches the address may look at all
+    of them; for the open internet, put a web server in front.
+    """
+
+    def run(name: str) -> None:
+        with needed("serving", "serve"):
+            from codec.service import Limits, serve
+        limits = Limits(max_pixels, max_upload, jobs)
+        serve(
+            folder,
+            host,
+            port,
+            uploads,
+            limits,
+            lambda url: click.echo(f"{folder} -> {url}", err=True),
+        )
+
+    run_all([f"{host}:{port}"], str, run)

@@ -1,0 +1,35 @@
+"""What went wrong with files, said on standard error."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import click
+
+from codec.errors import CodecError, reason
+
+T = TypeVar("T")
+
+
+def run_all(
+    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+) -> None:
+    """Exit 1 if an item failed, after the others."""
+    if not each(items, name_of, action):
+        sys.exit(1)
+
+
+def each(
+    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+) -> bool:
+    """Whether all went well; what did not is named on standard error."""
+    well = True
+    for item in items:
+        try:
+            action(item)
+        except BrokenPipeError:  # nobody reads on; click ends quietly
+            raise
+        except (CodecError, OSError, MemoryError) as error:
+            well = False
+            click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
+    return well
