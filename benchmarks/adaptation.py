@@ -246,6 +246,9 @@ def adaptation(folders: Sequence[Path], output: Path, steps: int) -> None:
     rows: list[Adapted] = []
     moved: list[Transfer] = []
     for folder in folders:
+        if not all(split(image_paths(folder))):
+            raise click.UsageError(f"{folder} has too few pictures")
+    for folder in folders:
         for row in rows_of(folder, steps):
             rows.append(row)
             click.echo(row)
@@ -255,5 +258,7 @@ def adaptation(folders: Sequence[Path], output: Path, steps: int) -> None:
                 click.echo(transfer)
     digits = {"seconds": ".0f", "bpp": ".5f", "psnr": ".3f"}
     write_rows(output / "adaptation.csv", Adapted, rows, digits)
-    write_rows(output / "adaptation_features.csv", Transfer, moved, {"accuracy": ".4f"})
+    if moved:
+        name = "adaptation_features.csv"
+        write_rows(output / name, Transfer, moved, {"accuracy": ".4f"})
     write_versions(output / "adaptation_versions.json", {"steps": steps})

@@ -156,7 +156,7 @@ def uses() -> Iterator[tuple[str, str, Callable[[Image.Image], Image.Image], Any
 
 
 def rows_of(paths: Sequence[Path]) -> Iterator[Use]:
-    images = [load_rgb(path) for path in paths]
+    images = [even(load_rgb(path)) for path in paths]
     for use, harm, harmed, methods in uses():
         for quality in QUALITIES:
             files = [codec.encode(harmed(image), quality=quality) for image in images]
@@ -170,6 +170,11 @@ def rows_of(paths: Sequence[Path]) -> Iterator[Use]:
                 yield Use(use, harm, quality, name, rate, *means)
     original = float(np.mean([colorfulness(np.asarray(image)) for image in images]))
     yield Use("colorize", "", 0, "original", 0, math.inf, 1, original)
+
+
+def even(image: Image.Image) -> Image.Image:
+    """The image without its last column and row where there is an odd number."""
+    return image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))
 
 
 def compared(use: str, original: Pixels, made: Pixels) -> tuple[float, float, float]:

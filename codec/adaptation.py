@@ -7,6 +7,7 @@ Reading one starts no inference engine.
 import hashlib
 import io
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from codec.entropy.tables import PRECISION_BITS, RESIDUAL_LIMIT, Tables
 from codec.errors import FormatError
 
 ADAPTATION_FORMAT = 1
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # of a buffer
 UNPACKED_MAX_BYTES = 2**25
 # Graphs whose weights may differ; that of the scales must stay exact.
 ADAPTABLE = ("analysis", "hyper_analysis", "mean_context", "synthesis")
@@ -32,13 +35,12 @@ TABLE_FIELDS = ("minimum", "length", "frequency")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 
 
-def pack_model(bundle: Bundle, name: str, weights: Mapping[str, bytes]) -> bytes:
+def pack_model(bundle: Bundle, weights: Mapping[str, bytes]) -> bytes:
     """The .aecm file of a shipped bundle whose vectors, tables and `skip_below` were
     replaced, with new contents of buffers by "graph/number".
     """
     config = {
         "format": ADAPTATION_FORMAT,
-        "name": name,
         "base": bundle.model_id,
         "base_digest": bundle.digest.hex(),
         "skip_below": bundle.skip_below,
@@ -88,11 +90,12 @@ def unpack_model(data: bytes) -> Bundle:
             if name.endswith(".npy")
         }
         weights = {k: v for k, v in members.items() if not k.endswith(".npy")}
+        require({*map(type, (found, base_id, skip_below))} == {int}, "a number")
     except Exception:  # the readers raise all kinds on damaged files
         raise FormatError("not an adapted model (.aecm), or damaged") from None
     if found != ADAPTATION_FORMAT:
         raise FormatError(f"adapted model has format {found}, known is 1")
-    if base_id not in list(SHIPPED) or SHIPPED[base_id][1] != base_digest:
+    if base_id not in SHIPPED or SHIPPED[base_id][1] != base_digest:
         raise FormatError(f"adapts a model {base_id} that this program does not have")
     base = load_bundle(base_id)
     try:
@@ -108,15 +111,24 @@ def unzipped(data: bytes) -> dict[str, bytes]:
     """Contents by name; ValueError if they are more than an adapted model may have."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > UNPACKED_MAX_BYTES:
-            raise ValueError("too large")
-        return {member.filename: archive.read(member) for member in members}
+        require(len({m.filename for m in members}) == len(members), "a name")
+        require({m.compress_type for m in members} <= METHODS, "a method")
+        require(sum(m.file_size for m in members) <= UNPACKED_MAX_BYTES, "the size")
+        contents = {}
+        for member in members:
+            with archive.open(member) as file:
+                # A member may hold more than it says, and a size bounds the memory.
+                contents[member.filename] = file.read(member.file_size + 1)
+                require(len(contents[member.filename]) == member.file_size, "a size")
+        return contents
 
 
 def replaced(base: Bundle, arrays: dict[str, NDArray[Any]], skip_below: Any) -> Bundle:
     """`base` with the vectors and tables of `arrays`; ValueError or KeyError for those
     that no model could have.
     """
+    names = [f"{name}_{p}" for name, _ in named_tables(base) for p in TABLE_FIELDS]
+    require({*arrays} == {*VECTORS, *names}, "the set of arrays")
     for name in VECTORS:
         array, like = arrays[name], getattr(base, name)
         require(array.dtype == like.dtype and array.shape == like.shape, name)
@@ -128,7 +140,7 @@ def replaced(base: Bundle, arrays: dict[str, NDArray[Any]], skip_below: Any) -> 
         tables[name] = read_tables(arrays, name)
         require(are_proper(tables[name], len(like.length)), name)
     known = range(1, len(base.residual_tables.length))
-    require(isinstance(skip_below, int) and skip_below in known, "skip_below")
+    require(skip_below in known, "skip_below")
     vectors: dict[str, Any] = {name: arrays[name] for name in VECTORS}
     return replace(
         base,
@@ -154,6 +166,8 @@ def are_proper(tables: Tables, count: int) -> bool:
     return bool(
         (np.abs(tables.minimum.astype(np.int64)) <= RESIDUAL_LIMIT).all()
         and (tables.length >= 2).all()
+        and (tables.minimum <= 0).all()
+        and (tables.minimum + tables.length > 0).all()  # 0 is a symbol or escapes
         and (tables.length <= tables.frequency.shape[1]).all()
         and ((tables.frequency > 0) == used).all()
         and (tables.frequency >= 0).all()
@@ -171,7 +185,7 @@ def patches_of(
     places: dict[str, list[range]] = {}
     for key, content in weights.items():
         graph, _, number = key.partition("/")
-        require(graph in ADAPTABLE and number.isdecimal(), key)
+        require(graph in ADAPTABLE and bool(NUMBER.fullmatch(number)), "a name")
         if graph not in places:
             places[graph] = list(buffers(base.graph(graph).read_bytes()))
         require(int(number) < len(places[graph]), key)

@@ -229,12 +229,14 @@ def decode(
 
     A `head` makes another picture of the file: "denoise" without the noise, "restore"
     without the blur and the JPEG artifacts of the picture that was encoded, "upscale"
-    twice as large, "colorize" of mode RGB or RGBA from a gray one.
+    twice as large, so with four times the pixels, "colorize" of mode RGB or RGBA from
+    a gray one. Heads are exact.
 
     Raises FormatError for anything that is not a whole, undamaged file of a known
     model, or that has more than `max_pixels` pixels, and UsageError for a region that
     is not within the picture, other scales and precisions, a region or a head with a
-    scale, a head that there is not for the model, and "colorize" for colors.
+    scale, a head with "fast" or that there is not for the model, and "colorize" for
+    colors.
     """
     if scale not in SCALES:
         raise UsageError(f"scale is {scale!r}; expected 1, 1/2, 1/4 or 1/8")
@@ -301,8 +303,8 @@ def salvage(
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
-    Damaged tiles are filled in from those around; damaged alpha or metadata are left
-    out.
+    Damaged tiles, and 24 pixels around them, are filled in from what is beyond; damaged
+    alpha or metadata are left out.
     Raises FormatError if the header is damaged, or the file not one of ours.
     """
     data = checked_bytes(data)
@@ -364,8 +366,8 @@ def bundle_of(container: Container, bundle: Bundle | None = None) -> Bundle:
     if header.bundle_digest != bundle.digest[:DIGEST_BYTES]:
         found, expected = bundle.digest[:DIGEST_BYTES].hex(), header.bundle_digest.hex()
         raise FormatError(
-            f"file was made with another model {header.model_id} "
-            f"(bundle {expected}, here {found})"
+            f"file was made with another model {header.model_id}, perhaps an adapted "
+            f"one (bundle {expected}, here {found})"
         )
     return bundle
 

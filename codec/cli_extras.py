@@ -22,7 +22,7 @@ def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
     except ImportError as error:
         raise codec.UsageError(
             f"{doing} needs the extra `{extra}`{also}: "
-            f"pip install 'aecodec[{extra}]' ({error.name} is missing)"
+            f"pip install 'aecodec[{extra}]' ({error.name or error} is missing)"
         ) from None
 
 
@@ -70,7 +70,6 @@ def adapt(
             made = adapt(
                 pictures,
                 tune,
-                name=Path(target).stem,
                 steps=steps,
                 max_pixels=max_pixels,
                 progress=progress,

@@ -3,6 +3,7 @@ outputs that appear whole or not at all.
 """
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -136,6 +137,10 @@ def check_target(target: str, force: bool) -> None:
     exists = os.path.lexists(target) and not is_device(Path(target))
     if target != STREAM and not force and exists:
         raise UsageError(f"{target} exists; use --force to replace it")
+    folder = Path(os.path.realpath(target)).parent
+    if target != STREAM and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        number = errno.EACCES if folder.is_dir() else errno.ENOENT
+        raise UsageError(f"cannot write {target}: {os.strerror(number)}")
     if target == STREAM and sys.stdout.isatty():
         raise UsageError("not writing binary data to a terminal")
 

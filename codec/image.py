@@ -17,12 +17,10 @@ EXIF_PREFIX = b"Exif\0\0"
 INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 GRAY_8_BITS = bytes([8, 0])  # of a PNG header, after the size
-FILL_FACTORS = (
-    64,
-    16,
-    4,
-)  # how much smaller a picture is where missing parts are filled
+# How much smaller a picture is where missing parts are filled.
+FILL_FACTORS = (64, 16, 4)
 FILL_ITERATIONS = 200
+FILL_MARGIN_PX = 64  # of the picture around what is filled, as the coarsest factor
 DAMAGE_REACH_PX = 24  # around a missing part
 ICC_SPACE = slice(16, 20)  # of a profile: the color space of its samples
 
@@ -189,8 +187,9 @@ def smooth_where_invisible(
 
 
 def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
-    """Replace these rows and columns, and the next to them, which damage reaches, by
-    the smoothest colors that go on from those around; where there are none, by gray.
+    """Replace these rows and columns, and `DAMAGE_REACH_PX` around them, where damage
+    shows most, by the smoothest colors that go on from those beyond; where there are
+    none, by gray.
 
     The harmonic function (Pérez et al., "Poisson image editing", SIGGRAPH 2003,
     equation 2), by iteration from coarse to fine.
@@ -200,9 +199,15 @@ def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
         start = columns.start - DAMAGE_REACH_PX, rows.start - DAMAGE_REACH_PX
         stop = columns.stop + DAMAGE_REACH_PX, rows.stop + DAMAGE_REACH_PX
         mask.paste(255, (*start, *stop))
-    image.paste(Image.new("L", image.size, 128), mask=mask)
+    left, top, right, bottom = mask.getbbox() or (0, 0, 0, 0)
+    left, top = (max(side - FILL_MARGIN_PX, 0) for side in (left, top))
+    right = min(right + FILL_MARGIN_PX, image.width)
+    bottom = min(bottom + FILL_MARGIN_PX, image.height)
+    box = left, top, right, bottom
+    mask, part = mask.crop(box), image.crop(box)
+    part.paste(Image.new("L", part.size, 128), mask=mask)
     for factor in FILL_FACTORS:
-        small = np.array(image.reduce(factor), np.float32)
+        small = np.array(part.reduce(factor), np.float32)
         unknown = np.asarray(mask.reduce(factor)) > 0
         sides = [(1, 1), (1, 1), (0, 0)][: small.ndim]
         for _ in range(FILL_ITERATIONS):
@@ -210,7 +215,8 @@ def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
             sums = near[:-2, 1:-1] + near[2:, 1:-1] + near[1:-1, :-2] + near[1:-1, 2:]
             small[unknown] = sums[unknown] / 4
         colors = Image.fromarray(small.round().astype(np.uint8))
-        image.paste(colors.resize(image.size), mask=mask)
+        part.paste(colors.resize(part.size), mask=mask)
+    image.paste(part, box)
 
 
 def padded_size(size: int, stride: int) -> int:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def native_stderr_silenced() -> Iterator[None]:
             os.close(sink)
 
 
+PATCHED_MAX = 8  # graphs of adapted models kept at once; each has at most 4
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
 
 
@@ -90,7 +91,12 @@ def patched(data: bytes, patches: Patches) -> bytes:
 
 
 @cache
-def load_graph(path: Path, threads: int, patches: Patches = ()) -> Graph:
+def load_graph(path: Path, threads: int) -> Graph:
+    return Graph(path, threads)
+
+
+@lru_cache(PATCHED_MAX)
+def load_patched(path: Path, threads: int, patches: Patches) -> Graph:
     return Graph(path, threads, patches)
 
 
@@ -114,8 +120,10 @@ class Networks:
         self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:
-        patches = self.bundle.patches.get(name, ())
-        return load_graph(self.bundle.graph(name), self.threads, patches)
+        path, patches = self.bundle.graph(name), self.bundle.patches.get(name, ())
+        if patches:
+            return load_patched(path, self.threads, patches)
+        return load_graph(path, self.threads)
 
     def analyze(self, image: Array) -> Array:
         """Latents in image units, the same for every quality."""

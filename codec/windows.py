@@ -234,11 +234,18 @@ class WindowedNetworks:
 
         return self.by_windows(self.cell_latents, ANALYSIS_HALO, [], result)
 
+    @staticmethod
+    def check(latents: Array, limit: int) -> None:
+        """UsageError for what no file can hold, NaN among it."""
+        if not np.abs(latents).max() <= limit:
+            raise UsageError("a latent is too large to be coded")
+
     def hyper_analyze(self, latents: Rows, gain: Array) -> Rows:
         """Integer hyper-latents, as float32, of latents in image units."""
 
         def result(window: Window, latents: Array) -> Array:
             hyper_latents = self.networks.hyper_analyze(latents, gain)
+            self.check(hyper_latents, self.networks.bundle.hyper_limit)
             return cut(hyper_latents, window.inner, 1)
 
         return self.by_windows(1, HYPER_HALO, [latents], result)
@@ -263,8 +270,7 @@ class WindowedNetworks:
                 latents * gains[0], hyper_latents, rounding[index], *gains
             )
             residuals = cut(residuals, window.inner, self.cell_latents)
-            if np.abs(residuals).max() > RESIDUAL_LIMIT:
-                raise UsageError("a latent is too large to be coded")
+            self.check(residuals, RESIDUAL_LIMIT)
             return residuals.astype(np.int16)
 
         inputs = [latents, hyper_latents, table_index]

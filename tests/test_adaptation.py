@@ -1,10 +1,12 @@
 """Adapted models: reading them, coding with them, and adapting one in two steps."""
 
 import importlib.util
+import io
 import itertools
 import json
 import os
 import sys
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +60,7 @@ def packed(bundle) -> bytes:
     )
     name, values = floats(bundle, "synthesis")
     brighter = values + np.float32(0.1 / 0.03)  # see SLOW_OUTER
-    return pack_model(coarse, "domain", {name: brighter.tobytes()})
+    return pack_model(coarse, {name: brighter.tobytes()})
 
 
 @pytest.fixture
@@ -177,7 +179,9 @@ def test_a_model_of_another_base_or_format_is_refused(folder, packed):
         ("base_digest", "00", "model 7 that"),
         ("format", 2, "format 2"),
         ("skip_below", 64, "skip_below"),
-        ("skip_below", 7.0, "skip_below"),
+        ("skip_below", 7.0, "not an adapted"),
+        ("format", True, "not an adapted"),
+        ("base", "7\nline", "not an adapted"),
     ):
 
         def change(members, key=key, value=value):
@@ -213,8 +217,45 @@ def test_arrays_that_no_model_has_are_refused(folder, packed, name, fault):
         np.save("new.npy", array)
         members[f"{name}.npy"] = Path("new.npy").read_bytes()
 
-    with pytest.raises(codec.FormatError, match=name.split("_")[0]):
+    named = "set of arrays" if fault == "missing" else name.split("_")[0]
+    with pytest.raises(codec.FormatError, match=named):
         unpack_model(repacked(packed, change))
+
+
+@pytest.mark.parametrize("values", [1, 32767, -32767])
+def test_tables_without_zero_are_refused(folder, packed, values):
+    def change(members):
+        array = np.load(_written(members["residual_minimum.npy"]))
+        np.save("new.npy", np.full_like(array, values))
+        members["residual_minimum.npy"] = Path("new.npy").read_bytes()
+
+    with pytest.raises(codec.FormatError, match="residual"):
+        unpack_model(repacked(packed, change))
+
+
+@pytest.mark.parametrize(
+    "name", ["junk.npy", "hyper_99_minimum.npy", "synthesis/056", "synthesis/x\nline"]
+)
+def test_members_of_other_names_are_refused(folder, packed, name):
+    def change(members):
+        members[name] = members["log_gain.npy"]
+
+    with pytest.raises(codec.FormatError) as error:
+        unpack_model(repacked(packed, change))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("graph", ["analysis", "hyper_analysis", "mean_context"])
+def test_weights_that_give_no_numbers_are_told_of(bundle, small_picture, graph):
+    data = graph_file(bundle.folder, graph).read_bytes()
+    weights = {
+        f"{graph}/{number}": b"\xff" * len(place)
+        for number, place in enumerate(buffers(data))
+        if len(place) > 10_000
+    }
+    adapted = unpack_model(pack_model(bundle, weights))
+    with pytest.raises(codec.UsageError, match="too large to be coded"):
+        codec.encode(small_picture, bundle=adapted)
 
 
 def _written(data: bytes) -> str:
@@ -249,6 +290,20 @@ def test_contents_larger_than_a_model_are_refused_before_they_are_unpacked(
     bomb = repacked(packed, lambda members: members.update(zeros=bytes(2**26)))
     with pytest.raises(codec.FormatError, match="not an adapted model"):
         unpack_model(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_no_member_is_larger_than_it_says(packed, method):
+    file = io.BytesIO(packed)
+    with zipfile.ZipFile(file, "a", method) as archive:
+        archive.writestr("zeros", bytes(10**7))
+    lies = file.getvalue().replace((10**7).to_bytes(4, "little"), b"d\0\0\0")
+    tracemalloc.start()
+    with pytest.raises(codec.FormatError, match="not an adapted model"):
+        unpack_model(lies)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
 
 
 def test_without_the_extra_adapting_says_what_is_missing(folder, monkeypatch):
@@ -300,7 +355,7 @@ def test_all_signatures_of_a_graph_get_the_new_weights(bundle):
     assert freeze(trained) < 0.05
     trained.synthesis.last.kernel.assign(0.5 * trained.synthesis.last.kernel)
     weights = new_weights(trained, bundle)
-    networks = Networks(unpack_model(pack_model(bundle, "halved", weights)))
+    networks = Networks(unpack_model(pack_model(bundle, weights)))
 
     image, vectors = picture(64, 64)[None], bundle.vectors(50000)
     latents = networks.analyze(image) * vectors.pop("gain")

@@ -81,7 +81,7 @@ def test_an_adapted_model_is_compared_with_its_base(tmp_path, monkeypatch, bundl
 
     def adapt(paths, file, steps):
         assert (len(paths), steps) == (14, 2)
-        file.write_bytes(pack_model(bundle, "same", {}))
+        file.write_bytes(pack_model(bundle, {}))
 
     monkeypatch.setattr(adaptation, "adapt", adapt)
     monkeypatch.setattr(adaptation, "HELD_OUT_SHARE", 0.3)

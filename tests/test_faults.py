@@ -172,21 +172,22 @@ def test_an_ignored_signal_stays_ignored(folder):
 
 
 def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypatch):
-    Path("second.png").write_bytes(Path("photo.png").read_bytes())
-    Path("third.png").write_bytes(Path("photo.png").read_bytes())
-
+    for name in ("b.png", "c.png", "d.png"):
+        Path(name).write_bytes(Path("photo.png").read_bytes())
+    Path("photo.png").rename("a.png")
     real = codec.encode
 
     def encode(*arguments, **options):
-        Path("second.png").unlink(missing_ok=True)
+        Path("c.png").unlink(missing_ok=True)  # while others are coded
         return real(*arguments, **options)
 
     monkeypatch.setattr(conversion, "encode", encode)
-    result = aecodec("encode", "photo.png", "second.png", "third.png")
+    result = aecodec("encode", "a.png", "b.png", "c.png", "d.png")
     assert result.exit_code == 1
-    _, line, _ = result.stderr.splitlines()
-    assert line == "aecodec: second.png: No such file or directory"
-    assert names() == ["photo.aec", "photo.png", "third.aec", "third.png"]
+    *_, line, last = result.stderr.splitlines()
+    assert line == "aecodec: c.png: No such file or directory"
+    assert last.startswith("d.png -> d.aec: ")
+    assert names() == ["a.aec", "a.png", "b.aec", "b.png", "d.aec", "d.png"]
 
 
 def test_an_input_that_is_replaced_meanwhile_is_coded_as_it_was(monkeypatch, coded):

@@ -147,6 +147,8 @@ def export(run, data, output, **options):
     from codec.training.train import load_codec, read_state
 
     _, tune = read_state(run)
+    if tune not in MODEL_OF_TUNE:
+        raise SystemExit(f"{run} is no run of a codec")
     write(load_codec(run), output, data=data, tune=tune, **options)
 
 

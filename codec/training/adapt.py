@@ -15,7 +15,7 @@ from keras import ops
 
 from codec.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
 from codec.bundle import MODEL_OF_TUNE, load_bundle
-from codec.errors import CodecError, UsageError
+from codec.errors import CodecError, UsageError, reason
 from codec.files import load_picture
 from codec.runtime import native_stderr_silenced
 from codec.training.calibration import anchor_vectors, calibrate
@@ -47,7 +47,7 @@ class Adapted:
         )
 
 
-def adapt(paths, tune, *, name, steps, max_pixels, progress):
+def adapt(paths, tune, *, steps, max_pixels, progress):
     """Adapt the shipped model of a tune to the pictures in the files `paths`.
 
     Raises UsageError, which names the file, for one that cannot be read.
@@ -63,7 +63,11 @@ def adapt(paths, tune, *, name, steps, max_pixels, progress):
     train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))
     drawn = np.random.default_rng(2).integers(len(pool), size=COUNTED_TILES)
     images = [pool[i][parts[i]] for i in drawn]
-    residual_tables, hyper_tables, skip_below = calibrate(codec, images)
+    residual_tables, hyper_tables, skip_below = calibrate(
+        codec,
+        images,
+        lambda done: progress(TRAINING_SHARE + (1 - TRAINING_SHARE) * done),
+    )
     adapted = replace(
         bundle,
         **anchor_vectors(codec),
@@ -71,8 +75,7 @@ def adapt(paths, tune, *, name, steps, max_pixels, progress):
         hyper_tables=tuple(hyper_tables),
         skip_below=skip_below,
     )
-    progress(1.0)
-    return Adapted(pack_model(adapted, name, new_weights(codec, bundle)), count, share)
+    return Adapted(pack_model(adapted, new_weights(codec, bundle)), count, share)
 
 
 def load_tiles(paths, max_pixels):
@@ -85,8 +88,8 @@ def load_tiles(paths, max_pixels):
     for path in random.permutation(paths):
         try:
             image = load_picture(str(path), max_pixels, ()).rgb
-        except CodecError as error:
-            raise UsageError(f"{path}: {error}") from None
+        except (CodecError, OSError, MemoryError) as error:
+            raise UsageError(f"{path}: {reason(error)}") from None
         sides = image.shape[:2]
         missing = [(0, max(TILE_PX - side, 0)) for side in sides]
         found = list(tiles(np.pad(image, (*missing, (0, 0)), mode="symmetric")))

@@ -3,12 +3,14 @@ the vectors of the qualities.
 """
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from tensorflow_compression_ops import pmf_to_quantized_cdf
 
 from codec.bundle import nearest_fraction
 from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.progress import untold
 from codec.quantization import rounding_by_table
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
@@ -101,20 +103,31 @@ def hyper_prior(codec, anchor):
     return 2.0 ** -bits.T.astype(float)
 
 
-def code_image(codec, image, code, rounding):
-    """(table index, hyper-latents, y - mean, residuals, y_hat) of one image.
-
-    `rounding` float32 [256] by table index, as the encoder's.
+def coder_of(codec):
+    """Function of (image uint8 [H, W, 3], quality code, rounding float32 [256] by table
+    index, as the encoder's): (table index, hyper-latents, y - mean, residuals, y_hat).
     """
-    level = ops.convert_to_tensor(np.array([code / QUALITY_CODE_MAX], "float32"))
-    gain, inverse_gain, _ = codec.quality_vectors(level)
-    y = codec.analysis(image[None].astype("float32") / 255 - 0.5) * gain
-    z = ops.round(codec.hyper_analysis(y))
-    offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
-    index = codec.scales(z, np.full((1, 1, 1, 1), offset, "float32"))
-    index = ops.convert_to_numpy(index).astype(np.int64)
-    parts = codec.mean_context(y, z, gain, inverse_gain, rounding[index])
-    return index, *map(ops.convert_to_numpy, (z, *parts))
+
+    @tf.function  # without it, grouped convolutions are compiled at every call
+    def coded(pixels, level, offset, rounding):
+        gain, inverse_gain, _ = codec.quality_vectors(level)
+        y = codec.analysis(pixels) * gain
+        z = ops.round(codec.hyper_analysis(y))
+        index = ops.cast(codec.scales(z, offset), "int32")
+        parts = codec.mean_context(y, z, gain, inverse_gain, ops.take(rounding, index))
+        return index, z, *parts
+
+    def code_image(image, code, rounding):
+        offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
+        found = coded(
+            image[None].astype("float32") / 255 - 0.5,
+            np.array([code / QUALITY_CODE_MAX], "float32"),
+            np.full((1, 1, 1, 1), offset, "float32"),
+            rounding,
+        )
+        return tuple(map(ops.convert_to_numpy, found))
+
+    return code_image
 
 
 def decoder_vectors(codec, code):
@@ -124,19 +137,22 @@ def decoder_vectors(codec, code):
 
 
 class Counts:
-    """Symbols of `images`, uint8 [H, W, 3]; each has a random quality of its own."""
+    """Symbols of `images`, uint8 [H, W, 3], as `code_image` of `coder_of` gives them;
+    each has a random quality of its own.
+    """
 
-    def __init__(self, codec, images, rounding):
+    def __init__(self, code_image, images, rounding, progress):
         self.hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
         self.residuals = Histogram(net.SCALE_LEVELS)
         random = np.random.default_rng(0)
-        for image in images:
+        for number, image in enumerate(images):
             code = int(random.integers(0, QUALITY_CODE_MAX + 1))
             anchor = nearest_fraction(code, net.QUALITY_ANCHORS - 1)
-            index, z, _, residual, _ = code_image(codec, image, code, rounding)
+            index, z, _, residual, _ = code_image(image, code, rounding)
             channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
             self.hyper[anchor].add(channels, z)
             self.residuals.add(index, residual)
+            progress((number + 1) / len(images))
         self.residuals.counts += self.residuals.counts[:, ::-1]  # signs carry nothing
 
     def skip_below(self):
@@ -151,16 +167,18 @@ class Counts:
         return max(1, int(np.argmax(1 - zeros >= SELDOM)))
 
 
-def calibrate(codec, images):
+def calibrate(codec, images, progress=untold):
     """(residual tables, hyper tables per anchor, skip_below), counted on `images`.
 
     A first pass with plain rounding gives the tables that the encoder's rounding goes
     by; a second one counts what it then leaves.
     """
-    plain = Counts(codec, images, np.full(256, 0.5, np.float32))
+    coder, rounding = coder_of(codec), np.full(256, 0.5, np.float32)
+    plain = Counts(coder, images, rounding, lambda done: progress(done / 2))
     skip_below = plain.skip_below()
     tables = make_tables(plain.residuals.pmf(residual_prior()))
-    final = Counts(codec, images, rounding_by_table(tables, skip_below))
+    rounding = rounding_by_table(tables, skip_below)
+    final = Counts(coder, images, rounding, lambda done: progress((1 + done) / 2))
     hyper_tables = [
         make_tables(histogram.pmf(hyper_prior(codec, anchor)))
         for anchor, histogram in enumerate(final.hyper)

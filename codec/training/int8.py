@@ -18,7 +18,7 @@ from keras import ops
 
 from codec.container import QUALITY_CODE_MAX
 from codec.quantization import rounding_by_table
-from codec.training.calibration import code_image, decoder_vectors
+from codec.training.calibration import coder_of, decoder_vectors
 
 SCOPE = "int8"  # of the names of what is quantized
 SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
@@ -95,11 +95,12 @@ def equalized_blocks(codec, images, tables, skip_below):
         [Watched(block) for block in network.blocks]
         for network in (codec.analysis, codec.synthesis)
     )
+    code_image = coder_of(codec)
     for image in images:
         code = int(random.integers(0, QUALITY_CODE_MAX + 1))
         codec.analysis(image[None].astype("float32") / 255 - 0.5, blocks=analysis)
         inverse_gain, block_scales = decoder_vectors(codec, code)
-        *_, y_hat = code_image(codec, image, code, rounding)
+        *_, y_hat = code_image(image, code, rounding)
         codec.synthesis(y_hat * inverse_gain, block_scales, blocks=synthesis)
     return tuple(
         [Equalized(block, i, constant_scale) for i, block in enumerate(blocks)]

@@ -6,7 +6,7 @@ from keras import ops
 from codec.container import QUALITY_CODE_MAX
 from codec.quantization import rounding_by_table
 from codec.training import networks as net
-from codec.training.calibration import code_image, decoder_vectors
+from codec.training.calibration import coder_of, decoder_vectors
 
 RIDGE = 1e-6  # of the mean variance of the features
 
@@ -22,9 +22,10 @@ def fit_preview(codec, images, tables, skip_below):
     random = np.random.default_rng(0)
     rounding = rounding_by_table(tables, skip_below)
     squares = products = 0.0
+    code_image = coder_of(codec)
     for image in images:
         code = int(random.integers(0, QUALITY_CODE_MAX + 1))
-        latents, decoded = decode(codec, image, code, rounding)
+        latents, decoded = decode(codec, code_image(image, code, rounding)[-1], code)
         features, blocks = neighborhoods(latents), blocks_of(decoded)
         squares = squares + features.T @ features
         products = products + features.T @ blocks
@@ -45,10 +46,9 @@ def fit_preview(codec, images, tables, skip_below):
     return preview
 
 
-def decode(codec, image, code, rounding):
-    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3]) of an image."""
+def decode(codec, y_hat, code):
+    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3])."""
     inverse_gain, block_scales = decoder_vectors(codec, code)
-    *_, y_hat = code_image(codec, image, code, rounding)
     latents = ops.convert_to_tensor(y_hat) * inverse_gain
     decoded = codec.synthesis(latents, block_scales)
     return ops.convert_to_numpy(latents)[0], ops.convert_to_numpy(decoded)[0]

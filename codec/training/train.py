@@ -195,7 +195,7 @@ def read_state(folder):
     """(steps of the checkpoint in `folder`, or 0, what it is trained for)."""
     state = folder / "state.json"
     found = json.loads(state.read_text()) if state.exists() else {}
-    return found.get("step", 0), found.get("goal")
+    return found.get("step", 0), found.get("goal", found.get("tune"))
 
 
 def read_checkpoint(folder):

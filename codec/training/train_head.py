@@ -92,7 +92,10 @@ def load_head(folder):
     """A head with the last weights of a run; trained to the end, they are better than
     the averages, which are slow to forget weights drawn at random.
     """
-    head = build_head(read_state(folder)[1])
+    goal = read_state(folder)[1]
+    if goal not in KINDS:
+        raise SystemExit(f"{folder} is no run of a head")
+    head = build_head(goal)
     arrays = read_checkpoint(folder)
     for variable in head.trainable_variables:
         variable.assign(arrays[variable.path])
