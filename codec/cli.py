@@ -26,6 +26,7 @@ from codec.descriptors import distance
 from codec.files import (
     PICTURES,
     STREAM,
+    SUFFIX,
     check_target,
     picture_suffixes,
     quiet_pillow,
@@ -51,9 +52,9 @@ from codec.options import (
 )
 from codec.progress import progress_bar
 from codec.reporting import each, run_all
+from codec.shards import SHARD_SUFFIX, is_shard
 
 FILES_AT_ONCE = 2
-SUFFIX = ".aec"
 SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
@@ -142,7 +143,8 @@ def encode(
     """Encode pictures of any format that Pillow reads; - is standard input.
 
     Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
-    kept.
+    kept. Of a tar file, such as a shard of WebDataset's, the pictures are encoded into
+    another, 0001.jpg as 0001.aec, and all else is copied.
     """
     targets = {"quality": quality, "rate_bpp": rate_bpp}
     targets |= {"size_bytes": size_bytes, "psnr_db": psnr_db}
@@ -164,9 +166,8 @@ def encode(
             inputs,
             output,
             conversion=encoding,
-            # Whole names, so that photo.png and photo.jpg do not become the same.
-            rename="{}.aec".format,
-            kinds=picture_suffixes(),
+            rename=aec_name,
+            kinds=picture_suffixes() | {SHARD_SUFFIX},
             jobs=jobs,
             force=force,
             update=True,
@@ -242,7 +243,7 @@ def decode(
     """Decode .aec files; - is standard input.
 
     The suffix of the output names the format, PNG if there is none: photo.aec becomes
-    photo.png.
+    photo.png, and so do the .aec files in a tar file.
     """
     if (region is not None) + (scale is not None) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage exclude each other")
@@ -268,7 +269,7 @@ def decode(
             output,
             conversion=decoding,
             rename=png_name,
-            kinds={SUFFIX},
+            kinds={SUFFIX, SHARD_SUFFIX},
             jobs=jobs,
             force=force,
             update=False,
@@ -392,14 +393,13 @@ def plan(
         raise click.UsageError("several inputs cannot go to standard output")
 
     def target(source: str) -> str:
+        name = Path("stdin" if source == STREAM else source)
+        renamed = name if is_shard(source) else name.with_suffix(suffix)
         if folder:
-            return str(
-                Path(str(output))
-                / Path("stdin" if source == STREAM else source).with_suffix(suffix).name
-            )
+            return str(Path(str(output)) / renamed.name)
         if output is not None:
             return output
-        return STREAM if source == STREAM else str(Path(source).with_suffix(suffix))
+        return STREAM if source == STREAM else str(renamed)
 
     for source in inputs:
         if source != STREAM and not Path(source).name:
@@ -429,8 +429,15 @@ def make_folder(folder: Path) -> None:
         raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
 
+def aec_name(name: str) -> str:
+    """Whole names, so that photo.png and photo.jpg do not become the same."""
+    return name if is_shard(name) else f"{name}{SUFFIX}"
+
+
 def png_name(name: str) -> str:
     """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png."""
+    if is_shard(name):
+        return name
     stem = Path(name).stem
     return stem if stem.lower().endswith(".png") else f"{stem}.png"
 

@@ -1,17 +1,33 @@
 """One file converted: what the command line does with each of its inputs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from codec.api import decode, encode, read_info, salvage
 from codec.bundle import EXACT, Bundle
 from codec.coding import Region
 from codec.errors import FormatError, UsageError
-from codec.files import file_bytes, format_of, load_picture, read, write
+from codec.files import (
+    SUFFIX,
+    check_target,
+    file_bytes,
+    format_of,
+    picture_in,
+    picture_suffixes,
+    read,
+    replacing,
+    write,
+)
+from codec.image import Picture
 from codec.progress import Progress, untold
+from codec.shards import convert_shard, is_shard
 
+PNG = ".png"
 REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
 
 
@@ -37,8 +53,8 @@ class Converted:
 
 @dataclass(frozen=True)
 class Encoding:
-    """A picture of any format that Pillow reads to an .aec file; `options` are those of
-    `codec.encode`. CodecError or OSError if that fails.
+    """A picture of any format that Pillow reads to an .aec file, or those in a tar file
+    to one; `options` are those of `codec.encode`. CodecError or OSError if that fails.
     """
 
     options: dict[str, Any]
@@ -50,23 +66,37 @@ class Encoding:
     def __call__(
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
-        picture = load_picture(source, self.max_pixels, self.strip)
-        data = encode(
+        if is_shard(source):
+            kinds = picture_suffixes()
+            return shard(source, target, kinds, SUFFIX, self.converted, self.force)
+        data, converted = self.converted(source, read(source), progress)
+        write(target, data, self.force)
+        return converted
+
+    def converted(
+        self, name: str, content: bytes, progress: Progress = untold
+    ) -> tuple[bytes, Converted]:
+        """(.aec file, what became of it) of the content of a file of that name."""
+        picture = picture_in(content, self.max_pixels, self.strip)
+        data = self.coded(picture, progress)
+        facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
+        return data, Converted(facts, picture.notices, len(data))
+
+    def coded(self, picture: Picture, progress: Progress = untold) -> bytes:
+        return encode(
             picture,
             max_pixels=self.max_pixels,
             threads=self.threads,
             progress=progress,
             **self.options,
         )
-        write(target, data, self.force)
-        facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
-        return Converted(facts, picture.notices, len(data))
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """An .aec file to a picture of the format that the suffix of the target names.
-    CodecError or OSError if that fails, or if there was something to `salvage`.
+    """An .aec file to a picture of the format that the suffix of the target names, or
+    those in a tar file to PNG in another. CodecError or OSError if that fails, or if
+    there was something to `salvage`.
     """
 
     force: bool
@@ -82,6 +112,10 @@ class Decoding:
     def __call__(
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
+        if is_shard(source):
+            if self.salvage:
+                raise UsageError("nothing is salvaged from a tar file")
+            return shard(source, target, {SUFFIX}, PNG, self.png, self.force)
         image_format, data = format_of(target), read(source)
         faults: list[str] = []
         if self.salvage:
@@ -93,23 +127,64 @@ class Decoding:
                 progress=progress,
             )
         else:
-            image = decode(
-                data,
-                region=self.region,
-                scale=self.scale,
-                precision=self.precision,
-                head=self.head,
-                max_pixels=self.max_pixels,
-                bundle=self.bundle,
-                threads=self.threads,
-                progress=progress,
-            )
-        coded, notices = file_bytes(image, image_format)
+            image = self.decoded(data, progress)
+        coded, converted = self.saved(image, image_format)
         write(target, coded, self.force)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
+        return converted
+
+    def decoded(self, data: bytes, progress: Progress = untold) -> Image.Image:
+        return decode(
+            data,
+            region=self.region,
+            scale=self.scale,
+            precision=self.precision,
+            head=self.head,
+            max_pixels=self.max_pixels,
+            bundle=self.bundle,
+            threads=self.threads,
+            progress=progress,
+        )
+
+    def saved(self, image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
+        """(file of one of Pillow's formats, what became of it)."""
+        coded, notices = file_bytes(image, image_format)
         facts = f"{image.width} x {image.height} pixels"
-        return Converted(facts, notices, len(coded))
+        return coded, Converted(facts, notices, len(coded))
+
+    def png(self, name: str, content: bytes) -> tuple[bytes, Converted]:
+        """As `saved`, of the content of an .aec file of that name."""
+        return self.saved(self.decoded(content), "PNG")
 
 
 Conversion = Encoding | Decoding
+
+
+def shard(
+    source: str,
+    target: str,
+    kinds: Collection[str],
+    suffix: str,
+    convert: Callable[[str, bytes], tuple[bytes, Converted]],
+    force: bool,
+) -> Converted:
+    """`convert_shard` from file to file; UsageError, after it is written, if something
+    in it stays as it was.
+    """
+    if not is_shard(target):
+        raise UsageError(f"a tar file becomes one, and {target} is none")
+    check_target(target, force)
+    with open(source, "rb") as file, replacing(Path(target)) as new:
+        said = convert_shard(file, new, kinds, suffix, convert)
+        check_target(target, force)
+    failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
+    if failures:
+        raise UsageError(f"written to {target} but for " + "; ".join(failures))
+    notices = [
+        f"{name}: {what}"
+        for name, what in said
+        if isinstance(what, Converted) and what.notices
+    ]
+    size = Path(target).stat().st_size
+    return Converted(f"{len(said)} pictures, {size} bytes", notices, size)

@@ -23,6 +23,7 @@ from codec.errors import CodecError, UsageError
 from codec.image import INFO_KEYS, Picture, read_picture
 
 STREAM = "-"
+SUFFIX = ".aec"
 # Of the pictures that are looked for in folders; Pillow reads more kinds.
 PICTURES = frozenset(
     {".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm"}

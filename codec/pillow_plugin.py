@@ -17,10 +17,10 @@ from PIL import Image, ImageFile
 from codec.api import SCALES, decode, encode, read_info
 from codec.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
 from codec.errors import CodecError
+from codec.files import SUFFIX
 from codec.image import INFO_KEYS, info_value
 
 FORMAT = "AEC"
-SUFFIX = ".aec"
 MIME_TYPE = "image/x-aec"
 OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")
 

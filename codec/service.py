@@ -41,8 +41,8 @@ from codec.api import SCALES, decode, encode, read_info
 from codec.bundle import TUNE_DEFAULT
 from codec.conversion import region_in
 from codec.errors import FormatError, UsageError, reason
-from codec.files import file_bytes, picture_in, upright, write
-from codec.pillow_plugin import MIME_TYPE, SUFFIX
+from codec.files import SUFFIX, file_bytes, picture_in, upright, write
+from codec.pillow_plugin import MIME_TYPE
 
 T = TypeVar("T")
 CONNECTIONS_MAX = 1000

@@ -43,6 +43,7 @@ RANKS = {
     "codec.register_pillow": 10,
     "codec.feature_files": 1,
     "codec.files": 2,
+    "codec.shards": 2,
     "codec.conversion": 9,
     "codec.folders": 10,
     "codec.options": 10,
@@ -65,6 +66,7 @@ CLI_MAY_IMPORT = {
     "codec.options",
     "codec.progress",
     "codec.reporting",
+    "codec.shards",
 }
 
 

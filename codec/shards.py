@@ -1,0 +1,62 @@
+"""Tar files of samples, as WebDataset names them: every picture in one coded, or the
+.aec files in one decoded.
+"""
+
+import io
+import tarfile
+from collections.abc import Callable, Collection
+from pathlib import PurePosixPath
+from typing import IO, TypeVar
+
+from codec.errors import CodecError, UsageError, reason
+
+T = TypeVar("T")
+SHARD_SUFFIX = ".tar"
+
+
+def is_shard(name: str) -> bool:
+    return name.lower().endswith(SHARD_SUFFIX)
+
+
+def convert_shard(
+    source: IO[bytes],
+    target: IO[bytes],
+    kinds: Collection[str],
+    suffix: str,
+    convert: Callable[[str, bytes], tuple[bytes, T]],
+) -> list[tuple[str, T | str]]:
+    """Copy a tar file, the members of one of the `kinds` (suffixes) converted and named
+    with another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
+
+    Returns what `convert`, called with name and content, says of each, or the reason
+    for which it stays as it is. Both files are read and written from begin to end, one
+    member in memory. UsageError if the source is no tar file, or cut off.
+    """
+    said: list[tuple[str, T | str]] = []
+    taken: set[str] = set()
+    try:
+        with (
+            tarfile.open(fileobj=source, mode="r|*") as members,
+            tarfile.open(fileobj=target, mode="w|") as converted,
+        ):
+            for member in members:
+                file = members.extractfile(member) if member.isfile() else None
+                content = file.read() if file else b""
+                place = PurePosixPath(member.name)
+                if file and place.suffix.lower() in kinds:
+                    name = str(place.with_suffix(suffix))
+                    try:
+                        if name in taken:
+                            raise UsageError(f"there is a {name} already")
+                        content, what = convert(member.name, content)
+                    except (CodecError, OSError, MemoryError) as error:
+                        said.append((member.name, reason(error)))
+                    else:
+                        said.append((member.name, what))
+                        member.name, member.size = name, len(content)
+                taken.add(member.name)
+                member.pax_headers = {}  # they would win over the new name and size
+                converted.addfile(member, io.BytesIO(content) if file else None)
+    except (tarfile.TarError, EOFError) as error:
+        raise UsageError(f"no tar file, or damaged: {error}") from None
+    return said
