@@ -20,8 +20,15 @@ import codec
 from codec import feature_files
 from codec.api import SCALES, bundle_of_tune, check_effort
 from codec.bundle import EXACT, PRECISIONS, Bundle
-from codec.cli_extras import adapt, serve
-from codec.conversion import Conversion, Converted, Decoding, Encoding
+from codec.cli_extras import adapt, corpus, serve
+from codec.conversion import (
+    Conversion,
+    Converted,
+    Decoding,
+    Encoding,
+    aec_name,
+    png_name,
+)
 from codec.descriptors import distance
 from codec.files import (
     PICTURES,
@@ -34,7 +41,6 @@ from codec.files import (
     write,
 )
 from codec.options import (
-    STRIPPABLE,
     effort_option,
     force_option,
     input_argument,
@@ -48,6 +54,7 @@ from codec.options import (
     recursive_option,
     refuse_nonfinite,
     strip_option,
+    stripped,
     tune_option,
 )
 from codec.progress import progress_bar
@@ -150,7 +157,6 @@ def encode(
     targets |= {"size_bytes": size_bytes, "psnr_db": psnr_db}
     if sum(target is not None for target in targets.values()) > 1:
         raise click.UsageError("--quality, --bpp, --size and --psnr exclude each other")
-    names = STRIPPABLE if "all" in strip else strip
     context = click.get_current_context()
     if model and context.get_parameter_source("tune") != ParameterSource.DEFAULT:
         raise click.UsageError("--model and --tune exclude each other")
@@ -160,7 +166,9 @@ def encode(
     except codec.UsageError as error:
         raise click.UsageError(str(error)) from None
     options = {**targets, "tune": tune, "bundle": bundle, "effort": effort}
-    encoding = partial(Encoding, options, names, force or recursive, max_pixels)
+    encoding = partial(
+        Encoding, options, stripped(strip), force or recursive, max_pixels
+    )
     if recursive:
         convert_folder(
             inputs,
@@ -429,19 +437,6 @@ def make_folder(folder: Path) -> None:
         raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
 
-def aec_name(name: str) -> str:
-    """Whole names, so that photo.png and photo.jpg do not become the same."""
-    return name if is_shard(name) else f"{name}{SUFFIX}"
-
-
-def png_name(name: str) -> str:
-    """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png."""
-    if is_shard(name):
-        return name
-    stem = Path(name).stem
-    return stem if stem.lower().endswith(".png") else f"{stem}.png"
-
-
 def convert_folder(inputs: Sequence[str], output: str | None, **options: Any) -> None:
     """`convert_tree` from the one input to the output, with its `options`; report on
     standard error, exit 1 if a file failed.
@@ -506,5 +501,5 @@ def convert_files(
             pool.shutdown(cancel_futures=True)
 
 
-for command in (adapt, serve):
+for command in (adapt, corpus, serve):
     main.add_command(command)

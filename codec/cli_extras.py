@@ -1,15 +1,26 @@
-"""The commands whose packages are extras: `adapt` and `serve`."""
+"""The commands whose packages are extras: `adapt`, `corpus` and `serve`."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 import codec
+from codec.conversion import Encoding
 from codec.files import check_target, picture_suffixes, write
-from codec.options import force_option, max_pixels_option, parse_size, tune_option
+from codec.options import (
+    effort_option,
+    force_option,
+    max_pixels_option,
+    parse_size,
+    quality_option,
+    strip_option,
+    stripped,
+    tune_option,
+)
 from codec.progress import progress_bar
 from codec.reporting import run_all
 
@@ -22,7 +33,7 @@ def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
     except ImportError as error:
         raise codec.UsageError(
             f"{doing} needs the extra `{extra}`{also}: "
-            f"pip install 'aecodec[{extra}]' ({error.name or error} is missing)"
+            f"pip install 'aecodec[{extra}]' ({error})"
         ) from None
 
 
@@ -139,3 +150,103 @@ def serve(
         )
 
     run_all([f"{host}:{port}"], str, run)
+
+
+@click.group()
+def corpus() -> None:
+    """Encode, decode and verify folders of any size, on a cluster or on this machine.
+
+    SOURCE and TARGET are folders or URIs such as s3://bucket/folder, whose packages
+    (s3fs, gcsfs) are yours to install. What becomes of every file is noted in
+    TARGET/_manifest, in Parquet files; run again, a command goes on where it was, or
+    does again what failed. RAY_ADDRESS names the cluster; without, this machine is one.
+
+    Needs the packages of the extra `cluster`.
+    """
+
+
+def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        max_pixels_option,
+        click.option(
+            "-f", "--force", is_flag=True, help="Do again what is done already."
+        ),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(min=1),
+            help="Workers, of a core each.  [default: as many as cores]",
+        ),
+        click.argument("target"),
+        click.argument("source"),
+    ):
+        command = option(command)
+    return command
+
+
+@corpus.command("encode")
+@corpus_arguments
+@quality_option
+@tune_option
+@effort_option
+@strip_option
+def encode_corpus(
+    source: str,
+    target: str,
+    jobs: int | None,
+    force: bool,
+    max_pixels: int,
+    quality: float | None,
+    tune: str,
+    effort: int,
+    strip: Sequence[str],
+) -> None:
+    """Encode the pictures in SOURCE and below, photo.png to photo.png.aec, those in tar
+    files into tar files; decode each again for its PSNR.
+    """
+    options = {"quality": quality, "tune": tune, "effort": effort}
+    encoding = Encoding(options, stripped(strip), True, max_pixels)
+    run_corpus("encode", source, target, jobs, force, max_pixels, encoding)
+
+
+@corpus.command("decode")
+@corpus_arguments
+def decode_corpus(
+    source: str, target: str, jobs: int | None, force: bool, max_pixels: int
+) -> None:
+    """Decode the .aec files in SOURCE and below to PNG."""
+    run_corpus("decode", source, target, jobs, force, max_pixels)
+
+
+@corpus.command("verify")
+@corpus_arguments
+def verify_corpus(
+    source: str, target: str, jobs: int | None, force: bool, max_pixels: int
+) -> None:
+    """Decode what `encode` has made of SOURCE in TARGET, and compare: the files are
+    those that were written, and the PSNR is as it was then.
+    """
+    run_corpus("verify", source, target, jobs, force, max_pixels)
+
+
+def run_corpus(
+    command: str,
+    source: str,
+    target: str,
+    jobs: int | None,
+    force: bool,
+    max_pixels: int,
+    encoding: Encoding | None = None,
+) -> None:
+    """Report on standard error, exit 1 if a file failed."""
+
+    def run(name: str) -> None:
+        with needed("a corpus", "cluster"):
+            from codec.corpus import Job, convert_corpus
+        job = Job(command, source, target, encoding, max_pixels)
+        summary = convert_corpus(job, jobs, force)
+        click.echo(f"{source} -> {target}: {summary}", err=True)
+        if summary.failures:
+            sys.exit(1)
+
+    run_all([source], str, run)

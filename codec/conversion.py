@@ -39,6 +39,19 @@ def region_in(text: str) -> Region:
     return left, top, width, height
 
 
+def aec_name(name: str) -> str:
+    """Whole names, so that photo.png and photo.jpg do not become the same."""
+    return name if is_shard(name) else f"{name}{SUFFIX}"
+
+
+def png_name(name: str) -> str:
+    """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png."""
+    if is_shard(name):
+        return name
+    stem = Path(name).stem
+    return stem if stem.lower().endswith(PNG) else f"{stem}{PNG}"
+
+
 @dataclass(frozen=True)
 class Converted:
     """What became of a file: facts about the output, and what is not kept in it."""

@@ -40,7 +40,7 @@ class Summary:
     bytes_out: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def fail(self, name: Path, why: str) -> None:
+    def fail(self, name: Path | str, why: str) -> None:
         self.failures.append(f"{name}: {why}")
         say(f"aecodec: {self.failures[-1]}")
 

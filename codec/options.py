@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 import click
 
@@ -63,6 +64,11 @@ def refuse_nonfinite(
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is no finite number")
     return value
+
+
+def stripped(names: Sequence[str]) -> Sequence[str]:
+    """The metadata that the values of --strip name."""
+    return STRIPPABLE if "all" in names else names
 
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")

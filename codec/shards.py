@@ -4,7 +4,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import IO, TypeVar
 
@@ -60,3 +60,15 @@ def convert_shard(
     except (tarfile.TarError, EOFError) as error:
         raise UsageError(f"no tar file, or damaged: {error}") from None
     return said
+
+
+def members_of(shard: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the files in a tar file. UsageError as `convert_shard`."""
+    try:
+        with tarfile.open(fileobj=shard, mode="r|*") as members:
+            for member in members:
+                file = members.extractfile(member) if member.isfile() else None
+                if file:
+                    yield member.name, file.read()
+    except (tarfile.TarError, EOFError) as error:
+        raise UsageError(f"no tar file, or damaged: {error}") from None

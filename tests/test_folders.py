@@ -216,7 +216,7 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
     call += ["-e", "9", "-j", "2"]
     environment = os.environ | {"PYTHONPATH": str(Path(codec.__file__).parent.parent)}
     process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=environment)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not list(Path().glob("coded/*.aec")):
         assert time.monotonic() < end
         time.sleep(0.02)

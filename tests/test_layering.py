@@ -49,9 +49,10 @@ RANKS = {
     "codec.options": 10,
     "codec.reporting": 10,
     "codec.service": 10,
-    "codec.cli_extras": 11,
-    "codec.cli": 12,
-    "codec.__main__": 13,
+    "codec.corpus": 11,
+    "codec.cli_extras": 12,
+    "codec.cli": 13,
+    "codec.__main__": 14,
 }
 CLI_MAY_IMPORT = {
     "codec",

@@ -16,6 +16,7 @@ metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `ben
 from codec.runtime import Graph  # noqa: E402
 from codec.training import export, int8, preview  # noqa: E402
 from codec.training import networks as net  # noqa: E402
+from codec.training.calibration import coder_of  # noqa: E402
 from codec.training.revive import revive  # noqa: E402
 from codec.training.similarity import ms_ssim, windows  # noqa: E402
 from codec.training.train import build_codec, rate_distortion  # noqa: E402
@@ -85,7 +86,7 @@ def test_the_preview_is_the_best_linear_one(monkeypatch):
     mixing = 0.05 * random.standard_normal((net.LATENTS, 8))
     kernel = random.standard_normal((8, 3 * 8 * 8))
 
-    def decode(codec, image, code, rounding):
+    def decode(codec, code_image, image, code, rounding):
         latents = 3 + random.standard_normal((24, 24, net.LATENTS)).astype("float32")
         small = keras.ops.depth_to_space((latents @ mixing @ kernel + 0.1)[None], 8)
         small = keras.ops.convert_to_numpy(small)[0]
@@ -94,7 +95,7 @@ def test_the_preview_is_the_best_linear_one(monkeypatch):
     monkeypatch.setattr(preview, "decode", decode)
     monkeypatch.setattr(preview, "rounding_by_table", lambda *tables: None)
     fitted = preview.fit_preview(None, range(8), None, 0)
-    latents, image = decode(None, None, None, None)
+    latents, image = decode(None, None, None, None, None)
     found = keras.ops.convert_to_numpy(fitted(latents[None]))[0]
     assert np.abs(found - image[::2, ::2]).max() < 0.02 * np.abs(image).max()
 
@@ -102,7 +103,9 @@ def test_the_preview_is_the_best_linear_one(monkeypatch):
 def test_what_the_preview_is_fitted_to_is_the_decoded_picture_made_smaller():
     rounding = np.full(256, 0.5, np.float32)
     image = picture(128, 192)
-    latents, decoded = preview.decode(build_codec(), image, 60000, rounding)
+    codec = build_codec()
+    coder = coder_of(codec)
+    latents, decoded = preview.decode(codec, coder, image, 60000, rounding)
     assert latents.shape == (8, 12, net.LATENTS)
     assert decoded.shape == (128, 192, 3)
     blocks = preview.blocks_of(decoded)

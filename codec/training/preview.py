@@ -25,7 +25,7 @@ def fit_preview(codec, images, tables, skip_below):
     code_image = coder_of(codec)
     for image in images:
         code = int(random.integers(0, QUALITY_CODE_MAX + 1))
-        latents, decoded = decode(codec, code_image(image, code, rounding)[-1], code)
+        latents, decoded = decode(codec, code_image, image, code, rounding)
         features, blocks = neighborhoods(latents), blocks_of(decoded)
         squares = squares + features.T @ features
         products = products + features.T @ blocks
@@ -46,9 +46,10 @@ def fit_preview(codec, images, tables, skip_below):
     return preview
 
 
-def decode(codec, y_hat, code):
-    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3])."""
+def decode(codec, code_image, image, code, rounding):
+    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3]) of an image."""
     inverse_gain, block_scales = decoder_vectors(codec, code)
+    *_, y_hat = code_image(image, code, rounding)
     latents = ops.convert_to_tensor(y_hat) * inverse_gain
     decoded = codec.synthesis(latents, block_scales)
     return ops.convert_to_numpy(latents)[0], ops.convert_to_numpy(decoded)[0]

@@ -1,0 +1,401 @@
+"""Corpora: folders of any file system of fsspec's, converted by the workers of a Ray
+cluster, or by Ray on this machine alone.
+
+A worker converts a batch of files, writes what they become, and last the rows of the
+batch as one Parquet file in TARGET/_manifest/COMMAND/. So a row stands for what is
+there, and another run goes on: files that have a row without an error, made of the same
+version of the source, stay as they are. What a lost worker had begun is done again.
+"""
+
+import hashlib
+import logging
+import math
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import parquet
+from tqdm import tqdm
+
+from codec.api import read_info
+from codec.container import MAX_PIXELS
+from codec.conversion import PNG, Decoding, Encoding, aec_name, png_name
+from codec.errors import CodecError, UsageError, reason
+from codec.files import SUFFIX, picture_in, picture_suffixes, replacing
+from codec.folders import Summary
+from codec.runtime import native_stderr_silenced
+from codec.shards import SHARD_SUFFIX, convert_shard, is_shard, members_of
+from codec.targets import psnr_of
+
+MANIFEST = "_manifest"
+BATCH_MAX = 32  # files
+BATCHES_EACH = 4  # of a worker at least, so that all end at about the same time
+PSNR_TOLERANCE_DB = 0.1  # between machines
+# Of those that file systems tell.
+VERSION_KEYS = {"size", "mtime", "ETag", "etag", "md5Hash", "LastModified", "updated"}
+VERSION_KEYS |= {"last_modified", "generation"}
+TRIES = 3  # of a batch whose worker is lost
+SCHEMA = pa.schema(
+    {
+        "path": pa.string(),  # of the source, below its folder
+        "member": pa.string(),  # of a tar file, else null
+        "version": pa.string(),  # of the source: changes with it
+        "source_bytes": pa.int64(),
+        "output": pa.string(),  # path or member, below the target
+        "output_bytes": pa.int64(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "rate_bpp": pa.float64(),
+        "psnr_db": pa.float64(),  # of the decoded colors; null where none are compared
+        "sha256": pa.string(),  # of the output
+        "model_id": pa.int16(),
+        "seconds": pa.float64(),
+        "error": pa.string(),  # null if all went well
+        "finished": pa.timestamp("us", "UTC"),
+    }
+)
+TASKS = pa.schema(
+    {
+        "path": pa.string(),
+        "version": pa.string(),
+        "source_bytes": pa.int64(),
+        "expected": pa.list_(pa.struct(list(SCHEMA))),
+    }
+)
+Row = dict[str, Any]  # of the manifest
+
+
+@dataclass(frozen=True)
+class Job:
+    """One of three commands: "encode" and "decode" from `source` to `target`, and
+    "verify", which compares with `source` what was encoded to `target`; both are URIs
+    of folders.
+    """
+
+    command: str
+    source: str
+    target: str
+    encoding: Encoding | None = None  # of "encode"
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Suffixes of the sources."""
+        pictures = {SUFFIX} if self.command == "decode" else picture_suffixes()
+        return frozenset({SHARD_SUFFIX, *pictures})
+
+    def output(self, path: str) -> str:
+        place = PurePosixPath(path)
+        rename = png_name if self.command == "decode" else aec_name
+        return str(place.with_name(rename(place.name)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source file; `expected` are the rows of its encoding, to verify."""
+
+    path: str
+    version: str
+    source_bytes: int
+    expected: list[Row]
+
+
+def folder_of(uri: str) -> tuple[Any, str]:
+    """(file system, path) of a URI. UsageError if there is no package for it."""
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+    except (ImportError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    return fs, path.rstrip("/")
+
+
+@contextmanager
+def written(fs: Any, path: str) -> Iterator[IO[bytes]]:
+    """A file that appears when all went well."""
+    if isinstance(fs, LocalFileSystem):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path)) as file:
+            yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "file")
+        with place.open("wb") as file:
+            yield file
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        fs.put_file(str(place), path)
+
+
+def read_manifest(target: str, command: str) -> list[Row]:
+    """All rows of a command's runs, the oldest first: of a file that was done again,
+    the last ones count.
+    """
+    fs, root = folder_of(target)
+    parts = fs.glob(f"{root}/{MANIFEST}/{command}/*.parquet")
+    tables = [parquet.read_table(part, filesystem=fs, schema=SCHEMA) for part in parts]
+    if not tables:
+        return []
+    rows: list[Row] = pa.concat_tables(tables).sort_by("finished").to_pylist()
+    return rows
+
+
+class Worker:
+    """Does batches of a job's tasks, a core for each worker."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.source, self.source_root = folder_of(job.source)
+        self.target, self.target_root = folder_of(job.target)
+        self.encoding = job.encoding and replace(job.encoding, threads=1)
+        bundle = job.encoding.options.get("bundle") if job.encoding else None
+        self.decoding = Decoding(True, job.max_pixels, bundle=bundle, threads=1)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Rows, also written to the manifest, of a batch of tasks."""
+        tasks = [Task(**row) for row in batch.to_pylist()]
+        rows = [row for task in tasks for row in self.rows(task)]
+        table = pa.Table.from_pylist(rows, SCHEMA)
+        # The same name if it is done again, as its worker was lost just after this.
+        names = "\n".join(f"{task.path} {task.version}" for task in tasks)
+        name = f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.parquet"
+        place = f"{self.target_root}/{MANIFEST}/{self.job.command}/{name}"
+        with written(self.target, place) as file:
+            parquet.write_table(table, file)
+        return table
+
+    def rows(self, task: Task) -> list[Row]:
+        """What became of a file, or of the pictures in a tar file."""
+        work = self.verified if self.job.command == "verify" else self.converted
+        start, output = time.perf_counter(), self.job.output(task.path)
+        try:
+            rows = work(task, output)
+        except Exception as error:  # file systems raise all kinds
+            rows = [{"error": reason(error) or type(error).__name__}]
+        seconds = (time.perf_counter() - start) / max(len(rows), 1)
+        common = {
+            "path": task.path,
+            "version": task.version,
+            "source_bytes": task.source_bytes,
+            "output": output,
+            "seconds": seconds,
+            "finished": datetime.now(timezone.utc),
+        }
+        return [common | row for row in rows]
+
+    def converted(self, task: Task, output: str) -> list[Row]:
+        source = f"{self.source_root}/{task.path}"
+        target = f"{self.target_root}/{output}"
+        convert, suffix = self.encoded, SUFFIX
+        if self.job.command == "decode":
+            convert, suffix = self.decoded, PNG
+        with self.source.open(source, "rb") as file, written(self.target, target) as to:
+            if is_shard(task.path):
+                said = convert_shard(file, to, self.job.kinds, suffix, convert)
+                return [row_of(member, what) for member, what in said]
+            data, row = convert(task.path, file.read())
+            to.write(data)
+            return [row]
+
+    def encoded(self, name: str, content: bytes) -> tuple[bytes, Row]:
+        assert self.encoding
+        picture = picture_in(content, self.job.max_pixels, self.encoding.strip)
+        data = self.encoding.coded(picture)
+        return data, facts_of(data) | {"psnr_db": self.psnr(data, picture.rgb)}
+
+    def decoded(self, name: str, content: bytes) -> tuple[bytes, Row]:
+        data, _ = self.decoding.png(name, content)
+        facts = facts_of(content)
+        return data, facts | {"output_bytes": len(data), "sha256": digest(data)}
+
+    def psnr(self, data: bytes, rgb: Any) -> float:
+        """Of the colors in an .aec file; UsageError for another size."""
+        decoded = np.asarray(self.decoding.decoded(data).convert("RGB"))
+        if decoded.shape != rgb.shape:
+            raise UsageError("the picture has another size")
+        return psnr_of(float(np.mean((decoded.astype(np.float32) - rgb) ** 2)))
+
+    def verified(self, task: Task, output: str) -> list[Row]:
+        source = f"{self.source_root}/{task.path}"
+        target = f"{self.target_root}/{output}"
+        if not task.expected:
+            raise UsageError("not encoded, or changed since then")
+        with self.source.open(source, "rb") as file, self.target.open(target) as coded:
+            if not is_shard(task.path):
+                return [self.compared(file.read(), coded.read(), task.expected[0])]
+            outputs = dict(members_of(coded))
+            members = {row["member"]: row for row in task.expected}
+            rows = []
+            for name, content in members_of(file):
+                if expected := members.get(name):
+                    coded_name = str(PurePosixPath(name).with_suffix(SUFFIX))
+                    data = outputs.get(coded_name, b"")
+                    try:
+                        what: Row | str = self.compared(content, data, expected)
+                    except CodecError as error:
+                        what = reason(error)
+                    rows.append(row_of(name, what))
+            return rows
+
+    def compared(self, content: bytes, data: bytes, expected: Row) -> Row:
+        """The row of a source and what was encoded of it; UsageError if they differ
+        more than they did then.
+        """
+        if digest(data) != expected["sha256"]:
+            raise UsageError("the .aec file is not the one that was written")
+        picture = picture_in(content, self.job.max_pixels, ())
+        if read_info(data).metadata != tuple(picture.metadata):
+            # Without EXIF data it was turned upright.
+            strip = set(picture.metadata) - set(read_info(data).metadata)
+            picture = picture_in(content, self.job.max_pixels, sorted(strip))
+        found, before = self.psnr(data, picture.rgb), expected["psnr_db"]
+        if found < before - PSNR_TOLERANCE_DB:
+            raise UsageError(f"PSNR is {found:.2f} dB and was {before:.2f} dB")
+        return facts_of(data) | {"psnr_db": found}
+
+
+def row_of(member: str, what: Row | str) -> Row:
+    """Of what `convert_shard` says."""
+    return {"member": member} | ({"error": what} if isinstance(what, str) else what)
+
+
+def facts_of(data: bytes) -> Row:
+    """What an .aec file says of itself."""
+    info = read_info(data)
+    return {
+        "output_bytes": len(data),
+        "width": info.width,
+        "height": info.height,
+        "rate_bpp": info.rate_bpp,
+        "sha256": digest(data),
+        "model_id": info.model_id,
+    }
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
+    """The tasks that are left to do, all of them with `force`; the rest is noted."""
+    fs, root = folder_of(job.source)
+    if not fs.isdir(root):
+        raise UsageError("not a folder")
+    target_fs, target_root = folder_of(job.target)
+    present = below(target_root, target_fs.find(target_root))
+    done = latest(read_manifest(job.target, job.command))
+    coded = latest(read_manifest(job.target, "encode"))
+    tasks, writers = [], dict[str, str]()
+    infos = fs.find(root, detail=True)
+    for path, info in zip(below(root, infos), infos.values(), strict=True):
+        if path.startswith(f"{MANIFEST}/"):
+            continue
+        if PurePosixPath(path).suffix.lower() not in job.kinds:
+            summary.left_out += 1
+            continue
+        version, expected = version_of(info), list[Row]()
+        if job.command == "verify":
+            rows = coded.get((path, version), {}).values()
+            expected = [row for row in rows if not row["error"]]
+            facts = [version, *(row["sha256"] for row in expected)]
+            version = digest(" ".join(facts).encode())
+        output = job.output(path)
+        first = writers.setdefault(output, path)
+        before = done.get((path, version), {}).values()
+        if first != path:
+            summary.fail(path, f"{first} is written to {output}, too")
+        elif before and output in present and not force and all_well(before):
+            summary.up_to_date += 1
+        else:
+            tasks.append(Task(path, version, int(info["size"]), expected))
+    return tasks
+
+
+def below(root: str, paths: Iterable[str]) -> list[str]:
+    """The paths, from `root` on."""
+    return [path[len(root) + 1 :] for path in paths]
+
+
+def version_of(info: dict[str, Any]) -> str:
+    """What changes when a file does, of what its file system says of it."""
+    facts = sorted((key, str(info[key])) for key in VERSION_KEYS & info.keys())
+    return digest(repr(facts).encode())[:32]
+
+
+def latest(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str | None, Row]]:
+    """The last row of every member by (path, version) and member."""
+    found: dict[tuple[str, str], dict[str | None, Row]] = {}
+    for row in rows:
+        found.setdefault((row["path"], row["version"]), {})[row["member"]] = row
+    return found
+
+
+def all_well(rows: Iterable[Row]) -> bool:
+    return not any(row["error"] for row in rows)
+
+
+def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
+    """The rows of all tasks as they are done, by as many workers as the cluster has
+    cores or `jobs`. Tasks whose worker was lost again and again have none.
+    """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # with tracebacks
+    with native_stderr_silenced():  # it tells of the level of its log
+        ray.init(
+            logging_level=logging.ERROR, log_to_driver=False, ignore_reinit_error=True
+        )
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # the others go on
+    cores = int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
+    workers = min(jobs or cores, len(tasks))
+    size = min(BATCH_MAX, math.ceil(len(tasks) / workers / BATCHES_EACH))
+    table = pa.Table.from_pylist([asdict(task) for task in tasks], TASKS)
+    blocks = [table.slice(i, size) for i in range(0, len(tasks), size)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is no other way yet to limit the tries
+        made = ray.data.from_arrow(blocks).map_batches(
+            Worker,
+            fn_constructor_args=(job,),
+            batch_size=None,  # whole blocks
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_task_retries": TRIES},
+        )
+    batches: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
+    """Do all of a job that is not done, with a bar on standard error."""
+    summary = Summary()
+    tasks = planned(job, force, summary)
+    waiting = {task.path: task for task in tasks}
+    with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
+        for row in run(job, tasks, jobs) if tasks else ():
+            if task := waiting.pop(row["path"], None):
+                bar.update()
+                summary.bytes_in += task.source_bytes
+            name = "/".join(filter(None, (row["path"], row["member"])))
+            if row["error"]:
+                summary.fail(name, row["error"])
+            else:
+                summary.done += 1
+                summary.bytes_out += row["output_bytes"]
+    for path in waiting:
+        summary.fail(path, "its worker was lost; not enough memory?")
+    return summary

@@ -1,0 +1,303 @@
+"""Corpora on a local Ray: manifests, going on, lost workers, two nodes."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import fails, names
+from pictures import picture, psnr
+from PIL import Image
+
+import codec
+
+pytest.importorskip("ray")
+fsspec = pytest.importorskip("fsspec")
+pa = pytest.importorskip("pyarrow")
+
+from codec.conversion import Encoding  # noqa: E402
+from codec.corpus import (  # noqa: E402
+    TASKS,
+    Job,
+    Task,
+    Worker,
+    latest,
+    planned,
+    read_manifest,
+    written,
+)
+from codec.folders import Summary  # noqa: E402
+
+ENCODING = Encoding({"quality": 40}, (), True, 2**20)
+
+
+def png(seed=0, height=40, width=56):
+    file = io.BytesIO()
+    Image.fromarray(picture(height, width, seed)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A folder `in` of two pictures, one that is none, a tar file of two and a text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(codec.__file__).parent.parent))
+    Path("in/sub").mkdir(parents=True)
+    Path("in/0.png").write_bytes(png(0))
+    Path("in/sub/1.png").write_bytes(png(1))
+    Path("in/broken.png").write_bytes(png(2)[:300])
+    Path("in/notes.txt").write_text("of another kind")
+    with tarfile.open("in/shard.tar", "w") as shard:
+        for seed in (3, 4):
+            member = tarfile.TarInfo(f"{seed}.png")
+            member.size = len(png(seed))
+            shard.addfile(member, io.BytesIO(png(seed)))
+    return tmp_path
+
+
+def job(command="encode", source="in", target="out", encoding=ENCODING):
+    return Job(command, source, target, encoding, 2**20)
+
+
+def work(job, force=False):
+    """What a run does, in this process, in one batch; its summary of the plan."""
+    summary = Summary()
+    tasks = planned(job, force, summary)
+    if tasks:
+        rows = [vars(task) for task in tasks]
+        Worker(job)(pa.Table.from_pylist(rows, TASKS))
+    return tasks, summary
+
+
+def rows(target="out", command="encode"):
+    return read_manifest(target, command)
+
+
+def test_all_pictures_are_coded_and_noted(tree):
+    tasks, summary = work(job())
+    assert [task.path for task in tasks] == [
+        "0.png",
+        "broken.png",
+        "shard.tar",
+        "sub/1.png",
+    ]
+    assert summary.left_out == 1
+    assert names("out") == ["0.png.aec", "_manifest", "shard.tar", "sub"]
+    data = Path("out/0.png.aec").read_bytes()
+    assert data == codec.encode(picture(40, 56, 0), quality=40)
+    found = {(row["path"], row["member"]): row for row in rows()}
+    assert len(found) == 5
+    assert "truncated" in found["broken.png", None]["error"]
+    row = found["0.png", None]
+    assert row["output"] == "0.png.aec"
+    assert row["output_bytes"] == len(data)
+    assert (row["width"], row["height"]) == (56, 40)
+    assert row["rate_bpp"] == pytest.approx(8 * len(data) / (56 * 40))
+    decoded = np.asarray(codec.decode(data))
+    assert row["psnr_db"] == pytest.approx(psnr(decoded, picture(40, 56, 0)), abs=0.01)
+    assert row["error"] is None
+    assert row["model_id"] == codec.read_info(data).model_id
+    assert found["shard.tar", "3.png"]["error"] is None
+
+
+def test_another_run_does_what_failed_or_is_new_alone(tree):
+    work(job())
+    Path("in/broken.png").write_bytes(png(2))
+    Path("in/new.png").write_bytes(png(5))
+    Path("out/sub/1.png.aec").unlink()
+    tasks, summary = work(job())
+    assert [t.path for t in tasks] == ["broken.png", "new.png", "sub/1.png"]
+    assert summary.up_to_date == 2
+    assert work(job())[0] == []
+    assert len(work(job(), force=True)[0]) == 5
+
+
+def test_a_source_that_changed_is_done_again(tree):
+    work(job())
+    Path("in/broken.png").unlink()
+    os.utime("in/0.png", (1, 1))
+    assert [task.path for task in work(job())[0]] == ["0.png"]
+
+
+def test_a_batch_that_is_done_twice_is_noted_once(tree):
+    work(job())
+    work(job(), force=True)
+    assert len(rows()) == 5
+    assert len(names("out/_manifest/encode")) == 1
+
+
+def test_what_is_decoded_is_the_picture(tree):
+    work(job())
+    work(job("decode", "out", "back", None))
+    assert names("back") == ["0.png", "_manifest", "shard.tar", "sub"]
+    decoded = np.asarray(Image.open("back/0.png"))
+    assert np.array_equal(decoded, codec.decode(Path("out/0.png.aec").read_bytes()))
+    with tarfile.open("back/shard.tar") as shard:
+        assert shard.getnames() == ["3.png", "4.png"]
+    assert work(job("decode", "out", "back", None))[0] == []
+
+
+def verified():
+    """Errors by path and member of a run of verify."""
+    Path("in/broken.png").unlink(missing_ok=True)
+    work(job("verify", encoding=None))
+    newest = {}
+    for members in latest(rows(command="verify")).values():
+        for row in members.values():
+            newest[row["path"], row["member"]] = row["error"]
+    return {name: error for name, error in newest.items() if error}
+
+
+def test_what_is_right_is_verified_once(tree):
+    work(job())
+    assert verified() == {}
+    assert work(job("verify", encoding=None))[0] == []
+
+
+def test_what_is_missing_changed_or_of_another_source_is_found(tree):
+    Path("in/2.png").write_bytes(png(2))
+    Path("in/3.png").write_bytes(png(3))
+    work(job())
+    Path("out/0.png.aec").write_bytes(codec.encode(picture(40, 56, 9)))
+    Path("out/sub/1.png.aec").unlink()
+    Path("out/shard.tar").write_bytes(Path("out/shard.tar").read_bytes()[:1500])
+    Path("in/2.png").write_bytes(png(7))
+    found = verified()
+    assert "not the one that was written" in found["0.png", None]
+    assert found["sub/1.png", None]
+    assert "not encoded, or changed since then" in found["2.png", None]
+    assert {path for path, _ in found} == {"0.png", "2.png", "shard.tar", "sub/1.png"}
+
+
+def test_a_worse_picture_of_the_same_file_is_found(tree):
+    work(job())
+    for part in Path("out/_manifest/encode").iterdir():
+        table = pa.parquet.read_table(part).to_pylist()
+        better = [row | {"psnr_db": (row["psnr_db"] or 0) + 1} for row in table]
+        pa.parquet.write_table(pa.Table.from_pylist(better), part)
+    assert "PSNR is" in verified()["0.png", None]
+
+
+def test_pictures_that_were_turned_upright_are_verified(tree):
+    image = Image.fromarray(picture(40, 56, 1))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save("in/0.png", exif=exif)
+    stripped = Encoding({"quality": 40}, ("exif",), True, 2**20)
+    work(job(encoding=stripped))
+    assert codec.read_info(Path("out/0.png.aec").read_bytes()).width == 40
+    assert verified() == {}
+
+
+def test_two_sources_of_one_output_are_told_of(tree):
+    Path("coded").mkdir()
+    for name in ("a.aec", "a.png.aec"):
+        Path("coded", name).write_bytes(codec.encode(picture(40, 56)))
+    tasks, summary = work(job("decode", "coded", "back", None))
+    assert [task.path for task in tasks] == ["a.aec"]
+    assert summary.failures == ["a.png.aec: a.aec is written to a.png, too"]
+
+
+def test_other_file_systems_get_whole_files_alone(tree):
+    fs = fsspec.filesystem("memory")
+    with written(fs, "/bucket/x/y.bin") as file:
+        file.write(b"whole")
+    assert fs.cat("/bucket/x/y.bin") == b"whole"
+    with pytest.raises(ZeroDivisionError), written(fs, "/bucket/half.bin") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert not fs.exists("/bucket/half.bin")
+
+
+def test_a_corpus_of_another_file_system(tree):
+    fs = fsspec.filesystem("memory")
+    for path in Path("in").rglob("*.*"):
+        fs.pipe_file(f"/photos/{path.relative_to('in').as_posix()}", path.read_bytes())
+    there = job(source="memory://photos", target="memory://coded")
+    assert len(work(there)[0]) == 4
+    assert fs.cat("/coded/0.png.aec") == codec.encode(picture(40, 56, 0), quality=40)
+    assert [task.path for task in work(there)[0]] == ["broken.png"]
+
+
+def test_errors_of_a_file_system_are_told(tree, monkeypatch):
+    monkeypatch.setattr(Path, "mkdir", lambda *a, **k: 1 / 0)
+    found = Worker(job()).rows(Task("0.png", "", 1, []))
+    assert [row["error"] for row in found] == ["division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("nothing", "not a folder"), ("nosuch://x", "Protocol not known: nosuch")],
+)
+def test_wrong_folders_give_one_line(tree, source, message):
+    assert message in fails("corpus", "encode", source, "out")
+
+
+def corpus(*arguments):
+    command = [sys.executable, "-m", "codec", "corpus", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_run_on_this_machine_without_any_set_up(tree):
+    first = corpus("encode", "in", "out", "-q", "40")
+    assert first.returncode == 1
+    broken, line = first.stderr.splitlines()
+    assert broken.startswith("aecodec: broken.png: image cannot be read")
+    assert line.startswith("in -> out: 4 done, ")
+    assert line.endswith("; 1 of other kinds left out; 1 failed")
+    Path("in/broken.png").unlink()
+    again = corpus("encode", "in", "out")
+    assert again.returncode == 0
+    assert "0 done; 3 up to date" in again.stderr
+    assert corpus("verify", "in", "out").returncode == 0
+    assert Path("out/0.png.aec").read_bytes() == codec.encode(
+        picture(40, 56, 0), quality=40
+    )
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_two_nodes_lose_a_worker_and_no_file(tree):
+    from ray.cluster_utils import Cluster
+
+    for seed in range(40):
+        Path(f"in/{seed:02}.png").write_bytes(png(seed))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        command = [sys.executable, "-m", "codec", "corpus", "encode", "in", "out"]
+        variables = os.environ | {"RAY_ADDRESS": cluster.address}
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=variables
+        ) as process:
+            while len(list(Path("out").glob("*.aec"))) < 8:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.02)
+            os.kill(workers()[0], signal.SIGKILL)
+            said = process.stderr.read()
+    finally:
+        cluster.shutdown()
+    assert "44 done" in said
+    found = [(row["path"], row["member"]) for row in rows()]
+    assert len(found) == len(set(found)) == 45
+    for seed in range(40):
+        data = Path(f"out/{seed:02}.png.aec").read_bytes()
+        assert psnr(codec.decode(data), picture(40, 56, seed)) > 24
+
+
+def workers():
+    """Processes of Ray that convert files."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (place / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if line.startswith(b"ray::MapWorker"):
+            found.append(int(place.name))
+    return found
