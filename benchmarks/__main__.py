@@ -12,6 +12,7 @@ from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
 from benchmarks.report import report
 from benchmarks.scaling import scaling
+from benchmarks.service import service
 from benchmarks.speed import speed
 from benchmarks.tables import tables
 from benchmarks.weaknesses import weaknesses
@@ -32,6 +33,7 @@ main.add_command(previews)
 main.add_command(rate_distortion)
 main.add_command(report)
 main.add_command(scaling)
+main.add_command(service)
 main.add_command(speed)
 main.add_command(tables)
 main.add_command(weaknesses)

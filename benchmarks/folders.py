@@ -6,9 +6,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import click
 import numpy as np
@@ -89,25 +90,80 @@ def one_by_one(source: Path, target: Path) -> None:
 
 
 def recursive_with_a_worker_killed(source: Path, target: Path) -> None:
+    command = call("encode", "-r", source, "-o", target)
+    with_a_worker_killed(command, source, target, children)
+
+
+def children(process: int) -> list[int]:
+    place = Path(f"/proc/{process}/task/{process}/children")
+    return [int(child) for child in place.read_text().split()]
+
+
+def ray_workers(process: int) -> list[int]:
+    """All on this machine."""
+    lines = {p: p.with_name("cmdline") for p in Path("/proc").glob("[0-9]*/stat")}
+    return [
+        int(place.parent.name)
+        for place, line in lines.items()
+        if line.exists() and line.read_bytes().startswith(b"ray::MapWorker")
+    ]
+
+
+def with_a_worker_killed(
+    command: Sequence[str],
+    source: Path,
+    target: Path,
+    workers_of: Callable[[int], list[int]],
+) -> None:
     """Halfway, without warning; needs Linux."""
     half = len(list(source.rglob("*.png"))) // 2
-    command = call("encode", "-r", source, "-o", target)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         while len(list(target.rglob("*.aec"))) < half and process.poll() is None:
             time.sleep(0.05)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        workers = children.read_text().split() if process.poll() is None else []
+        workers = workers_of(process.pid) if process.poll() is None else []
         if not workers:
             raise click.ClickException("no worker was left to be killed halfway")
-        os.kill(int(workers[-1]), signal.SIGKILL)
+        os.kill(workers[-1], signal.SIGKILL)
     if process.returncode:
         raise click.ClickException("the run with a killed worker failed")
+
+
+def corpus(source: Path, target: Path) -> None:
+    command = call("corpus", "encode", source, target)
+    subprocess.run(command, check=True, capture_output=True)
+    check_manifest(source, target)
+
+
+def corpus_with_a_worker_killed(source: Path, target: Path) -> None:
+    """On two nodes of a core each, both on this machine."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        with mock.patch.dict(os.environ, RAY_ADDRESS=cluster.address):
+            command = call("corpus", "encode", source, target)
+            with_a_worker_killed(command, source, target, ray_workers)
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+    check_manifest(source, target)
+
+
+def check_manifest(source: Path, target: Path) -> None:
+    """Every file is there once."""
+    from codec.corpus import read_manifest
+
+    noted = sorted(row["path"] for row in read_manifest(str(target), "encode"))
+    if noted != sorted(str(p.relative_to(source)) for p in source.rglob("*.png")):
+        raise click.ClickException("the manifest is not of all files once")
 
 
 COMMANDS = {
     "one process (--jobs 1)": one_by_one,
     "a process per core": recursive,
     "a process per core, one killed halfway": recursive_with_a_worker_killed,
+    "corpus": corpus,
+    "corpus, two Ray nodes, a worker killed halfway": corpus_with_a_worker_killed,
 }
 
 
