@@ -199,6 +199,34 @@ def folders(folder: Path) -> str:
     )
 
 
+def service(folder: Path) -> str:
+    return table(
+        [
+            "request",
+            "clients",
+            "requests",
+            "errors",
+            "per second",
+            "p50, s",
+            "p99, s",
+            "peak, MiB",
+        ],
+        [
+            [
+                row["request"],
+                row["clients"],
+                row["requests"],
+                row["errors"],
+                f"{float(row['requests_s']):.0f}",
+                f"{float(row['p50_s']):.3f}",
+                f"{float(row['p99_s']):.3f}",
+                f"{float(row['peak_mib']):.0f}",
+            ]
+            for row in csv_rows(folder, "service.csv")
+        ],
+    )
+
+
 def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
@@ -373,6 +401,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "stages": stages,
     "previews": previews,
     "folders": folders,
+    "service": service,
     "features": features,
     "heads": heads,
     "uses": uses,

@@ -52,8 +52,8 @@ SCHEMA = pa.schema(
         "path": pa.string(),  # of the source, below its folder
         "member": pa.string(),  # of a tar file, else null
         "version": pa.string(),  # of the source: changes with it
-        "source_bytes": pa.int64(),
-        "output": pa.string(),  # path or member, below the target
+        "source_bytes": pa.int64(),  # of the file at `path`
+        "output": pa.string(),  # path below the target
         "output_bytes": pa.int64(),
         "width": pa.int32(),
         "height": pa.int32(),
@@ -121,6 +121,12 @@ def folder_of(uri: str) -> tuple[Any, str]:
     return fs, path.rstrip("/")
 
 
+def whole_uri(uri: str) -> str:
+    """The same place, whatever folder a worker is in."""
+    fs, path = folder_of(uri)
+    return str(fs.unstrip_protocol(path))
+
+
 @contextmanager
 def written(fs: Any, path: str) -> Iterator[IO[bytes]]:
     """A file that appears when all went well."""
@@ -158,8 +164,7 @@ class Worker:
         self.source, self.source_root = folder_of(job.source)
         self.target, self.target_root = folder_of(job.target)
         self.encoding = job.encoding and replace(job.encoding, threads=1)
-        bundle = job.encoding.options.get("bundle") if job.encoding else None
-        self.decoding = Decoding(True, job.max_pixels, bundle=bundle, threads=1)
+        self.decoding = Decoding(True, job.max_pixels, threads=1)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows, also written to the manifest, of a batch of tasks."""
@@ -179,10 +184,10 @@ class Worker:
         work = self.verified if self.job.command == "verify" else self.converted
         start, output = time.perf_counter(), self.job.output(task.path)
         try:
-            rows = work(task, output)
+            rows = work(task, output) or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
             rows = [{"error": reason(error) or type(error).__name__}]
-        seconds = (time.perf_counter() - start) / max(len(rows), 1)
+        seconds = (time.perf_counter() - start) / len(rows)
         common = {
             "path": task.path,
             "version": task.version,
@@ -237,14 +242,17 @@ class Worker:
             members = {row["member"]: row for row in task.expected}
             rows = []
             for name, content in members_of(file):
-                if expected := members.get(name):
-                    coded_name = str(PurePosixPath(name).with_suffix(SUFFIX))
-                    data = outputs.get(coded_name, b"")
-                    try:
-                        what: Row | str = self.compared(content, data, expected)
-                    except CodecError as error:
-                        what = reason(error)
-                    rows.append(row_of(name, what))
+                place = PurePosixPath(name)
+                if place.suffix.lower() not in self.job.kinds:
+                    continue
+                data = outputs.get(str(place.with_suffix(SUFFIX)), b"")
+                try:
+                    what: Row | str = self.compared(content, data, members[name])
+                except KeyError:
+                    what = "not encoded"
+                except CodecError as error:
+                    what = reason(error)
+                rows.append(row_of(name, what))
             return rows
 
     def compared(self, content: bytes, data: bytes, expected: Row) -> Row:
@@ -383,6 +391,7 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
 def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
     """Do all of a job that is not done, with a bar on standard error."""
     summary = Summary()
+    job = replace(job, source=whole_uri(job.source), target=whole_uri(job.target))
     tasks = planned(job, force, summary)
     waiting = {task.path: task for task in tasks}
     with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
@@ -395,7 +404,7 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
                 summary.fail(name, row["error"])
             else:
                 summary.done += 1
-                summary.bytes_out += row["output_bytes"]
+                summary.bytes_out += row["output_bytes"] or 0
     for path in waiting:
         summary.fail(path, "its worker was lost; not enough memory?")
     return summary

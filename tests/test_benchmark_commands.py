@@ -40,6 +40,7 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a worker, by /proc")
 def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
     call = folders.call  # slow and with few workers, so that one is there to be killed
     monkeypatch.setattr(folders, "call", lambda *a: call(*a, "-e", "7", "-j", "2"))
     Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
@@ -49,6 +50,20 @@ def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypa
     rows = csv_of(tmp_path / "out" / "folders.csv")
     assert [row["command"] for row in rows] == list(folders.COMMANDS)
     assert {row["wrong"] for row in rows} == {"0"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_service_is_asked_by_many(tmp_path):
+    pytest.importorskip("starlette")
+    Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
+    arguments = ["service", str(tmp_path), "-o", str(tmp_path), "--clients", "4"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "service.csv")
+    assert [int(row["requests"]) for row in rows] == 4 * [3, 12]
+    assert {row["errors"] for row in rows} == {"0"}
+    for row in rows:
+        assert 0 < float(row["p50_s"]) <= float(row["p99_s"]) <= float(row["seconds"])
 
 
 def test_a_wrong_output_counts(tmp_path):

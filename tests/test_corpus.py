@@ -160,6 +160,23 @@ def test_what_is_right_is_verified_once(tree):
     assert work(job("verify", encoding=None))[0] == []
 
 
+def test_a_tar_file_without_pictures_is_done_once(tree):
+    with tarfile.open("in/empty.tar", "w"):
+        pass
+    work(job())
+    assert [t.path for t in work(job())[0]] == ["broken.png"]
+    assert verified() == {}
+
+
+def test_a_member_that_was_not_encoded_is_found(tree):
+    with tarfile.open("in/shard.tar", "a") as shard:
+        member = tarfile.TarInfo("5.png")
+        member.size = 100
+        shard.addfile(member, io.BytesIO(png(5)))
+    work(job())
+    assert verified() == {("shard.tar", "5.png"): "not encoded"}
+
+
 def test_what_is_missing_changed_or_of_another_source_is_found(tree):
     Path("in/2.png").write_bytes(png(2))
     Path("in/3.png").write_bytes(png(3))

@@ -81,6 +81,22 @@ def test_an_input_is_never_replaced_by_its_own_output():
     assert Path("photo.png").read_bytes() == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_several_files_are_stopped_where_they_are(folder):
+    for seed in range(5):
+        Image.fromarray(picture(1500, 1500, seed)).save(f"{seed}.png")
+    inputs = [f"{seed}.png" for seed in range(5)]
+    command = [sys.executable, "-m", "codec", "encode", *inputs, "-e", "9"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(5)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.decode() == "aecodec: stopped by SIGTERM\n"
+    assert names() == [*inputs, "photo.png"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_process_says_so_and_leaves_no_file(folder, number):
     Image.fromarray(picture(1500, 1500)).save("large.png")
