@@ -40,7 +40,7 @@ from codec.shards import SHARD_SUFFIX, convert_shard, is_shard, members_of
 from codec.targets import psnr_of
 
 MANIFEST = "_manifest"
-BATCH_MAX = 32  # files
+BATCH_MAX, BATCH_BYTES = 32, 2**26  # files, and bytes from which on it is whole
 BATCHES_EACH = 4  # of a worker at least, so that all end at about the same time
 PSNR_TOLERANCE_DB = 0.1  # between machines
 # Of those that file systems tell.
@@ -370,8 +370,10 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
     cores = int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
     workers = min(jobs or cores, len(tasks))
     size = min(BATCH_MAX, math.ceil(len(tasks) / workers / BATCHES_EACH))
-    table = pa.Table.from_pylist([asdict(task) for task in tasks], TASKS)
-    blocks = [table.slice(i, size) for i in range(0, len(tasks), size)]
+    blocks = [
+        pa.Table.from_pylist([asdict(task) for task in batch], TASKS)
+        for batch in batches(tasks, size)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no other way yet to limit the tries
         made = ray.data.from_arrow(blocks).map_batches(
@@ -383,9 +385,22 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
             num_cpus=1,
             ray_remote_args_fn=lambda: {"max_task_retries": TRIES},
         )
-    batches: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
-    for batch in batches:
-        yield from batch.to_pylist()
+    done: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
+    for table in done:
+        yield from table.to_pylist()
+
+
+def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    """The tasks in batches of `size`, or of fewer that are large."""
+    batch, total = list[Task](), 0
+    for task in tasks:
+        batch.append(task)
+        total += task.source_bytes
+        if len(batch) == size or total >= BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:

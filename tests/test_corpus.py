@@ -27,6 +27,7 @@ from codec.corpus import (  # noqa: E402
     Job,
     Task,
     Worker,
+    batches,
     latest,
     planned,
     read_manifest,
@@ -130,6 +131,13 @@ def test_a_batch_that_is_done_twice_is_noted_once(tree):
     work(job(), force=True)
     assert len(rows()) == 5
     assert len(names("out/_manifest/encode")) == 1
+
+
+def test_batches_are_of_few_large_files():
+    sizes = [1, 1, 1, 2**26, 1, 2**25, 2**25, 1]
+    tasks = [Task(str(number), "", size, []) for number, size in enumerate(sizes)]
+    found = [[task.path for task in batch] for batch in batches(tasks, 3)]
+    assert found == [["0", "1", "2"], ["3"], ["4", "5", "6"], ["7"]]
 
 
 def test_what_is_decoded_is_the_picture(tree):
