@@ -27,6 +27,7 @@ from anyio import to_thread
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     HTMLResponse,
@@ -35,6 +36,7 @@ from starlette.responses import (
     Response,
 )
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from codec import __version__
 from codec.api import SCALES, decode, encode, read_info
@@ -46,6 +48,7 @@ from codec.pillow_plugin import MIME_TYPE
 
 T = TypeVar("T")
 CONNECTIONS_MAX = 1000
+LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 LISTED_MAX = 1000  # entries of a folder
 THUMBNAIL_PX = 256
 WIDTH_MAX = 16384
@@ -280,8 +283,11 @@ def serve(
     `port` cannot be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    app: ASGIApp = application(folder, uploads, limits)
+    if host in LOOPBACK:  # so that no page of another site reads it by its own name
+        app = TrustedHostMiddleware(app, LOOPBACK)
     config = uvicorn.Config(
-        application(folder, uploads, limits),
+        app,
         log_level="warning",
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=5,

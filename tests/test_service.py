@@ -255,9 +255,9 @@ def address(served):
         thread.join()
 
 
-def get(address, path):
+def get(address, path, host="localhost"):
     with socket.create_connection(address, timeout=20) as peer:
-        peer.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+        peer.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         return b"".join(iter(lambda: peer.recv(65536), b""))
 
 
@@ -288,6 +288,7 @@ def test_the_command_serves_on_loopback_until_it_is_stopped(served):
         assert url.startswith("http://127.0.0.1:")
         port = int(url.rstrip("/").rpartition(":")[2])
         assert b"200 OK" in get(("127.0.0.1", port), "/photo.aec?w=20")
+        assert b"400 Bad" in get(("127.0.0.1", port), "/photo.aec", "evil.example")
         taken = [*command[:-1], str(port)]
         other = subprocess.run(taken, capture_output=True, text=True, check=False)
         assert other.returncode == 1
