@@ -5,6 +5,7 @@ files in the folder of the results alone.
 """
 
 import csv
+import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -195,6 +196,27 @@ def folders(folder: Path) -> str:
         [
             [row["command"], row["files_s"], row["mp_s"], row["wrong"]]
             for row in csv_rows(folder, "folders.csv")
+        ],
+    )
+
+
+def billion(folder: Path) -> str:
+    """What 10^9 pictures of a megapixel take, at the cost of `corpus` here."""
+    (run,) = (r for r in csv_rows(folder, "folders.csv") if r["command"] == "corpus")
+    cores = json.loads(existing(folder / "folders_versions.json").read_text())
+    core_s = cores["cpu_count"] / float(run["mp_s"])
+    averages = read_rows(existing(folder / "kodak_summary.csv"), Average)
+    (rate,) = (a.bpp for a in averages if (a.codec, a.quality) == (OURS, 60))
+    hours = core_s * 1e9 / 3600
+    return table(
+        ["", "for a picture of a megapixel", "for 10^9"],
+        [
+            ["JPEG files read", "300 kB", "300 TB"],
+            ["files written", f"{rate * 1000 / 8:.0f} kB", f"{rate * 1000 / 8:.0f} TB"],
+            ["manifest", "about 0.2 kB", "about 200 GB"],
+            ["cores", f"{core_s:.2f} s", f"{hours / 1000:.0f},000 hours"],
+            ["100 machines of 64 cores", "", f"{hours / 6400:.0f} hours"],
+            ["their reading", "", f"{300e3 / (hours / 6400 * 3600):.1f} GB/s"],
         ],
     )
 
@@ -401,6 +423,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "stages": stages,
     "previews": previews,
     "folders": folders,
+    "billion": billion,
     "service": service,
     "features": features,
     "heads": heads,
