@@ -357,6 +357,7 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
     cores or `jobs`. Tasks whose worker was lost again and again have none.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported home
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # with tracebacks
