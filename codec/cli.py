@@ -82,9 +82,11 @@ def main(context: click.Context) -> None:
     """
 
     def stop(number: int, frame: object) -> None:
-        """End as on an error, so that a half-written file is removed."""
+        """End as on an error, so that a half-written file is removed; a second signal
+        ends all at once.
+        """
         for again in SIGNALS:
-            signal.signal(again, signal.SIG_IGN)
+            signal.signal(again, signal.SIG_DFL)
         line = f"aecodec: stopped by {signal.Signals(number).name}"
         context.call_on_close(partial(click.echo, line, err=True))  # after the bar
         sys.exit(128 + number)

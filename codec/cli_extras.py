@@ -158,8 +158,9 @@ def corpus() -> None:
 
     SOURCE and TARGET are folders or URIs such as s3://bucket/folder, whose packages
     (s3fs, gcsfs) are yours to install. What becomes of every file is noted in
-    TARGET/_manifest, in Parquet files; run again, a command goes on where it was, or
-    does again what failed. RAY_ADDRESS names the cluster; without, this machine is one.
+    TARGET/_manifest, in Parquet files; run again, a command goes on where it was, and
+    does again what failed; what is done stays, whatever the options. RAY_ADDRESS names
+    the cluster; without, this machine is one.
 
     Needs the packages of the extra `cluster`.
     """

@@ -1,5 +1,6 @@
 """One file converted: what the command line does with each of its inputs."""
 
+import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ class Encoding:
     ) -> Converted:
         if is_shard(source):
             kinds = picture_suffixes()
-            return shard(source, target, kinds, SUFFIX, self.converted, self.force)
+            convert = self.converted
+            return shard(source, target, kinds, SUFFIX, convert, self.force, progress)
         data, converted = self.converted(source, read(source), progress)
         write(target, data, self.force)
         return converted
@@ -128,7 +130,8 @@ class Decoding:
         if is_shard(source):
             if self.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
-            return shard(source, target, {SUFFIX}, PNG, self.png, self.force)
+            convert = self.png
+            return shard(source, target, {SUFFIX}, PNG, convert, self.force, progress)
         image_format, data = format_of(target), read(source)
         faults: list[str] = []
         if self.salvage:
@@ -181,15 +184,21 @@ def shard(
     suffix: str,
     convert: Callable[[str, bytes], tuple[bytes, Converted]],
     force: bool,
+    progress: Progress,
 ) -> Converted:
     """`convert_shard` from file to file; UsageError, after it is written, if something
-    in it stays as it was.
+    in it stays as it was. `progress` is told of nothing done, before every picture.
     """
+
+    def converted(name: str, content: bytes) -> tuple[bytes, Converted]:
+        progress(0)
+        return convert(name, content)
+
     if not is_shard(target):
         raise UsageError(f"a tar file becomes one, and {target} is none")
     check_target(target, force)
-    with open(source, "rb") as file, replacing(Path(target)) as new:
-        said = convert_shard(file, new, kinds, suffix, convert)
+    with open(source, "rb") as file, replacing(Path(os.path.realpath(target))) as new:
+        said = convert_shard(file, new, kinds, suffix, converted)
         check_target(target, force)
     failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
     if failures:

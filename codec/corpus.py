@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -22,9 +23,13 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported home
+
 import fsspec
 import numpy as np
 import pyarrow as pa
+import ray.data
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import parquet
 from tqdm import tqdm
@@ -36,7 +41,7 @@ from codec.errors import CodecError, UsageError, reason
 from codec.files import SUFFIX, picture_in, picture_suffixes, replacing
 from codec.folders import Summary
 from codec.runtime import native_stderr_silenced
-from codec.shards import SHARD_SUFFIX, convert_shard, is_shard, members_of
+from codec.shards import SHARD_SUFFIX, convert_shard, is_shard, members_of, renamed
 from codec.targets import psnr_of
 
 MANIFEST = "_manifest"
@@ -124,7 +129,7 @@ def folder_of(uri: str) -> tuple[Any, str]:
 def whole_uri(uri: str) -> str:
     """The same place, whatever folder a worker is in."""
     fs, path = folder_of(uri)
-    return str(fs.unstrip_protocol(path))
+    return str(fs.unstrip_protocol(path)) if isinstance(fs, LocalFileSystem) else uri
 
 
 @contextmanager
@@ -175,8 +180,13 @@ class Worker:
         names = "\n".join(f"{task.path} {task.version}" for task in tasks)
         name = f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.parquet"
         place = f"{self.target_root}/{MANIFEST}/{self.job.command}/{name}"
-        with written(self.target, place) as file:
-            parquet.write_table(table, file)
+        try:
+            with written(self.target, place) as file:
+                parquet.write_table(table, file)
+        except Exception as error:  # file systems raise all kinds
+            what = f"not noted in the manifest: {told(error)}"
+            rows = [row | {"error": row.get("error") or what} for row in rows]
+            return pa.Table.from_pylist(rows, SCHEMA)
         return table
 
     def rows(self, task: Task) -> list[Row]:
@@ -186,7 +196,7 @@ class Worker:
         try:
             rows = work(task, output) or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
-            rows = [{"error": reason(error) or type(error).__name__}]
+            rows = [{"error": told(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
         common = {
             "path": task.path,
@@ -242,10 +252,9 @@ class Worker:
             members = {row["member"]: row for row in task.expected}
             rows = []
             for name, content in members_of(file):
-                place = PurePosixPath(name)
-                if place.suffix.lower() not in self.job.kinds:
+                if PurePosixPath(name).suffix.lower() not in self.job.kinds:
                     continue
-                data = outputs.get(str(place.with_suffix(SUFFIX)), b"")
+                data = outputs.get(renamed(name, SUFFIX), b"")
                 try:
                     what: Row | str = self.compared(content, data, members[name])
                 except KeyError:
@@ -270,6 +279,10 @@ class Worker:
         if found < before - PSNR_TOLERANCE_DB:
             raise UsageError(f"PSNR is {found:.2f} dB and was {before:.2f} dB")
         return facts_of(data) | {"psnr_db": found}
+
+
+def told(error: Exception) -> str:
+    return reason(error) or type(error).__name__
 
 
 def row_of(member: str, what: Row | str) -> Row:
@@ -297,41 +310,46 @@ def digest(data: bytes) -> str:
 def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     """The tasks that are left to do, all of them with `force`; the rest is noted."""
     fs, root = folder_of(job.source)
+    target_fs, target_root = folder_of(job.target)
     if not fs.isdir(root):
         raise UsageError("not a folder")
-    target_fs, target_root = folder_of(job.target)
-    present = below(target_root, target_fs.find(target_root))
+    if type(fs) is type(target_fs) and f"{target_root}/".startswith(f"{root}/"):
+        raise UsageError(f"{job.target} is in the folder that is read")
+    present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
-    coded = latest(read_manifest(job.target, "encode"))
+    verify = job.command == "verify"
+    coded = latest(read_manifest(job.target, "encode")) if verify else {}
     tasks, writers = [], dict[str, str]()
-    infos = fs.find(root, detail=True)
-    for path, info in zip(below(root, infos), infos.values(), strict=True):
+    for place, info in fs.find(root, detail=True).items():
+        path = below(root, place)
         if path.startswith(f"{MANIFEST}/"):
             continue
         if PurePosixPath(path).suffix.lower() not in job.kinds:
             summary.left_out += 1
             continue
         version, expected = version_of(info), list[Row]()
-        if job.command == "verify":
-            rows = coded.get((path, version), {}).values()
-            expected = [row for row in rows if not row["error"]]
-            facts = [version, *(row["sha256"] for row in expected)]
-            version = digest(" ".join(facts).encode())
         output = job.output(path)
+        there = present.get(f"{target_root}/{output}")
+        if verify:
+            rows = coded.get(path, [])
+            expected = [r for r in rows if r["version"] == version and not r["error"]]
+            facts = [version, *(str(row["sha256"]) for row in expected)]
+            version = digest(" ".join([*facts, version_of(there or {})]).encode())
         first = writers.setdefault(output, path)
-        before = done.get((path, version), {}).values()
-        if first != path:
+        if ".." in PurePosixPath(path).parts:
+            summary.fail(path, "leads out of its folder")
+        elif first != path:
             summary.fail(path, f"{first} is written to {output}, too")
-        elif before and output in present and not force and all_well(before):
+        elif there and not force and went_well(done.get(path, []), version):
             summary.up_to_date += 1
         else:
             tasks.append(Task(path, version, int(info["size"]), expected))
     return tasks
 
 
-def below(root: str, paths: Iterable[str]) -> list[str]:
-    """The paths, from `root` on."""
-    return [path[len(root) + 1 :] for path in paths]
+def below(root: str, path: str) -> str:
+    """The path, from `root` on."""
+    return path[len(root) + 1 :]
 
 
 def version_of(info: dict[str, Any]) -> str:
@@ -340,36 +358,47 @@ def version_of(info: dict[str, Any]) -> str:
     return digest(repr(facts).encode())[:32]
 
 
-def latest(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str | None, Row]]:
-    """The last row of every member by (path, version) and member."""
-    found: dict[tuple[str, str], dict[str | None, Row]] = {}
+def latest(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of the last time that a file was done, by path; of rows from the oldest
+    to the newest.
+    """
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault((row["path"], row["version"]), {})[row["member"]] = row
+        same = found.setdefault(row["path"], [])
+        if same and same[0]["finished"] != row["finished"]:
+            same.clear()
+        same.append(row)
     return found
 
 
-def all_well(rows: Iterable[Row]) -> bool:
-    return not any(row["error"] for row in rows)
+def went_well(rows: Sequence[Row], version: str) -> bool:
+    """Whether this version of a file was done, and nothing failed."""
+    return bool(rows) and all(
+        row["version"] == version and not row["error"] for row in rows
+    )
 
 
 def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
     """The rows of all tasks as they are done, by as many workers as the cluster has
     cores or `jobs`. Tasks whose worker was lost again and again have none.
     """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported home
-    import ray.data
-
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # with tracebacks
-    with native_stderr_silenced():  # it tells of the level of its log
-        ray.init(
-            logging_level=logging.ERROR, log_to_driver=False, ignore_reinit_error=True
-        )
+    stop = signal.getsignal(signal.SIGTERM)
+    try:
+        with native_stderr_silenced():  # it tells of the level of its log
+            ray.init(
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                ignore_reinit_error=True,
+            )
+    except (ValueError, ConnectionError) as error:  # of RAY_ADDRESS
+        raise UsageError(f"no cluster: {error}") from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # the others go on
-    cores = int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
-    workers = min(jobs or cores, len(tasks))
+    signal.signal(signal.SIGTERM, stop)  # Ray's own would abort
+    found = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    workers = min(jobs or max(1, int(found.get("CPU", 1))), len(tasks))
     size = min(BATCH_MAX, math.ceil(len(tasks) / workers / BATCHES_EACH))
     blocks = [
         pa.Table.from_pylist([asdict(task) for task in batch], TASKS)
@@ -408,15 +437,21 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
     """Do all of a job that is not done, with a bar on standard error."""
     summary = Summary()
     job = replace(job, source=whole_uri(job.source), target=whole_uri(job.target))
-    tasks = planned(job, force, summary)
+    try:
+        tasks = planned(job, force, summary)
+    except (CodecError, OSError):
+        raise
+    except Exception as error:  # file systems and damaged manifests raise all kinds
+        raise UsageError(told(error)) from None
     waiting = {task.path: task for task in tasks}
     with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
         for row in run(job, tasks, jobs) if tasks else ():
-            if task := waiting.pop(row["path"], None):
+            if waiting.pop(row["path"], None):
                 bar.update()
-                summary.bytes_in += task.source_bytes
-            name = "/".join(filter(None, (row["path"], row["member"])))
+                if not row["error"]:
+                    summary.bytes_in += row["source_bytes"]
             if row["error"]:
+                name = "/".join(filter(None, (row["path"], row["member"])))
                 summary.fail(name, row["error"])
             else:
                 summary.done += 1

@@ -139,7 +139,8 @@ def check_target(target: str, force: bool) -> None:
     if target != STREAM and not force and exists:
         raise UsageError(f"{target} exists; use --force to replace it")
     folder = Path(os.path.realpath(target)).parent
-    if target != STREAM and not (folder.is_dir() and os.access(folder, os.W_OK)):
+    replaces = target != STREAM and not is_device(Path(target))
+    if replaces and not (folder.is_dir() and os.access(folder, os.W_OK)):
         number = errno.EACCES if folder.is_dir() else errno.ENOENT
         raise UsageError(f"cannot write {target}: {os.strerror(number)}")
     if target == STREAM and sys.stdout.isatty():

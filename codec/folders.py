@@ -124,6 +124,8 @@ def planned(
                 raise UsageError(f"{first} is written to {place}, too")
             if not path.is_file():
                 raise UsageError("not a file")
+            if os.path.realpath(place) == os.path.realpath(path):
+                raise UsageError("would be replaced by its own output")
             yield Task(path, place, path.stat().st_size)
         except (OSError, UsageError) as error:
             summary.fail(path, reason(error))

@@ -13,6 +13,7 @@ written, whatever paths and links say.
 
 import hashlib
 import html
+import os
 import socket
 import tempfile
 from collections.abc import Callable
@@ -42,7 +43,7 @@ from codec import __version__
 from codec.api import SCALES, decode, encode, read_info
 from codec.bundle import TUNE_DEFAULT
 from codec.conversion import region_in
-from codec.errors import FormatError, UsageError, reason
+from codec.errors import CodecError, UsageError, reason
 from codec.files import SUFFIX, file_bytes, picture_in, upright, write
 from codec.pillow_plugin import MIME_TYPE
 
@@ -96,7 +97,7 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
         place = place_of(root, path)
         if place.is_dir():
             if path and not path.endswith("/"):
-                return RedirectResponse(quote(place.name) + "/")
+                return RedirectResponse(quote(path.rpartition("/")[2]) + "/")
             return await in_thread(page, place, path)
         if place.suffix.lower() != SUFFIX or not place.is_file():
             raise HTTPException(404)
@@ -123,7 +124,7 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     ]
     if uploads:
         routes.append(Route("/{path:path}", upload, methods=["PUT"]))
-    statuses = {UsageError: 400, FormatError: 500, OSError: 500, MemoryError: 503}
+    statuses = {UsageError: 400, CodecError: 500, OSError: 500, MemoryError: 503}
     handlers: Any = {error: told(status) for error, status in statuses.items()}
     return Starlette(routes=routes, exception_handlers=handlers)
 
@@ -153,23 +154,40 @@ def place_of(root: Path, path: str) -> Path:
 
 def page(folder: Path, path: str) -> Response:
     """Links to what is in a folder."""
-    found = sorted(place for place in folder.iterdir() if place.name[0] != ".")
-    folders = [place.name for place in found if place.is_dir()]
-    pictures = [place.name for place in found if place.suffix.lower() == SUFFIX]
-    items = [f'<a href="{quote(name)}/">{html.escape(name)}/</a>' for name in folders]
-    items += [
-        f'<a href="{quote(name)}"><img loading="lazy" alt="" '
-        f'src="{quote(name)}?format=webp&amp;w={THUMBNAIL_PX}">{html.escape(name)}</a>'
-        for name in pictures
+    with os.scandir(folder) as entries:
+        found = sorted(filter(None, map(link_name, entries)))
+    folders = [name for name in found if name.endswith("/")]
+    pictures = [name for name in found if not name.endswith("/")]
+    shown = [*folders, *pictures][:LISTED_MAX]
+    items = [
+        f'<a href="{quote(name)}">{thumbnail_of(name)}{html.escape(name)}</a>'
+        for name in shown
     ]
-    more = len(items) - LISTED_MAX
+    more = len(found) - len(shown)
     content = PAGE.format(
         title=html.escape(f"/{path}"),
         width=THUMBNAIL_PX,
-        entries="".join(f"<li>{item}</li>\n" for item in items[:LISTED_MAX]),
+        entries="".join(f"<li>{item}</li>\n" for item in items),
         note=f"and {more} more" if more > 0 else "",
     )
     return HTMLResponse(content, headers=HEADERS)
+
+
+def link_name(entry: os.DirEntry[str]) -> str:
+    """Name of a folder, with a slash, or of a picture; "" for what is not shown."""
+    if entry.name.startswith(".") or not entry.name.isprintable():  # or no Unicode
+        return ""
+    if entry.is_dir():
+        return f"{entry.name}/"
+    return entry.name if entry.name.lower().endswith(SUFFIX) else ""
+
+
+def thumbnail_of(name: str) -> str:
+    """An image, unless it is a folder."""
+    if name.endswith("/"):
+        return ""
+    query = f"?format=webp&amp;w={THUMBNAIL_PX}"
+    return f'<img loading="lazy" alt="" src="{quote(name)}{query}">'
 
 
 def picture_response(file: Path, request: Request, max_pixels: int) -> Response:
@@ -261,11 +279,11 @@ def store(
     body.seek(0)
     picture = picture_in(body.read(), max_pixels, ())
     data = encode(picture, quality=value, tune=tune, max_pixels=max_pixels)
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write(str(target), data, force=False)
-    except UsageError:  # it names the folder
-        if target.exists():
+    except (UsageError, OSError):  # it names the folder
+        if target.exists() or target.parent.is_file():
             raise HTTPException(409, "exists") from None
         raise HTTPException(507, "cannot be written") from None
     return PlainTextResponse(f"{len(data)} bytes\n", 201)

@@ -18,6 +18,11 @@ def is_shard(name: str) -> bool:
     return name.lower().endswith(SHARD_SUFFIX)
 
 
+def renamed(name: str, suffix: str) -> str:
+    """With another suffix, and all else as it is."""
+    return name.removesuffix(PurePosixPath(name).suffix) + suffix
+
+
 def convert_shard(
     source: IO[bytes],
     target: IO[bytes],
@@ -42,9 +47,10 @@ def convert_shard(
             for member in members:
                 file = members.extractfile(member) if member.isfile() else None
                 content = file.read() if file else b""
-                place = PurePosixPath(member.name)
-                if file and place.suffix.lower() in kinds:
-                    name = str(place.with_suffix(suffix))
+                if file:
+                    member.type = tarfile.REGTYPE  # also what was sparse
+                if file and PurePosixPath(member.name).suffix.lower() in kinds:
+                    name = renamed(member.name, suffix)
                     try:
                         if name in taken:
                             raise UsageError(f"there is a {name} already")
@@ -54,6 +60,8 @@ def convert_shard(
                     else:
                         said.append((member.name, what))
                         member.name, member.size = name, len(content)
+                elif member.name in taken and file:
+                    said.append((member.name, "there is another of this name"))
                 taken.add(member.name)
                 member.pax_headers = {}  # they would win over the new name and size
                 converted.addfile(member, io.BytesIO(content) if file else None)

@@ -126,6 +126,66 @@ def test_a_source_that_changed_is_done_again(tree):
     assert [task.path for task in work(job())[0]] == ["0.png"]
 
 
+def test_a_source_that_is_as_it_was_before_it_changed_is_done_again(tree):
+    before = Path("in/0.png").stat()
+    for content in (png(0), png(9), png(0)):
+        Path("in/0.png").write_bytes(content)
+        if content == png(0):
+            os.utime("in/0.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+        work(job())
+        data = Path("out/0.png.aec").read_bytes()
+        assert data == codec.encode(Image.open(io.BytesIO(content)), quality=40)
+
+
+def test_a_tar_file_that_failed_once_is_done_once_more(tree):
+    data = Path("in/shard.tar").read_bytes()
+    times = Path("in/shard.tar").stat()
+    Path("in/shard.tar").write_bytes(bytes(len(data)))
+    os.utime("in/shard.tar", ns=(times.st_atime_ns, times.st_mtime_ns))
+    Path("in/broken.png").unlink()
+    worker = Worker(job())
+    summary = Summary()
+    tasks = planned(job(), False, summary)
+    Path("in/shard.tar").write_bytes(b"")
+    worker(pa.Table.from_pylist([vars(task) for task in tasks], TASKS))
+    Path("in/shard.tar").write_bytes(data)
+    os.utime("in/shard.tar", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert [task.path for task in work(job())[0]] == ["shard.tar"]
+    assert work(job())[0] == []
+
+
+def test_nothing_is_written_where_it_is_read(tree):
+    before = Path("in/shard.tar").read_bytes()
+    for target in ("in", "in/coded", "in/"):
+        assert "is in the folder that is read" in fails(
+            "corpus", "encode", "in", target
+        )
+    assert Path("in/shard.tar").read_bytes() == before
+
+
+def test_names_do_not_lead_out_of_the_target(tree):
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file("/from/x/../../../evil.png", png())
+    tasks, summary = work(job(source="memory://from", target="memory://deep/to"))
+    assert tasks == []
+    assert summary.failures == ["x/../../../evil.png: leads out of its folder"]
+
+
+def test_a_manifest_that_cannot_be_read_is_told_of(tree):
+    Path("out/_manifest/encode").mkdir(parents=True)
+    Path("out/_manifest/encode/0.parquet").write_bytes(b"")
+    assert "Parquet" in fails("corpus", "encode", "in", "out")
+
+
+def test_what_is_not_noted_in_the_manifest_is_told_of(tree):
+    Path("out").mkdir()
+    Path("out/_manifest").write_text("a file")
+    task = Task("0.png", "", 1, [])
+    table = Worker(job())(pa.Table.from_pylist([vars(task)], TASKS))
+    (error,) = table.column("error").to_pylist()
+    assert error.startswith("not noted in the manifest: ")
+
+
 def test_a_batch_that_is_done_twice_is_noted_once(tree):
     work(job())
     work(job(), force=True)
@@ -155,11 +215,10 @@ def verified():
     """Errors by path and member of a run of verify."""
     Path("in/broken.png").unlink(missing_ok=True)
     work(job("verify", encoding=None))
-    newest = {}
-    for members in latest(rows(command="verify")).values():
-        for row in members.values():
-            newest[row["path"], row["member"]] = row["error"]
-    return {name: error for name, error in newest.items() if error}
+    newest = [row for same in latest(rows(command="verify")).values() for row in same]
+    return {
+        (row["path"], row["member"]): row["error"] for row in newest if row["error"]
+    }
 
 
 def test_what_is_right_is_verified_once(tree):
@@ -183,6 +242,13 @@ def test_a_member_that_was_not_encoded_is_found(tree):
         shard.addfile(member, io.BytesIO(png(5)))
     work(job())
     assert verified() == {("shard.tar", "5.png"): "not encoded"}
+
+
+def test_what_changes_after_it_was_verified_is_found(tree):
+    work(job())
+    assert verified() == {}
+    Path("out/0.png.aec").write_bytes(b"garbage")
+    assert [*verified()] == [("0.png", None)]
 
 
 def test_what_is_missing_changed_or_of_another_source_is_found(tree):

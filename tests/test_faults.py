@@ -81,6 +81,20 @@ def test_an_input_is_never_replaced_by_its_own_output():
     assert Path("photo.png").read_bytes() == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_a_second_signal_ends_a_process_that_waits_for_its_input(folder):
+    command = [sys.executable, "-m", "codec", "encode", "-", "photo.png", "-o", "out/"]
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    for _ in range(2):
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == -signal.SIGTERM
+    process.communicate()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_several_files_are_stopped_where_they_are(folder):
     for seed in range(5):

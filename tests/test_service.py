@@ -1,6 +1,7 @@
 """The service: pictures, pages, uploads, and what it refuses."""
 
 import io
+import os
 import signal
 import socket
 import subprocess
@@ -160,6 +161,17 @@ def test_pages_list_folders_and_pictures_alone(client):
     assert image_of(client.get("/sub/caf%C3%A9%20%231.aec")).size == (120, 90)
 
 
+def test_a_folder_behind_a_link_is_found_by_its_own_name(client, served):
+    (served / "linked").symlink_to("sub")
+    assert client.get("/linked").url.path == "/linked/"
+
+
+def test_odd_names_do_not_hide_the_others(client, served, small_file):
+    with open(os.fsencode(served) + b"/\xff.aec", "wb") as file:
+        file.write(small_file)
+    assert 'href="photo.aec"' in client.get("/").text
+
+
 def test_names_are_no_markup(client, served, small_file):
     (served / '<img src="x">.aec').write_bytes(small_file)
     assert '<img src="x">' not in client.get("/").text
@@ -190,6 +202,7 @@ def files_in(folder):
     [
         ("photo.aec", 409),
         ("up.png", 400),
+        ("photo.aec/x.aec", 409),
         ("sub/", 400),
         ("sub/..%2f..%2fup.aec", 404),
         ("%2e%2e/up.aec", 404),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, is_refused, names, succeeds
+from command_line import aecodec, fails, is_refused, names, succeeds
 from pictures import picture, psnr
 from PIL import Image
 
@@ -86,6 +86,19 @@ def test_a_member_that_is_no_picture_stays_and_is_named(shard):
     assert coded["0002.aec"] == codec.encode(picture(50, 30, 2))
 
 
+def test_members_of_a_folder_stay_in_their_samples(shard):
+    pack("shard.tar", {"./0001.png": content_of(picture(9, 9)), "./0001.cls": b"1"})
+    succeeds("encode", "shard.tar", "-o", "coded.tar")
+    assert [*unpack("coded.tar")] == ["./0001.aec", "./0001.cls"]
+
+
+def test_two_members_of_one_name_are_told_of(shard):
+    coded = codec.encode(picture(9, 9))
+    pack("coded.tar", {"0001.aec": coded, "0001.png": b"a mask"})
+    line = fails("decode", "coded.tar", "-o", "decoded.tar")
+    assert line.endswith("0001.png: there is another of this name")
+
+
 def test_links_and_folders_are_copied(shard):
     with tarfile.open("shard.tar", "w") as file:
         for name, kind in (("a", tarfile.DIRTYPE), ("a/b.png", tarfile.SYMTYPE)):
@@ -122,6 +135,28 @@ def test_a_tar_file_replaces_nothing_and_becomes_nothing_else(shard):
     assert "exists" in fails("encode", "shard.tar", "-o", "coded.tar")
     assert Path("coded.tar").read_bytes() == b"kept"
     succeeds("encode", "shard.tar", "-o", "coded.tar", "--force")
+
+
+def test_a_folder_is_not_replaced_by_its_own_output(shard):
+    before = Path("shard.tar").read_bytes()
+    assert "replaced by its own output" in fails_with_more(
+        "encode", "-r", ".", "-o", ".", "-f", "-j", 1
+    )
+    assert Path("shard.tar").read_bytes() == before
+
+
+def fails_with_more(*arguments):
+    result = aecodec(*arguments)
+    assert result.exit_code == 1
+    return result.stderr
+
+
+def test_a_link_stays_a_link(shard):
+    Path("elsewhere").mkdir()
+    Path("coded.tar").symlink_to("elsewhere/coded.tar")
+    succeeds("encode", "shard.tar", "-o", "coded.tar", "-f")
+    assert Path("coded.tar").is_symlink()
+    assert [*unpack("elsewhere/coded.tar")] == CODED
 
 
 def test_folders_of_tar_files_are_coded(shard):
