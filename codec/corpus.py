@@ -7,6 +7,7 @@ there, and another run goes on: files that have a row without an error, made of 
 version of the source, stay as they are. What a lost worker had begun is done again.
 """
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -17,7 +18,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -41,7 +41,14 @@ from codec.errors import CodecError, UsageError, reason
 from codec.files import SUFFIX, picture_in, picture_suffixes, replacing
 from codec.folders import Summary
 from codec.runtime import native_stderr_silenced
-from codec.shards import SHARD_SUFFIX, convert_shard, is_shard, members_of, renamed
+from codec.shards import (
+    SHARD_SUFFIX,
+    convert_shard,
+    is_of,
+    is_shard,
+    members_of,
+    renamed,
+)
 from codec.targets import psnr_of
 
 MANIFEST = "_manifest"
@@ -132,7 +139,7 @@ def whole_uri(uri: str) -> str:
     return str(fs.unstrip_protocol(path)) if isinstance(fs, LocalFileSystem) else uri
 
 
-@contextmanager
+@contextlib.contextmanager
 def written(fs: Any, path: str) -> Iterator[IO[bytes]]:
     """A file that appears when all went well."""
     if isinstance(fs, LocalFileSystem):
@@ -154,7 +161,11 @@ def read_manifest(target: str, command: str) -> list[Row]:
     """
     fs, root = folder_of(target)
     parts = fs.glob(f"{root}/{MANIFEST}/{command}/*.parquet")
-    tables = [parquet.read_table(part, filesystem=fs, schema=SCHEMA) for part in parts]
+    tables = []
+    for part in parts:
+        # One that was not written whole counts as none, so what it notes is done again.
+        with contextlib.suppress(pa.ArrowInvalid):
+            tables.append(parquet.read_table(part, filesystem=fs, schema=SCHEMA))
     if not tables:
         return []
     rows: list[Row] = pa.concat_tables(tables).sort_by("finished").to_pylist()
@@ -252,7 +263,7 @@ class Worker:
             members = {row["member"]: row for row in task.expected}
             rows = []
             for name, content in members_of(file):
-                if PurePosixPath(name).suffix.lower() not in self.job.kinds:
+                if not is_of(self.job.kinds, name):
                     continue
                 data = outputs.get(renamed(name, SUFFIX), b"")
                 try:
@@ -315,16 +326,21 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
         raise UsageError("not a folder")
     if type(fs) is type(target_fs) and f"{target_root}/".startswith(f"{root}/"):
         raise UsageError(f"{job.target} is in the folder that is read")
+    try:
+        target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
+    except Exception as error:  # file systems raise all kinds
+        raise UsageError(f"cannot write {job.target}: {told(error)}") from None
     present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
     verify = job.command == "verify"
     coded = latest(read_manifest(job.target, "encode")) if verify else {}
+    doubts = latest(read_manifest(job.target, "verify"))
     tasks, writers = [], dict[str, str]()
     for place, info in fs.find(root, detail=True).items():
         path = below(root, place)
         if path.startswith(f"{MANIFEST}/"):
             continue
-        if PurePosixPath(path).suffix.lower() not in job.kinds:
+        if not is_of(job.kinds, path):
             summary.left_out += 1
             continue
         version, expected = version_of(info), list[Row]()
@@ -336,15 +352,37 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
             facts = [version, *(str(row["sha256"]) for row in expected)]
             version = digest(" ".join([*facts, version_of(there or {})]).encode())
         first = writers.setdefault(output, path)
-        if ".." in PurePosixPath(path).parts:
+        if not is_unicode(path):
+            summary.fail(path, "its name is no UTF-8")
+        elif ".." in PurePosixPath(path).parts:
             summary.fail(path, "leads out of its folder")
         elif first != path:
             summary.fail(path, f"{first} is written to {output}, too")
-        elif there and not force and went_well(done.get(path, []), version):
+        elif (
+            there
+            and not force
+            and went_well(done.get(path, []), version)
+            and not is_doubted(done[path], doubts.get(path, []))
+        ):
             summary.up_to_date += 1
         else:
             tasks.append(Task(path, version, int(info["size"]), expected))
     return tasks
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_doubted(done: Sequence[Row], verified: Sequence[Row]) -> bool:
+    """Whether "verify" has found a fault since then."""
+    return any(
+        row["error"] and row["finished"] > done[0]["finished"] for row in verified
+    )
 
 
 def below(root: str, path: str) -> str:
@@ -387,6 +425,7 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
     try:
         with native_stderr_silenced():  # it tells of the level of its log
             ray.init(
+                os.environ.get("RAY_ADDRESS") or "local",
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 ignore_reinit_error=True,
@@ -416,8 +455,11 @@ def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
             ray_remote_args_fn=lambda: {"max_task_retries": TRIES},
         )
     done: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
-    for table in done:
-        yield from table.to_pylist()
+    try:
+        for table in done:
+            yield from table.to_pylist()
+    except ray.exceptions.RayError as error:
+        raise UsageError(f"Ray gave up: {str(error).splitlines()[0]}") from None
 
 
 def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
@@ -443,18 +485,18 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
         raise
     except Exception as error:  # file systems and damaged manifests raise all kinds
         raise UsageError(told(error)) from None
-    waiting = {task.path: task for task in tasks}
+    waiting = {task.path for task in tasks}
     with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
         for row in run(job, tasks, jobs) if tasks else ():
-            if waiting.pop(row["path"], None):
-                bar.update()
-                if not row["error"]:
-                    summary.bytes_in += row["source_bytes"]
+            first = row["path"] in waiting
+            waiting.discard(row["path"])
+            bar.update(first)
             if row["error"]:
                 name = "/".join(filter(None, (row["path"], row["member"])))
                 summary.fail(name, row["error"])
             else:
                 summary.done += 1
+                summary.bytes_in += first * row["source_bytes"]
                 summary.bytes_out += row["output_bytes"] or 0
     for path in waiting:
         summary.fail(path, "its worker was lost; not enough memory?")

@@ -113,7 +113,7 @@ def planned(
 ) -> Iterator[Task]:
     """A task for every file, in the order of the names; the rest is noted."""
     writers: dict[str, Path] = {}
-    for path in files_under(source, summary):
+    for path in files_under(source, target, summary):
         if path.suffix.lower() not in kinds:
             summary.left_out += 1
             continue
@@ -154,12 +154,17 @@ def is_newer(task: Task) -> bool:
     return task.target.stat().st_mtime >= task.source.stat().st_mtime
 
 
-def files_under(folder: Path, summary: Summary) -> Iterator[Path]:
+def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
+    """All but what is in the `target`, if that is below."""
+
     def unreadable(error: OSError) -> None:
         summary.fail(Path(error.filename), reason(error))
 
     for place, folders, names in os.walk(folder, onerror=unreadable):
-        folders.sort()
+        outputs = os.path.realpath(target)
+        folders[:] = sorted(
+            name for name in folders if os.path.realpath(Path(place, name)) != outputs
+        )
         yield from (Path(place, name) for name in sorted(names))
 
 

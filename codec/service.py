@@ -206,6 +206,11 @@ def picture_response(file: Path, request: Request, max_pixels: int) -> Response:
         return Response(status_code=304, headers=headers)
     if kind != RAW:
         image = picture_of(data, query, max_pixels)
+        if kind == "jpeg" and image.has_transparency_data:
+            on_white = Image.new("RGB", image.size, "white")
+            on_white.paste(image, mask=image.getchannel("A"))
+            on_white.info |= image.info
+            image = on_white
         data, _ = file_bytes(image, kind.upper())
     return Response(data, media_type=MIME_TYPES[kind], headers=headers)
 

@@ -14,8 +14,25 @@ T = TypeVar("T")
 SHARD_SUFFIX = ".tar"
 
 
+class StrictMember(tarfile.TarInfo):
+    """Raises ReadError where `tarfile` takes damage for the end."""
+
+    @classmethod
+    def fromtarfile(cls, file: tarfile.TarFile) -> "StrictMember":
+        try:
+            return super().fromtarfile(file)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise  # the block of zeros at the end
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
+
+
 def is_shard(name: str) -> bool:
     return name.lower().endswith(SHARD_SUFFIX)
+
+
+def is_of(kinds: Collection[str], name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in kinds
 
 
 def renamed(name: str, suffix: str) -> str:
@@ -41,7 +58,7 @@ def convert_shard(
     taken: set[str] = set()
     try:
         with (
-            tarfile.open(fileobj=source, mode="r|*") as members,
+            tarfile.open(fileobj=source, mode="r|*", tarinfo=StrictMember) as members,
             tarfile.open(fileobj=target, mode="w|") as converted,
         ):
             for member in members:
@@ -49,7 +66,10 @@ def convert_shard(
                 content = file.read() if file else b""
                 if file:
                     member.type = tarfile.REGTYPE  # also what was sparse
-                if file and PurePosixPath(member.name).suffix.lower() in kinds:
+                elif is_of(kinds, member.name) and is_of(kinds, member.linkname):
+                    member.name = renamed(member.name, suffix)
+                    member.linkname = renamed(member.linkname, suffix)
+                if file and is_of(kinds, member.name):
                     name = renamed(member.name, suffix)
                     try:
                         if name in taken:
@@ -73,7 +93,7 @@ def convert_shard(
 def members_of(shard: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the files in a tar file. UsageError as `convert_shard`."""
     try:
-        with tarfile.open(fileobj=shard, mode="r|*") as members:
+        with tarfile.open(fileobj=shard, mode="r|*", tarinfo=StrictMember) as members:
             for member in members:
                 file = members.extractfile(member) if member.isfile() else None
                 if file:

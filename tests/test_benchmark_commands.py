@@ -55,7 +55,7 @@ def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypa
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_the_service_is_asked_by_many(tmp_path):
     pytest.importorskip("starlette")
-    Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
+    Image.fromarray(picture(400, 400)).save(tmp_path / "a.png")
     arguments = ["service", str(tmp_path), "-o", str(tmp_path), "--clients", "4"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -86,6 +86,12 @@ def test_a_width_reduces_the_picture(client, small_file, width, size):
     assert psnr(np.asarray(small), np.asarray(reduced)) > 30
 
 
+def test_jpeg_is_on_white(client, served):
+    array = np.dstack([picture(40, 40), np.zeros((40, 40), np.uint8)])
+    (served / "clear.aec").write_bytes(codec.encode(Image.fromarray(array)))
+    assert np.all(np.asarray(image_of(client.get("/clear.aec?format=jpeg"))) > 250)
+
+
 def test_no_picture_is_enlarged(client):
     assert image_of(client.get("/photo.aec?w=5000")).size == (120, 90)
 

@@ -99,6 +99,17 @@ def test_two_members_of_one_name_are_told_of(shard):
     assert line.endswith("0001.png: there is another of this name")
 
 
+@pytest.mark.parametrize("cut", [1024, 1124])
+def test_what_tarfile_takes_for_the_end_is_damage(shard, cut):
+    pack("shard.tar", {"1.cls": b"1", "2.cls": b"2", "3.cls": b"3"})
+    data = Path("shard.tar").read_bytes()
+    Path("shard.tar").write_bytes(data[:cut])
+    assert "no tar file, or damaged" in fails("encode", "shard.tar", "-o", "coded.tar")
+    Path("shard.tar").write_bytes(data[:1024] + b"x" + data[1025:])
+    assert "no tar file, or damaged" in fails("encode", "shard.tar", "-o", "coded.tar")
+    assert names() == ["shard.tar"]
+
+
 def test_links_and_folders_are_copied(shard):
     with tarfile.open("shard.tar", "w") as file:
         for name, kind in (("a", tarfile.DIRTYPE), ("a/b.png", tarfile.SYMTYPE)):
@@ -107,9 +118,10 @@ def test_links_and_folders_are_copied(shard):
             file.addfile(member)
     succeeds("encode", "shard.tar", "-o", "coded.tar")
     with tarfile.open("coded.tar") as found:
+        assert found.getmember("a/b.aec").linkname == "../../c.aec"
         assert [(m.name, m.type) for m in found] == [
             ("a", tarfile.DIRTYPE),
-            ("a/b.png", tarfile.SYMTYPE),
+            ("a/b.aec", tarfile.SYMTYPE),
         ]
 
 
