@@ -84,14 +84,14 @@ class Encoding:
             kinds = picture_suffixes()
             convert = self.converted
             return shard(source, target, kinds, SUFFIX, convert, self.force, progress)
-        data, converted = self.converted(source, read(source), progress)
+        data, converted = self.converted(read(source), progress)
         write(target, data, self.force)
         return converted
 
     def converted(
-        self, name: str, content: bytes, progress: Progress = untold
+        self, content: bytes, progress: Progress = untold
     ) -> tuple[bytes, Converted]:
-        """(.aec file, what became of it) of the content of a file of that name."""
+        """(.aec file, what became of it) of the content of a picture file."""
         picture = picture_in(content, self.max_pixels, self.strip)
         data = self.coded(picture, progress)
         facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
@@ -169,8 +169,8 @@ class Decoding:
         facts = f"{image.width} x {image.height} pixels"
         return coded, Converted(facts, notices, len(coded))
 
-    def png(self, name: str, content: bytes) -> tuple[bytes, Converted]:
-        """As `saved`, of the content of an .aec file of that name."""
+    def png(self, content: bytes) -> tuple[bytes, Converted]:
+        """As `saved`, of the content of an .aec file."""
         return self.saved(self.decoded(content), "PNG")
 
 
@@ -182,7 +182,7 @@ def shard(
     target: str,
     kinds: Collection[str],
     suffix: str,
-    convert: Callable[[str, bytes], tuple[bytes, Converted]],
+    convert: Callable[[bytes], tuple[bytes, Converted]],
     force: bool,
     progress: Progress,
 ) -> Converted:
@@ -190,9 +190,9 @@ def shard(
     in it stays as it was. `progress` is told of nothing done, before every picture.
     """
 
-    def converted(name: str, content: bytes) -> tuple[bytes, Converted]:
+    def converted(content: bytes) -> tuple[bytes, Converted]:
         progress(0)
-        return convert(name, content)
+        return convert(content)
 
     if not is_shard(target):
         raise UsageError(f"a tar file becomes one, and {target} is none")

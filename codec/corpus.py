@@ -229,18 +229,18 @@ class Worker:
             if is_shard(task.path):
                 said = convert_shard(file, to, self.job.kinds, suffix, convert)
                 return [row_of(member, what) for member, what in said]
-            data, row = convert(task.path, file.read())
+            data, row = convert(file.read())
             to.write(data)
             return [row]
 
-    def encoded(self, name: str, content: bytes) -> tuple[bytes, Row]:
+    def encoded(self, content: bytes) -> tuple[bytes, Row]:
         assert self.encoding
         picture = picture_in(content, self.job.max_pixels, self.encoding.strip)
         data = self.encoding.coded(picture)
         return data, facts_of(data) | {"psnr_db": self.psnr(data, picture.rgb)}
 
-    def decoded(self, name: str, content: bytes) -> tuple[bytes, Row]:
-        data, _ = self.decoding.png(name, content)
+    def decoded(self, content: bytes) -> tuple[bytes, Row]:
+        data, _ = self.decoding.png(content)
         facts = facts_of(content)
         return data, facts | {"output_bytes": len(data), "sha256": digest(data)}
 

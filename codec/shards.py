@@ -45,13 +45,13 @@ def convert_shard(
     target: IO[bytes],
     kinds: Collection[str],
     suffix: str,
-    convert: Callable[[str, bytes], tuple[bytes, T]],
+    convert: Callable[[bytes], tuple[bytes, T]],
 ) -> list[tuple[str, T | str]]:
     """Copy a tar file, the members of one of the `kinds` (suffixes) converted and named
     with another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
 
-    Returns what `convert`, called with name and content, says of each, or the reason
-    for which it stays as it is. Both files are read and written from begin to end, one
+    Returns what `convert` says of the content of each, or the reason for which it stays
+    as it is. Both files are read and written from begin to end, one
     member in memory. UsageError if the source is no tar file, or cut off.
     """
     said: list[tuple[str, T | str]] = []
@@ -74,7 +74,7 @@ def convert_shard(
                     try:
                         if name in taken:
                             raise UsageError(f"there is a {name} already")
-                        content, what = convert(member.name, content)
+                        content, what = convert(content)
                     except (CodecError, OSError, MemoryError) as error:
                         said.append((member.name, reason(error)))
                     else:
