@@ -333,8 +333,11 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
     verify = job.command == "verify"
-    coded = latest(read_manifest(job.target, "encode")) if verify else {}
-    doubts = latest(read_manifest(job.target, "verify"))
+    coded, doubts = dict[str, list[Row]](), dict[str, list[Row]]()
+    if verify:
+        coded = latest(read_manifest(job.target, "encode"))
+    elif job.command == "encode":
+        doubts = latest(read_manifest(job.target, "verify"))
     tasks, writers = [], dict[str, str]()
     for place, info in fs.find(root, detail=True).items():
         path = below(root, place)
