@@ -145,7 +145,7 @@ def place_of(root: Path, path: str) -> Path:
     try:
         place = (root / path).resolve()
         if place.is_relative_to(root):
-            place.exists()
+            place.exists()  # or it raises, where a name is too long
             return place
     except (OSError, ValueError, RuntimeError):  # NUL, too long, links in a circle
         pass

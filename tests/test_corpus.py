@@ -21,6 +21,7 @@ pytest.importorskip("ray")
 fsspec = pytest.importorskip("fsspec")
 pa = pytest.importorskip("pyarrow")
 
+from benchmarks.folders import ray_workers  # noqa: E402
 from codec.conversion import Encoding  # noqa: E402
 from codec.corpus import (  # noqa: E402
     TASKS,
@@ -396,7 +397,7 @@ def test_two_nodes_lose_a_worker_and_no_file(tree):
             while len(list(Path("out").glob("*.aec"))) < 8:
                 assert process.poll() is None, process.stderr.read()
                 time.sleep(0.02)
-            os.kill(workers()[0], signal.SIGKILL)
+            os.kill(ray_workers(process.pid)[0], signal.SIGKILL)
             said = process.stderr.read()
     finally:
         cluster.shutdown()
@@ -406,16 +407,3 @@ def test_two_nodes_lose_a_worker_and_no_file(tree):
     for seed in range(40):
         data = Path(f"out/{seed:02}.png.aec").read_bytes()
         assert psnr(codec.decode(data), picture(40, 56, seed)) > 24
-
-
-def workers():
-    """Processes of Ray that convert files."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (place / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if line.startswith(b"ray::MapWorker"):
-            found.append(int(place.name))
-    return found
