@@ -1,5 +1,7 @@
 """Windows give what the networks give for the whole picture."""
 
+from concurrent.futures import Executor, Future
+
 import numpy as np
 import pytest
 from pictures import picture
@@ -64,6 +66,30 @@ def test_rows_are_made_once_until_they_are_forgotten():
     assert rows[slice(3, 6), column][1].ravel().tolist() == [6.1, 8.1, 10.1]
     assert rows[slice(0, 1), column][1].ravel().tolist() == [0.1]
     assert made == [0, 3, 5, 0]
+
+
+def test_a_worker_makes_the_band_that_follows_once():
+    made, asked = [], []
+
+    def make(band):
+        made.append(band.start)
+        return [np.full((1, band.stop - band.start, 2, 1), band.start)]
+
+    class Worker(Executor):
+        def submit(self, function, band):
+            asked.append(band.start)
+            future = Future()
+            future.set_result(function(band))
+            return future
+
+    bands = [slice(0, 3), slice(3, 5), slice(5, 6)]
+    rows = win.Rows(bands, [1], make, Worker())
+    for band, ahead in zip(bands, ([3], [3, 5], [3, 5]), strict=True):
+        (array,) = rows[band, slice(0, 2)]
+        assert np.all(array == band.start)
+        assert asked == ahead
+        rows.forget(band.stop)
+    assert made == [0, 3, 5]
 
 
 def test_windows_change_nothing(bundle, monkeypatch):
