@@ -141,7 +141,8 @@ class Rows:
             elif i not in self.made:
                 self.made[i] = self.make(self.bands[i])
         after = near[-1] + 1
-        if self.worker and after < len(self.bands) and after not in self.ahead:
+        known = after in self.made or after in self.ahead
+        if self.worker and after < len(self.bands) and not known:
             self.ahead[after] = self.worker.submit(self.make, self.bands[after])
 
         def part(number: int, i: int) -> Array:
