@@ -42,7 +42,12 @@ def options_of_training(command):
         click.option(
             "--learning-rate",
             default=8e-4,
-            help="Peak, after a short warm-up; cosine to zero.",
+            help="Peak, after a short rise.",
+        ),
+        click.option(
+            "--decay",
+            default=20000,
+            help="Steps at the end over which it falls to zero, as a cosine.",
         ),
         click.option(
             "--precision",

@@ -13,9 +13,17 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
+from codec.training.drawings import drawn_tiles
+
 TILE_PX = 512
 CROP_PX = 256
+REDUCTION = TILE_PX // CROP_PX  # by which a whole tile becomes a crop
 ALIGNMENT = 2  # of crops, so that those of tiles half as large show the same
+REDUCED_SHARE = 0.25  # of crops, that are a whole tile made smaller
+GRAY_SHARE = 0.04  # of crops, whose colors are taken away
+GRAPHICS_SHARE = 0.08  # of crops from sources named so, where there are any
+DRAWN_SHARE = 0.04  # of crops with text and flat areas, drawn
+DRAWN_TILES = 160
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
@@ -67,20 +75,38 @@ def texture(tile):
 def load_pool(sources):
     """(tiles uint8 [N, TILE_PX, TILE_PX, 3], sampling probability float64 [N]); at
     least one tile.
+
+    Screenshots and diagrams, from sources whose names begin with "graphics", and drawn
+    tiles are seen as often as their shares say.
     """
-    pool = [tile for image in read_images(sources) for tile in tiles(image)]
-    if not pool:
+    graphics = [source for source in sources if Path(source).name[:8] == "graphics"]
+    photographs = [source for source in sources if source not in graphics]
+    kinds = [
+        (1 - GRAPHICS_SHARE - DRAWN_SHARE, tiles_of(photographs)),
+        (GRAPHICS_SHARE, tiles_of(graphics)),
+        (DRAWN_SHARE, drawn_tiles(TILE_PX, DRAWN_TILES)),
+    ]
+    if not kinds[0][1]:
         raise SystemExit(
             f"no image of at least {TILE_PX} x {TILE_PX} pixels in "
             + ", ".join(map(str, sources))
         )
-    weights = np.array([texture(tile) for tile in pool])
-    return np.stack(pool), weights / weights.sum()
+    probability = []
+    for share, found in kinds:
+        weights = np.array([texture(tile) for tile in found])
+        probability.append(share * weights / max(weights.sum(), 1e-9))
+    pool = np.stack([tile for _, found in kinds for tile in found])
+    probability = np.concatenate(probability)
+    return pool, probability / probability.sum()
+
+
+def tiles_of(sources):
+    return [tile for image in read_images(sources) for tile in tiles(image)]
 
 
 class CropPositions(keras.utils.PyDataset):
-    """Batches of (tile, top, left, orientation 0 to 7), int32 [batch, 4]; a pure
-    function of the step.
+    """Batches of (tile, top, left, orientation 0 to 7, whether reduced, whether gray),
+    int32 [batch, 6]; a pure function of the step.
     """
 
     def __init__(self, probability, batch, first_step, steps):
@@ -98,28 +124,38 @@ class CropPositions(keras.utils.PyDataset):
         )
         corner = random.integers(0, TILE_PX - CROP_PX + 1, (2, self.batch))
         corner -= corner % ALIGNMENT
-        positions = np.stack(
-            [tile, *corner, random.integers(0, 8, self.batch)], axis=1
-        ).astype("int32")
-        return (positions,)
+        orientation = random.integers(0, 8, self.batch)
+        reduced, gray = (
+            random.random(self.batch) < share for share in (REDUCED_SHARE, GRAY_SHARE)
+        )
+        positions = np.stack([tile, *corner, orientation, reduced, gray], axis=1)
+        return (positions.astype("int32"),)
 
 
 def crop(pool, positions, batch):
     """float32 [batch, CROP_PX, CROP_PX, 3] in [-0.5, 0.5] from `pool` at `positions`
-    [batch, 4]; from smaller tiles the same part, smaller.
+    [batch, 6]; from smaller tiles the same part, smaller.
     """
     factor = TILE_PX // pool.shape[1]
-    size = (1, CROP_PX // factor, CROP_PX // factor, 3)
+    size = CROP_PX // factor
     corners = positions[:, 1:3] // factor
-    crops = [
-        ops.slice(pool, (positions[i, 0], corners[i, 0], corners[i, 1], 0), size)
-        for i in range(batch)
-    ]
-    x = ops.cast(ops.concatenate(crops), "float32") / 255 - 0.5
 
-    def bit(n):
-        return (ops.right_shift(positions[:, 3], n) % 2 == 1)[:, None, None, None]
+    def parts(start, side):
+        taken = [
+            ops.slice(pool, (positions[i, 0], *start(i), 0), (1, side, side, 3))
+            for i in range(batch)
+        ]
+        return ops.cast(ops.concatenate(taken), "float32")
 
-    x = ops.where(bit(0), ops.flip(x, 1), x)
-    x = ops.where(bit(1), ops.flip(x, 2), x)
-    return ops.where(bit(2), ops.transpose(x, (0, 2, 1, 3)), x)
+    def flag(column, bit=0):
+        shifted = ops.right_shift(positions[:, column], bit)
+        return (shifted % 2 == 1)[:, None, None, None]
+
+    x = parts(lambda i: (corners[i, 0], corners[i, 1]), size)
+    whole = parts(lambda i: (0, 0), REDUCTION * size)
+    blocks = ops.reshape(whole, (batch, size, REDUCTION, size, REDUCTION, 3))
+    x = ops.where(flag(4), ops.mean(blocks, (2, 4)), x)
+    x = ops.where(flag(5), ops.round(ops.mean(x, -1, keepdims=True)), x) / 255 - 0.5
+    x = ops.where(flag(3), ops.flip(x, 1), x)
+    x = ops.where(flag(3, 1), ops.flip(x, 2), x)
+    return ops.where(flag(3, 2), ops.transpose(x, (0, 2, 1, 3)), x)

@@ -9,19 +9,26 @@ Notation: Ballé et al., "Variational image compression with a scale hyperprior"
 
 Tensors are float32 [batch, height, width, channels]. Images x are in [-0.5, 0.5]; y has
 one cell per 16 x 16 pixels, z one per 64 x 64. The *gain* of a quality takes y from
-image units to quantization steps. Everything starts as a block transform coder (16 x 16
-DCT): the convolutions that could spoil it start at zero.
+image units to quantization steps. Everything starts as a lapped transform coder, see
+`codec.training.dct`: the convolutions that could spoil it start at zero. The features
+are its coefficients, brought to one variance.
+
+Beyond its borders a picture is mirrored, by half a latent cell: pixels for the
+analysis; for the synthesis the latents, those of odd functions with the sign changed.
 
 This file knows nothing of files, tables or training data.
 """
 
+import dataclasses
+import itertools
 import math
+from functools import cache
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from codec.training.dct import CenterTap, first_index, transform_kernels
+from codec.training.dct import Kernel, first_index, transform_coder
 from codec.training.rate import (
     interval_bits,
     logistic_cdf,
@@ -36,6 +43,8 @@ LATENT_PX = 16  # one latent cell
 CHANNELS = 128  # of the features at 1/8
 ANALYSIS_BLOCKS = 6  # residual blocks at 1/8
 BLOCKS = 3  # likewise of the synthesis
+BORDER_PX = 8  # that a picture is extended by on every side
+LEAK = 0.1  # slope of the activations below zero, so that no unit dies
 LATENTS = 320
 LATENT_WIDTH = 96  # inside the residual blocks on the latents
 BLOCK_SCALES = [LATENTS] + BLOCKS * [CHANNELS]  # of the synthesis, in order of use
@@ -54,8 +63,7 @@ LMBDA_MIN, LMBDA_MAX = 0.0006, 0.2  # loss = bits per pixel + lmbda * 255^2 * MS
 
 # Factors on a layer whose weights are as much larger: Adam moves every weight by about
 # its learning rate, so these layers, near their best from the start, learn slower.
-SLOW_OUTER = 0.03
-SLOW_INNER = 0.1
+SLOW_LINEAR = 0.1
 SLOW_MEAN = 0.5
 HYPER_STEP = 4  # likewise larger, so that rounding finds something at the start
 
@@ -101,14 +109,37 @@ def anchor_weights(level):
     )
 
 
-def start_kernels():
-    """As `transform_kernels`, with the channels in the order of the latents."""
-    k8, k16 = transform_kernels(CHANNELS, LATENTS)
-    return k8, k16[LATENT_ORDER]
+@cache
+def start():
+    """The transform coder to start from, its latents in the order of the networks."""
+    coder = transform_coder(CHANNELS, LATENTS)
+    return dataclasses.replace(
+        coder,
+        lapped=coder.lapped[LATENT_ORDER],
+        parity=coder.parity[:, LATENT_ORDER],
+        lapped_spread=coder.lapped_spread[LATENT_ORDER],
+    )
 
 
-def conv(filters, size, **options):
-    return layers.Conv2D(filters, size, padding="same", **options)
+def conv(filters, size, padding="same", **options):
+    return layers.Conv2D(filters, size, padding=padding, **options)
+
+
+def linear(filters, size, kernel, **options):
+    """A convolution that starts as `kernel` and learns slowly, see SLOW_LINEAR."""
+    initializer = Kernel(kernel / SLOW_LINEAR)
+    return conv(filters, size, kernel_initializer=initializer, **options)
+
+
+def activate(x):
+    return ops.leaky_relu(x, LEAK)
+
+
+def mirrored(x, border):
+    """x [B, H, W, C] extended by `border` rows and columns on every side."""
+    x = ops.concatenate([ops.flip(x[:, :border], 1), x, ops.flip(x[:, -border:], 1)], 1)
+    left, right = x[:, :, :border], x[:, :, -border:]
+    return ops.concatenate([ops.flip(left, 2), x, ops.flip(right, 2)], 2)
 
 
 class Sequence(layers.Layer):
@@ -118,27 +149,27 @@ class Sequence(layers.Layer):
     quantization step at high quality.
     """
 
-    def __init__(self):
-        super().__init__(dtype="float32")
+    def __init__(self, **options):
+        super().__init__(dtype="float32", **options)
 
 
 class Residual(Sequence):
-    """x + scale * conv1x1(relu(conv3x3(x))), the 1 x 1 starting at zero."""
+    """x + scale * conv1x1(activation(conv3x3(x))), the 1 x 1 starting at zero."""
 
-    def __init__(self, channels, width):
-        super().__init__()
-        self.wide = conv(width, 3, activation="relu")
-        self.out = conv(channels, 1, kernel_initializer="zeros")
+    def __init__(self, channels, width, name):
+        super().__init__(name=name)
+        self.wide = conv(width, 3, name="wide")
+        self.out = conv(channels, 1, kernel_initializer="zeros", name="out")
 
     def call(self, x, scale=1.0):
         """(output, activations inside)."""
-        wide = self.wide(x)
+        wide = activate(self.wide(x))
         return x + ops.cast(self.out(wide), "float32") * scale, wide
 
-    def error_gradient(self, gradient, scale, wide):
-        """Gradient with respect to x, given that of the output and what is inside."""
-        inner = adjoint(self.out, gradient * scale) * ops.cast(wide > 0, "float32")
-        return gradient + adjoint(self.wide, inner)
+
+def blocks_at_8(count):
+    """Residual blocks on the features at 1/8."""
+    return [Residual(CHANNELS, CHANNELS, f"block_{i}") for i in range(count)]
 
 
 class AnalysisTransform(Sequence):
@@ -146,20 +177,44 @@ class AnalysisTransform(Sequence):
 
     def __init__(self):
         super().__init__()
-        k8, k16 = start_kernels()
-        self.first = conv(CHANNELS, 3, kernel_initializer=CenterTap(k8 / SLOW_OUTER))
-        self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(ANALYSIS_BLOCKS)]
-        self.last = conv(
-            LATENTS, 1, kernel_initializer=CenterTap(k16 / SLOW_INNER), dtype="float32"
+        coder = start()
+        self.first = linear(CHANNELS, 1, coder.blocks.T, name="first")
+        self.blocks = blocks_at_8(ANALYSIS_BLOCKS)
+        lapped = coder.lapped.transpose(1, 2, 3, 0)
+        self.last = linear(
+            LATENTS, 4, lapped, strides=2, padding="valid", name="last"
         )
-        self.latent_block = Residual(LATENTS, LATENT_WIDTH)
+        self.latent_block = Residual(LATENTS, LATENT_WIDTH, "latent_block")
 
     def call(self, x, blocks=None):
         """`blocks` may stand in for its own."""
-        t = ops.cast(self.first(ops.space_to_depth(x * SLOW_OUTER, 8)), "float32")
+        x = ops.space_to_depth(mirrored(x, BORDER_PX) * SLOW_LINEAR, 8)
+        t = ops.cast(self.first(x), "float32")
         for block in blocks or self.blocks:
             t, _ = block(t)
-        return self.latent_block(self.last(ops.space_to_depth(t, 2)) * SLOW_INNER)[0]
+        y = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        return self.latent_block(y)[0]
+
+
+def synthesis_kernels():
+    """(up, last) of the synthesis at the start: 2 x 2 latents -> the 2 x 2 blocks of
+    8 x 8 pixels between their centers; 2 x 2 of those -> the 8 x 8 pixels likewise.
+    """
+    coder = start()
+    back = coder.lapped * coder.lapped_spread[:, None, None, None] ** 2
+    back = back / coder.block_spread**2
+    up = np.empty((2, 2, LATENTS, 2, 2, CHANNELS))
+    pixels = (coder.blocks * coder.block_spread[:, None] ** 2).reshape(-1, 8, 8, 3)
+    last = np.zeros((2, 2, CHANNELS, 8, 8, 3))
+    for i, j in itertools.product(range(2), range(2)):
+        # The latent above reaches into the lower half of its window, and so on.
+        rows, columns = slice(2 - 2 * i, 4 - 2 * i), slice(2 - 2 * j, 4 - 2 * j)
+        up[i, j] = back[:, rows, columns]
+        rows, columns = slice(4 * i, 4 * i + 4), slice(4 * j, 4 * j + 4)
+        part = pixels[:, 4 - 4 * i : 8 - 4 * i, 4 - 4 * j : 8 - 4 * j]
+        last[i, j, :, rows, columns] = part
+    shape = 2, 2, LATENTS, 4 * CHANNELS
+    return up.reshape(shape), last.reshape(2, 2, CHANNELS, 192)
 
 
 class SynthesisTransform(Sequence):
@@ -170,52 +225,36 @@ class SynthesisTransform(Sequence):
 
     def __init__(self):
         super().__init__()
-        k8, k16 = start_kernels()
-        self.latent_block = Residual(LATENTS, LATENT_WIDTH)
-        self.first = conv(
-            4 * CHANNELS,
-            1,
-            kernel_initializer=CenterTap(k16.T / SLOW_INNER),
-            dtype="float32",
-        )
-        self.blocks = [Residual(CHANNELS, CHANNELS) for _ in range(BLOCKS)]
-        self.last = conv(192, 3, kernel_initializer=CenterTap(k8.T / SLOW_OUTER))
+        up, last = synthesis_kernels()
+        self.latent_block = Residual(LATENTS, LATENT_WIDTH, "latent_block")
+        self.up = linear(4 * CHANNELS, 2, up, padding="valid", name="up")
+        self.blocks = blocks_at_8(BLOCKS)
+        self.last = linear(192, 2, last, padding="valid", name="last")
+        vertical, horizontal = start().parity
+        self.mirror_down = self.sign("mirror_down", vertical)
+        self.mirror_across = self.sign("mirror_across", horizontal)
+
+    def sign(self, name, parity):
+        """Factors on latents that are mirrored at a border."""
+        return self.add_weight(shape=(LATENTS,), initializer=Kernel(parity), name=name)
+
+    def extended(self, y_hat):
+        """With a ring of mirrored latents."""
+        down, across = self.mirror_down, self.mirror_across
+        t = ops.concatenate([y_hat[:, :1] * down, y_hat, y_hat[:, -1:] * down], 1)
+        return ops.concatenate([t[:, :, :1] * across, t, t[:, :, -1:] * across], 2)
 
     def call(self, y_hat, scales, blocks=None):
         """`blocks` may stand in for its own."""
-        return self.with_activations(y_hat, scales, blocks)[0]
-
-    def with_activations(self, y_hat, scales, blocks=None):
-        """(image, activations inside each block)."""
         latent_scale, *block_scales = split_scales(scales)
-        t, activation = self.latent_block(y_hat, latent_scale)
-        activations = [activation]
-        t = ops.depth_to_space(self.first(t * SLOW_INNER), 2)
+        t, _ = self.latent_block(self.extended(y_hat), latent_scale)
+        t = ops.cast(self.up(t * SLOW_LINEAR), "float32")
+        t = ops.depth_to_space(t, 2)
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
-            t, activation = block(t, scale)
-            activations.append(activation)
-        return self.image(t), activations
-
-    def image(self, t):
-        """The image from the features at 1/8."""
-        return ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
-
-    def error_gradient(self, y_hat, scales, x):
-        """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped.
-
-        The adjoint of `call`, written out in layers that LiteRT has, for any height and
-        width; there is no rule for the clipping, errors pass it.
-        """
-        x_hat, activations = self.with_activations(y_hat, scales)
-        error = ops.clip(x_hat, -0.5, 0.5) - x
-        g = adjoint(self.last, ops.space_to_depth(2 * SLOW_OUTER * error, 8))
-        (latent, *inside) = zip(split_scales(scales), activations, strict=True)
-        for block, (scale, wide) in reversed(
-            list(zip(self.blocks, inside, strict=True))
-        ):
-            g = block.error_gradient(g, scale, wide)
-        g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER
-        return ops.sum(ops.square(error)), self.latent_block.error_gradient(g, *latent)
+            t, _ = block(t, scale)
+        x_hat = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        # Cells of 8 x 8 pixels that lie half beyond the border.
+        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4]
 
 
 class Preview(Sequence):
@@ -239,22 +278,16 @@ def split_scales(scales):
     return ops.split(scales, np.cumsum(BLOCK_SCALES)[:-1].tolist(), axis=-1)
 
 
-def adjoint(layer, gradient):
-    """Gradient with respect to the input of a convolution of odd size and stride 1."""
-    kernel = ops.transpose(ops.flip(layer.kernel, (0, 1)), (0, 1, 3, 2))
-    return ops.conv(gradient, kernel, padding="same")
-
-
 class HyperAnalysisTransform(Sequence):
     """Latents y [B, h, w, LATENTS], in steps -> z, not rounded [B, h/4, w/4, HYPER]."""
 
     def __init__(self):
         super().__init__()
-        self.first = conv(HYPER, 3, strides=2, activation="relu")
-        self.last = conv(HYPER, 3, strides=2)
+        self.first = conv(HYPER, 3, strides=2, name="first")
+        self.last = conv(HYPER, 3, strides=2, name="last")
 
     def call(self, y):
-        t = self.first(ops.sign(y) * ops.log1p(ops.abs(y)))
+        t = activate(self.first(ops.sign(y) * ops.log1p(ops.abs(y))))
         z = ops.cast(self.last(t), "float32") * HYPER_STEP
         return ops.clip(z, -HYPER_LIMIT, HYPER_LIMIT)
 
@@ -271,9 +304,11 @@ class IntegerConv(Sequence):
     fraction_bits = 8
     use_bias = True
 
-    def __init__(self, filters, size, *, input_bits, output_bits, limit, bias=0.0):
+    def __init__(
+        self, filters, size, *, input_bits, output_bits, limit, name, bias=0.0
+    ):
         """Integer inputs (outputs) count in 2^-input_bits (2^-output_bits)."""
-        super().__init__()
+        super().__init__(name=name)
         self.filters, self.size, self.limit = filters, size, limit
         self.input_bits, self.output_bits = input_bits, output_bits
         self.first_bias = bias
@@ -323,9 +358,9 @@ class ScaleNetwork(Sequence):
         outer = {"output_bits": 3, "limit": SCALE_LEVELS - 1}
         bias = first_index(LATENTS)[LATENT_ORDER] / 2.0 ** outer["output_bits"]
         self.convs = [
-            IntegerConv(4 * HYPER, 3, input_bits=4, **inner),
-            IntegerConv(4 * HYPER, 3, input_bits=5, **inner),
-            IntegerConv(LATENTS, 1, input_bits=5, **outer, bias=bias),
+            IntegerConv(4 * HYPER, 3, input_bits=4, name="layer_0", **inner),
+            IntegerConv(4 * HYPER, 3, input_bits=5, name="layer_1", **inner),
+            IntegerConv(LATENTS, 1, input_bits=5, name="layer_2", **outer, bias=bias),
         ]
 
     def call(self, z_hat, offset):
@@ -398,8 +433,8 @@ class MeanContext(Sequence):
         super().__init__()
         zero = {"kernel_initializer": "zeros", "dtype": "float32"}
         steps = range(CONTEXT_STEPS)
-        self.up = [conv(4 * HYPER, 3, activation="relu") for _ in range(2)]
-        self.hyper = conv(CONTEXT, 1)
+        self.up = [conv(4 * HYPER, 3, name=f"up_{i}") for i in range(2)]
+        self.hyper = conv(CONTEXT, 1, name="hyper")
         # Named, since a graph may hold them in any order.
         self.base = [grouped(LATENTS, name=f"base_of_{n}", **zero) for n in steps]
         # Of every earlier step for every later one, in order of use.
@@ -413,7 +448,7 @@ class MeanContext(Sequence):
             for earlier in range(n)
         ]
         self.mix = [
-            conv(96, 3, activation="relu", name=f"mix_of_{n}") for n in steps[1:]
+            conv(96, 3, name=f"mix_of_{n}") for n in steps[1:]
         ]
         self.correct = [
             grouped(LATENTS, name=f"correct_of_{n}", **zero) for n in steps[1:]
@@ -429,7 +464,7 @@ class MeanContext(Sequence):
         """
         t = z_hat * HYPER_INPUT
         for layer in self.up:
-            t = ops.depth_to_space(layer(t), 2)
+            t = ops.depth_to_space(activate(layer(t)), 2)
         hyper, cells = self.hyper(t), ops.space_to_depth(t, 2)
         values, gains, inverse_gains = (
             split_steps(value),
@@ -446,7 +481,7 @@ class MeanContext(Sequence):
                     for y, scale in zip(decoded, inverse_gains, strict=False)
                 )
                 context = [hyper, ops.depth_to_space(features, 2)]
-                mixed = self.mix[step - 1](ops.concatenate(context, axis=-1))
+                mixed = activate(self.mix[step - 1](ops.concatenate(context, axis=-1)))
                 mean = mean + self.correct[step - 1](ops.space_to_depth(mixed, 2))
             mean = mean * SLOW_MEAN * gains[step]
             difference = residual = values[step]
@@ -488,9 +523,10 @@ class Codec(keras.Model):
     def quality_vectors(self, level):
         """(gain, inverse_gain, block_scales) of levels [B], as [B, 1, 1, channels]."""
         weights = anchor_weights(level)
-        start = log_gain_at_start(level)[:, None]
-        gain = ops.exp(start + ops.matmul(weights, self.log_gain))
-        inverse_gain = ops.exp(-start + ops.matmul(weights, self.log_inverse_gain))
+        first = log_gain_at_start(level)[:, None]
+        first = first + np.log(start().lapped_spread).astype("float32")
+        gain = ops.exp(first + ops.matmul(weights, self.log_gain))
+        inverse_gain = ops.exp(-first + ops.matmul(weights, self.log_inverse_gain))
         scales = 1 + ops.matmul(weights, self.block_scale)
         return tuple(vector[:, None, None] for vector in (gain, inverse_gain, scales))
 

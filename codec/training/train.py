@@ -26,6 +26,7 @@ from codec.training.warm_start import start_from
 
 PART_BYTES = 15 * 2**20  # parts of a checkpoint stay under common upload limits
 EMA_MOMENTUM = 0.999
+WEIGHT_DECAY = 0.02  # times the rate of learning, a step
 LOG_EVERY = 100
 REVIVED_ON = 30  # tiles, at most
 VALID_SIDE_MIN_PX = 3 * STRIDE_PX  # or MS-SSIM has no room
@@ -131,19 +132,20 @@ def rate_distortion(tune, x, level, latent_bits, hyper_bits, x_hat):
     return loss, ops.mean(bpp), ops.mean(mse)
 
 
-class Cosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then a cosine to zero; without branches, which no step that is
+class Plateau(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise, the peak, and over the last `decay` of the steps a cosine to zero:
+    a run may be made longer before it falls. Without branches, which no step that is
     traced could hold.
     """
 
-    def __init__(self, peak, warmup, steps):
-        self.peak, self.warmup, self.steps = peak, warmup, steps
+    def __init__(self, peak, rise, steps, decay):
+        self.peak, self.rise, self.steps, self.decay = peak, rise, steps, decay
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
-        rise = ops.minimum((step + 1) / (self.warmup + 1), 1.0)
-        progress = ops.clip((step - self.warmup) / (self.steps - self.warmup), 0, 1)
-        return self.peak * rise * 0.5 * (1 + ops.cos(np.pi * progress))
+        rise = ops.minimum((step + 1) / (self.rise + 1), 1.0)
+        done = ops.clip((step - self.steps + self.decay) / self.decay, 0, 1)
+        return self.peak * rise * 0.5 * (1 + ops.cos(np.pi * done))
 
 
 def averages(network, optimizer):
@@ -353,6 +355,18 @@ def train(
     fit(model, probability, folder, **options)
 
 
+def kept(variables):
+    """The variables that do not decay: all but the kernels of the residual blocks and
+    of the means.
+    """
+    decaying = "/block_", "/latent_block/", "mean_context/"
+    return [
+        v
+        for v in variables
+        if v.name != "kernel" or not any(part in v.path for part in decaying)
+    ]
+
+
 def set_up(precision):
     keras.utils.set_random_seed(0)
     keras.mixed_precision.set_global_policy(precision)
@@ -365,6 +379,7 @@ def fit(
     *,
     steps,
     learning_rate,
+    decay,
     checkpoint_every,
     valid=(),
 ):
@@ -374,11 +389,13 @@ def fit(
         flush=True,
     )
     optimizer = Soap(
-        Cosine(learning_rate, min(300, steps // 10), steps),
+        Plateau(learning_rate, min(300, steps // 10), steps, min(decay, steps)),
+        weight_decay=WEIGHT_DECAY,
         global_clipnorm=1.0,
         use_ema=True,
         ema_momentum=EMA_MOMENTUM,
     )
+    optimizer.exclude_from_weight_decay(kept(model.trainable_variables))
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     first_step, goal = read_state(folder)
     if first_step and goal != model.goal:
