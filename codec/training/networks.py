@@ -510,21 +510,22 @@ class Codec(keras.Model):
         self.hyper_analysis, self.scales = HyperAnalysisTransform(), ScaleNetwork()
         self.mean_context = MeanContext()
 
-        def table(name, width):
-            shape = (QUALITY_ANCHORS, width)
-            return self.add_weight(shape=shape, initializer="zeros", name=name)
+        def table(name, row):
+            first = Kernel(np.tile(row, (QUALITY_ANCHORS, 1)))
+            shape = (QUALITY_ANCHORS, len(row))
+            return self.add_weight(shape=shape, initializer=first, name=name)
 
-        self.log_gain = table("log_gain", LATENTS)
-        self.log_inverse_gain = table("log_inverse_gain", LATENTS)
-        self.block_scale = table("block_scale", sum(BLOCK_SCALES))
-        self.hyper_mean = table("hyper_mean", HYPER)
-        self.hyper_width = table("hyper_width", HYPER)
+        spread = np.log(start().lapped_spread)  # of orthonormal latents
+        self.log_gain = table("log_gain", spread)
+        self.log_inverse_gain = table("log_inverse_gain", -spread)
+        self.block_scale = table("block_scale", np.zeros(sum(BLOCK_SCALES)))
+        self.hyper_mean = table("hyper_mean", np.zeros(HYPER))
+        self.hyper_width = table("hyper_width", np.zeros(HYPER))
 
     def quality_vectors(self, level):
         """(gain, inverse_gain, block_scales) of levels [B], as [B, 1, 1, channels]."""
         weights = anchor_weights(level)
         first = log_gain_at_start(level)[:, None]
-        first = first + np.log(start().lapped_spread).astype("float32")
         gain = ops.exp(first + ops.matmul(weights, self.log_gain))
         inverse_gain = ops.exp(-first + ops.matmul(weights, self.log_inverse_gain))
         scales = 1 + ops.matmul(weights, self.block_scale)
