@@ -80,12 +80,17 @@ def options_of_training(command):
     "--tune",
     type=click.Choice(list(MODEL_OF_TUNE)),
     default=TUNE_DEFAULT,
-    help="What distortion is: the squared error, or mostly MS-SSIM.",
+    help="What distortion is: the squared error, or what people see.",
+)
+@click.option(
+    "--architecture",
+    default="lapped",
+    help="Of the transforms, a name in `codec/training/architectures.py`.",
 )
 @click.option(
     "--start",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Bundle whose weights a new run starts from; inactive units are drawn anew.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Run, or file of `weights`, whose weights a new run starts from.",
 )
 def train(data, output, **options):
     """Train on DATA: tar shards of images, folders, or single images."""
@@ -148,13 +153,29 @@ def export(run, data, output, **options):
     """Export the averaged weights of RUN as a bundle, its tables counted on DATA (needs
     TensorFlow).
     """
+    from codec.training.checkpoints import load_codec, read_state
     from codec.training.export import export as write
-    from codec.training.train import load_codec, read_state
 
-    _, tune = read_state(run)
+    tune = read_state(run).get("goal")
     if tune not in MODEL_OF_TUNE:
         raise SystemExit(f"{run} is no run of a codec")
     write(load_codec(run), output, data=data, tune=tune, **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File, .npz.",
+)
+def weights(run, output):
+    """Write the averaged weights of RUN in half precision, to start other runs from."""
+    from codec.training.checkpoints import save_weights
+
+    save_weights(run, output)
 
 
 @main.command()

@@ -18,10 +18,14 @@ from codec.bundle import MODEL_OF_TUNE, load_bundle
 from codec.errors import CodecError, UsageError, reason
 from codec.files import load_picture
 from codec.runtime import native_stderr_silenced
+from codec.training.architectures import SHIPPED
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
-from codec.training.networks import STRIDE_PX
-from codec.training.train import Cosine, TrainingModel, build_codec, set_up
+from codec.training.dimensions import STRIDE_PX
+from codec.training.model import build_codec
+from codec.training.schedule import Plateau
+from codec.training.train import set_up
+from codec.training.training_model import TrainingModel
 from codec.training.warm_start import start_from, stored_layers
 
 BATCH = 4
@@ -56,7 +60,7 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     set_up("float32")
     pool, parts, count = load_tiles(paths, max_pixels)
     with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
-        codec = build_codec()
+        codec = build_codec(SHIPPED)
     bundle = load_bundle(MODEL_OF_TUNE[tune])
     start_from(codec, bundle)
     share = freeze(codec)
@@ -151,7 +155,8 @@ def train(codec, tune, pool, steps, progress):
             progress((batch + 1) / steps)
 
     model = TrainingModel(codec, pool, BATCH, tune)
-    schedule = Cosine(LEARNING_RATE, WARMUP_SHARE * steps, steps)
+    rise = WARMUP_SHARE * steps
+    schedule = Plateau(LEARNING_RATE, rise, steps, steps - rise)
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0)
     model.compile(optimizer=optimizer, jit_compile=False)
     weights = np.array([texture(tile) for tile in pool])
@@ -205,5 +210,5 @@ def as_stored(kernel):
 
 
 def adjoint(kernel):
-    """The kernel of the adjoint, as in codec/training/networks.py."""
+    """The kernel of the adjoint, as in codec/training/layers.py."""
     return kernel[::-1, ::-1].transpose(0, 1, 3, 2)

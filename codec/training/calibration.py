@@ -12,7 +12,14 @@ from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.progress import untold
 from codec.quantization import rounding_by_table
-from codec.training import networks as net
+from codec.training.dimensions import HYPER
+from codec.training.quality import (
+    INDEX_OFFSET_MAX,
+    QUALITY_ANCHORS,
+    SCALE_LEVELS,
+    anchor_levels,
+    scale_of_index,
+)
 from codec.training.rate import interval_bits, residual_cdf
 
 TAIL = 2e-5  # probability left to the escape symbol on either side
@@ -87,18 +94,16 @@ def interval_pmf(cdf):
 
 def residual_prior():
     """Trained model of the residuals, by table index."""
-    index = np.arange(net.SCALE_LEVELS, dtype="float32")[:, None]
-    scale = net.scale_of_index(index)
+    index = np.arange(SCALE_LEVELS, dtype="float32")[:, None]
+    scale = scale_of_index(index)
     return interval_pmf(lambda value: residual_cdf(value, scale))
 
 
 def hyper_prior(codec, anchor):
     """Trained model of the hyper-latents at a quality anchor, by channel."""
-    level = ops.convert_to_tensor(
-        np.array([anchor / (net.QUALITY_ANCHORS - 1)], "float32")
-    )
+    level = ops.convert_to_tensor(np.array([anchor / (QUALITY_ANCHORS - 1)], "float32"))
     grid = np.arange(-Histogram.half, Histogram.half + 1, dtype="float32")
-    values = np.broadcast_to(grid[None, :, None, None], (1, len(grid), 1, net.HYPER))
+    values = np.broadcast_to(grid[None, :, None, None], (1, len(grid), 1, HYPER))
     bits = ops.convert_to_numpy(codec.hyper_bits(values, level))[0, :, 0]
     return 2.0 ** -bits.T.astype(float)
 
@@ -118,7 +123,7 @@ def coder_of(codec):
         return index, z, *parts
 
     def code_image(image, code, rounding):
-        offset = nearest_fraction(code, net.INDEX_OFFSET_MAX)
+        offset = nearest_fraction(code, INDEX_OFFSET_MAX)
         found = coded(
             image[None].astype("float32") / 255 - 0.5,
             np.array([code / QUALITY_CODE_MAX], "float32"),
@@ -142,14 +147,14 @@ class Counts:
     """
 
     def __init__(self, code_image, images, rounding, progress):
-        self.hyper = [Histogram(net.HYPER) for _ in range(net.QUALITY_ANCHORS)]
-        self.residuals = Histogram(net.SCALE_LEVELS)
+        self.hyper = [Histogram(HYPER) for _ in range(QUALITY_ANCHORS)]
+        self.residuals = Histogram(SCALE_LEVELS)
         random = np.random.default_rng(0)
         for number, image in enumerate(images):
             code = int(random.integers(0, QUALITY_CODE_MAX + 1))
-            anchor = nearest_fraction(code, net.QUALITY_ANCHORS - 1)
+            anchor = nearest_fraction(code, QUALITY_ANCHORS - 1)
             index, z, _, residual, _ = code_image(image, code, rounding)
-            channels = np.broadcast_to(np.arange(net.HYPER), z.shape)
+            channels = np.broadcast_to(np.arange(HYPER), z.shape)
             self.hyper[anchor].add(channels, z)
             self.residuals.add(index, residual)
             progress((number + 1) / len(images))
@@ -190,7 +195,7 @@ def anchor_vectors(codec):
     """Logarithms of the gains and the block scales at the quality anchors."""
     gain, inverse_gain, block_scale = (
         ops.convert_to_numpy(vector)[:, 0, 0]
-        for vector in codec.quality_vectors(net.anchor_levels())
+        for vector in codec.quality_vectors(anchor_levels())
     )
     return {
         "log_gain": np.log(gain),

@@ -5,7 +5,9 @@ few of.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz" * 3 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:-()"
+LETTERS = (
+    "abcdefghijklmnopqrstuvwxyz" * 3 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:-()"
+)
 
 
 def drawn_tiles(side_px, count):
@@ -58,7 +60,9 @@ def shade(side_px, random):
     """A linear shade between two colors, with a little noise or none."""
     angle = random.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:side_px, :side_px] / side_px - 0.5
-    share = np.clip(0.5 + 0.7 * (np.cos(angle) * x + np.sin(angle) * y), 0, 1)[..., None]
+    share = np.clip(0.5 + 0.7 * (np.cos(angle) * x + np.sin(angle) * y), 0, 1)[
+        ..., None
+    ]
     first, last = np.array(color(random)), np.array(color(random))
     noise = random.choice([0.0, 1.5]) * random.standard_normal((side_px, side_px, 1))
     return np.clip(first * (1 - share) + last * share + noise, 0, 255).astype(np.uint8)

@@ -24,17 +24,26 @@ from codec.bundle import (
     read_bundle,
 )
 from codec.container import unpack
-from codec.training import networks as net
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
+from codec.training.dimensions import (
+    BLOCK_SCALES,
+    HYPER,
+    LATENT_PX,
+    LATENTS,
+    PREVIEW_FACTOR,
+    STRIDE_PX,
+)
+from codec.training.entropy_networks import HYPER_LIMIT
 from codec.training.evaluate import ideal_bits
 from codec.training.heads import ColorHead
 from codec.training.int8 import equalized_blocks, quantize_branches
 from codec.training.preview import fit_preview
+from codec.training.quality import INDEX_OFFSET_MAX, LMBDA_MAX, LMBDA_MIN
 
 FLOAT = tf.float32
-BLOCK_SCALE = tf.TensorSpec((1, 1, 1, sum(net.BLOCK_SCALES)), FLOAT, "block_scale")
+BLOCK_SCALE = tf.TensorSpec((1, 1, 1, sum(BLOCK_SCALES)), FLOAT, "block_scale")
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
 PREVIEW_TILES = 100  # that the preview is fitted to
 WATCHED_TILES = 50  # that the ranges for int8 come from
@@ -66,11 +75,11 @@ def graphs(codec, preview, fast_blocks, tune):
     """
 
     gain, inverse_gain = (
-        spec("gain", 1, 1, net.LATENTS),
-        spec("inverse_gain", 1, 1, net.LATENTS),
+        spec("gain", 1, 1, LATENTS),
+        spec("inverse_gain", 1, 1, LATENTS),
     )
     image = spec("image", None, None, 3, dtype=tf.uint8)
-    decoded = [grid("latents", net.LATENTS), inverse_gain, BLOCK_SCALE]
+    decoded = [grid("latents", LATENTS), inverse_gain, BLOCK_SCALE]
 
     def colors(image):
         return tf.cast(image, FLOAT) / 255 - 0.5
@@ -116,15 +125,15 @@ def graphs(codec, preview, fast_blocks, tune):
     yield "analysis", {EXACT: analysis(None), FAST: analysis(fast_blocks["analysis"])}
     yield (
         "hyper_analysis",
-        {EXACT: (hyper_analysis, [grid("latents", net.LATENTS), gain])},
+        {EXACT: (hyper_analysis, [grid("latents", LATENTS), gain])},
     )
     yield (
         "scales",
-        {EXACT: (scales, [grid("hyper_latents", net.HYPER), spec("offset", 1, 1, 1)])},
+        {EXACT: (scales, [grid("hyper_latents", HYPER), spec("offset", 1, 1, 1)])},
     )
-    context = [grid("hyper_latents", net.HYPER), gain, inverse_gain]
+    context = [grid("hyper_latents", HYPER), gain, inverse_gain]
     latents, residuals, rounding = (
-        grid(name, net.LATENTS) for name in ("latents", "residuals", "rounding")
+        grid(name, LATENTS) for name in ("latents", "residuals", "rounding")
     )
     yield (
         "mean_context",
@@ -169,7 +178,7 @@ def convert(signatures, blocks, variables):
         return model
     zeros = {}
     for spec in signatures[FAST][1]:
-        shape = [side or net.STRIDE_PX for side in spec.shape]
+        shape = [side or STRIDE_PX for side in spec.shape]
         zeros[spec.name] = np.zeros(shape, spec.dtype.as_numpy_dtype)
     return quantize_branches(model, blocks, FAST, zeros)
 
@@ -183,7 +192,7 @@ def with_valid_sides(model):
         for tensor in (graph.tensors[i] for i in graph.inputs):
             if tensor.shapeSignature is not None:
                 name = tensor.name.decode()
-                side = input_side(name, net.STRIDE_PX, net.STRIDE_PX, net.LATENT_PX)
+                side = input_side(name, STRIDE_PX, STRIDE_PX, LATENT_PX)
                 tensor.shape = [
                     side if free == -1 else size
                     for size, free in zip(
@@ -207,7 +216,7 @@ def integer_layers(codec):
     """(kernel, bias) of the scale network as int64; raises if a partial sum could leave
     the exact range.
     """
-    limit = net.HYPER_LIMIT
+    limit = HYPER_LIMIT
     layers = []
     for layer in codec.scales.convs:
         kernel, bias = (
@@ -215,7 +224,7 @@ def integer_layers(codec):
         )
         # The largest accumulator, and the rounding constant and offset that are added
         # in its units.
-        margin = np.abs(bias) + (1 + net.INDEX_OFFSET_MAX) * 2**layer.shift
+        margin = np.abs(bias) + (1 + INDEX_OFFSET_MAX) * 2**layer.shift
         bound = int((np.abs(kernel).sum((0, 1, 2)) * limit + margin).max())
         if bound >= EXACT_LIMIT:
             raise SystemExit(
@@ -238,7 +247,7 @@ def export_head(head, file: Path):
         return {"chroma": tf.cast(tf.round(255 * found + 128), tf.uint8)}
 
     run = chroma if isinstance(head, ColorHead) else image
-    signature = run, [grid("latents", net.LATENTS), BLOCK_SCALE]
+    signature = run, [grid("latents", LATENTS), BLOCK_SCALE]
     file.write_bytes(convert({EXACT: signature}, None, head.variables))
 
 
@@ -270,15 +279,15 @@ def export(
     np.savez_compressed(folder / ARRAYS, **arrays)
     config = {
         "model_id": model_id,
-        "stride_px": net.STRIDE_PX,
-        "latent_px": net.LATENT_PX,
-        "preview_factor": net.PREVIEW_FACTOR,
-        "latent_channels": net.LATENTS,
-        "hyper_channels": net.HYPER,
-        "hyper_limit": net.HYPER_LIMIT,
-        "index_offset_max": net.INDEX_OFFSET_MAX,
-        "lmbda_min": net.LMBDA_MIN,
-        "lmbda_max": net.LMBDA_MAX,
+        "stride_px": STRIDE_PX,
+        "latent_px": LATENT_PX,
+        "preview_factor": PREVIEW_FACTOR,
+        "latent_channels": LATENTS,
+        "hyper_channels": HYPER,
+        "hyper_limit": HYPER_LIMIT,
+        "index_offset_max": INDEX_OFFSET_MAX,
+        "lmbda_min": LMBDA_MIN,
+        "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
         "can_refine": tune == "psnr",
         "hyper_table_sets": len(hyper_tables),

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from codec.training import networks as net
+from codec.training.block_transforms import SynthesisTransform
+from codec.training.colors import chroma
 from codec.training.degradation import gray, halved, noisy, worn
+from codec.training.dimensions import BLOCK_SCALES, CHANNELS, LATENT_PX, LATENTS
+from codec.training.layers import Network, Residual, conv
 
 ERROR_FLOOR = 1e-5  # mean squared error, range 1, below which it hardly counts
 WIDTH, COLOR_BLOCKS = 128, 5
@@ -22,12 +25,9 @@ COLOR_STEP, COLOR_REACH = (
 COLOR_WEIGHT = 20.0  # how much more a color counts than gray, times its chroma
 SHARPNESS = 2.6  # exponent on probabilities before their mean is taken
 CHROMA_FACTOR = 8  # sides of the picture are as many times those of the chroma
-CHROMA = np.array(  # Cb and Cr of R, G and B, BT.601
-    [[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], "float32"
-)
 
 
-class ImageHead(net.SynthesisTransform):
+class ImageHead(SynthesisTransform):
     """The synthesis, trained to come near another picture than the one encoded."""
 
     factor = 1
@@ -59,8 +59,8 @@ class UpscaleHead(ImageHead):
 
     def __init__(self):
         super().__init__()
-        self.last = net.conv(2 * net.CHANNELS, 3)
-        self.finish = net.conv(192, 3)
+        self.last = conv(2 * CHANNELS, 3)
+        self.finish = conv(192, 3)
 
     def image(self, t):
         t = ops.depth_to_space(ops.cast(self.last(t), "float32"), 2)
@@ -80,7 +80,7 @@ def copy_features(head, synthesis):
         own.set_weights(other.get_weights())
 
 
-class ColorHead(net.Sequence):
+class ColorHead(Network):
     """Chroma of a gray picture: probabilities on a grid of colors at 1/8, and their
     annealed mean (Zhang et al., "Colorful image colorization", ECCV 2016).
     """
@@ -94,16 +94,16 @@ class ColorHead(net.Sequence):
         self.colors = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(
             -1, 2
         )
-        self.enter = net.conv(WIDTH, 1, activation="relu")
-        self.down = net.conv(WIDTH, 3, strides=2, activation="relu")
-        self.blocks = [net.Residual(WIDTH, WIDTH) for _ in range(COLOR_BLOCKS)]
-        self.up = net.conv(4 * WIDTH, 1)
-        self.block = net.Residual(WIDTH, WIDTH)
-        self.last = net.conv(4 * len(self.colors), 1)
+        self.enter = conv(WIDTH, 1, activation="relu")
+        self.down = conv(WIDTH, 3, strides=2, activation="relu")
+        self.blocks = [Residual(WIDTH, WIDTH, ops.relu) for _ in range(COLOR_BLOCKS)]
+        self.up = conv(4 * WIDTH, 1)
+        self.block = Residual(WIDTH, WIDTH, ops.relu)
+        self.last = conv(4 * len(self.colors), 1)
 
     def call(self, latents, scales):
         """Logits [B, H / 8, W / 8, colors]; `scales` are of no use here."""
-        magnitude = ops.log1p(ops.abs(latents) * net.LATENT_PX)
+        magnitude = ops.log1p(ops.abs(latents) * LATENT_PX)
         t = ops.cast(self.enter(ops.sign(latents) * magnitude), "float32")
         wide = ops.cast(self.down(t), "float32")
         for block in self.blocks:
@@ -138,7 +138,7 @@ class ColorHead(net.Sequence):
 
 def chroma_of(image):
     """[B, H, W, 3] -> [B, H / 8, W / 8, 2]."""
-    return ops.average_pool(ops.matmul(image, CHROMA.T), CHROMA_FACTOR)
+    return ops.average_pool(chroma(image), CHROMA_FACTOR)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ KINDS = {
 def build_head(kind):
     head = KINDS[kind].network()
     head(
-        np.zeros((1, 4, 4, net.LATENTS), "float32"),
-        np.zeros((1, 1, 1, sum(net.BLOCK_SCALES)), "float32"),
+        np.zeros((1, 4, 4, LATENTS), "float32"),
+        np.zeros((1, 1, 1, sum(BLOCK_SCALES)), "float32"),
     )
     return head

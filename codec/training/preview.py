@@ -5,10 +5,29 @@ from keras import ops
 
 from codec.container import QUALITY_CODE_MAX
 from codec.quantization import rounding_by_table
-from codec.training import networks as net
 from codec.training.calibration import coder_of, decoder_vectors
+from codec.training.dimensions import LATENT_PX, LATENTS, PREVIEW_FACTOR
+from codec.training.layers import Network, conv
 
+PREVIEW_WIDTH = 88
 RIDGE = 1e-6  # of the mean variance of the features
+
+
+class Preview(Network):
+    """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 8 h, 8 w, 3].
+
+    Linear; a light stand-in for the synthesis followed by a reduction of its output.
+    """
+
+    def __init__(self):
+        super().__init__()
+        side = LATENT_PX // PREVIEW_FACTOR
+        self.first = conv(PREVIEW_WIDTH, 3, use_bias=False)
+        self.last = conv(3 * side**2, 1)
+
+    def call(self, y_hat):
+        side = LATENT_PX // PREVIEW_FACTOR
+        return ops.depth_to_space(self.last(self.first(y_hat)), side)
 
 
 def fit_preview(codec, images, tables, skip_below):
@@ -36,10 +55,10 @@ def fit_preview(codec, images, tables, skip_below):
     ridge = RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     weights = np.linalg.solve(covariance + ridge, correlation)
     predicted = weights.T @ covariance @ weights
-    directions = np.linalg.eigh(predicted)[1][:, : -net.PREVIEW_WIDTH - 1 : -1]
+    directions = np.linalg.eigh(predicted)[1][:, : -PREVIEW_WIDTH - 1 : -1]
     kernel = weights @ directions
-    preview = net.Preview()
-    preview(np.zeros((1, 1, 1, net.LATENTS), "float32"))
+    preview = Preview()
+    preview(np.zeros((1, 1, 1, LATENTS), "float32"))
     preview.first.kernel.assign(kernel.reshape(preview.first.kernel.shape))
     preview.last.kernel.assign(directions.T[None, None])
     preview.last.bias.assign(mean_block - mean @ kernel @ directions.T)
@@ -68,7 +87,7 @@ def blocks_of(image):
     """[H, W, 3] -> [h w, pixels of the small picture to a latent, by row, column,
     color], means of `PREVIEW_FACTOR` squared pixels.
     """
-    factor, side = net.PREVIEW_FACTOR, net.LATENT_PX // net.PREVIEW_FACTOR
-    height, width = (size // net.LATENT_PX for size in image.shape[:2])
+    factor, side = PREVIEW_FACTOR, LATENT_PX // PREVIEW_FACTOR
+    height, width = (size // LATENT_PX for size in image.shape[:2])
     small = image.reshape(height, side, factor, width, side, factor, 3).mean((2, 5))
     return small.transpose(0, 2, 1, 3, 4).reshape(height * width, -1)

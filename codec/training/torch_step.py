@@ -8,8 +8,9 @@ bfloat16 on two cores with AMX.
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from codec.training.objectives import rate_distortion
 from codec.training.soap import REFRESH_EVERY
-from codec.training.train import TrainingModel, rate_distortion
+from codec.training.training_model import TrainingModel
 
 
 class CompiledTrainingModel(TrainingModel):

@@ -5,18 +5,16 @@ from keras import ops
 
 from codec.bundle import read_bundle
 from codec.quantization import rounding_by_table
+from codec.training.architectures import SHIPPED
+from codec.training.checkpoints import read_checkpoint, read_state
 from codec.training.data import load_pool
 from codec.training.degradation import GRAY_SHARE, gray
+from codec.training.dimensions import STRIDE_PX
 from codec.training.heads import KINDS, build_head
-from codec.training.networks import STRIDE_PX, index_offset
-from codec.training.train import (
-    PoolModel,
-    build_codec,
-    fit,
-    read_checkpoint,
-    read_state,
-    set_up,
-)
+from codec.training.model import build_codec
+from codec.training.quality import index_offset
+from codec.training.train import fit, set_up
+from codec.training.training_model import PoolModel
 from codec.training.warm_start import start_from
 
 VALIDATION_LEVELS = (0.25, 0.5, 0.75)
@@ -29,7 +27,7 @@ class HeadModel(PoolModel):
 
     def __init__(self, kind, bundle, pools, batch):
         super().__init__(build_head(kind), kind, pools, batch)
-        self.codec = build_codec()
+        self.codec = build_codec(SHIPPED)
         start_from(self.codec, bundle)
         self.trained.start(self.codec.synthesis)
         self.codec.trainable = False
@@ -54,6 +52,10 @@ class HeadModel(PoolModel):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         return y_pred
+
+    def state(self):
+        """What a run is of, for its checkpoints."""
+        return {"goal": self.goal}
 
     def validate(self, images):
         """Rows of level and PSNR; see `ColorHead.error` for that of colors."""
@@ -92,7 +94,7 @@ def load_head(folder):
     """A head with the last weights of a run; trained to the end, they are better than
     the averages, which are slow to forget weights drawn at random.
     """
-    goal = read_state(folder)[1]
+    goal = read_state(folder).get("goal")
     if goal not in KINDS:
         raise SystemExit(f"{folder} is no run of a head")
     head = build_head(goal)

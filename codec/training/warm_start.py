@@ -10,7 +10,10 @@ import re
 import numpy as np
 from keras import ops
 
-from codec.training import networks as net
+from codec.training.block_transforms import SLOW_INNER
+from codec.training.entropy_networks import HYPER_STEP
+from codec.training.mean_context import HYPER_INPUT, SLOW_MEAN
+from codec.training.quality import anchor_levels, log_gain_at_start
 from codec.training.stored_weights import convolutions
 
 LOGISTIC_SPREAD = np.pi / np.sqrt(3)  # standard deviation of a logistic of width 1
@@ -22,7 +25,7 @@ def start_from(codec, bundle):
         layer.kernel.assign(kernel / (before * after))
         if layer.use_bias:
             layer.bias.assign(bias / after)
-    start = ops.convert_to_numpy(net.log_gain_at_start(net.anchor_levels()))[:, None]
+    start = ops.convert_to_numpy(log_gain_at_start(anchor_levels()))[:, None]
     codec.log_gain.assign(bundle.log_gain - start)
     codec.log_inverse_gain.assign(bundle.log_inverse_gain + start)
     codec.block_scale.assign(bundle.block_scale - 1)
@@ -71,26 +74,26 @@ def in_order_of_use(codec):
         "analysis": [
             *plain([analysis.first]),
             *residual(*analysis.blocks),
-            (analysis.last, 1.0, net.SLOW_INNER),
+            (analysis.last, 1.0, SLOW_INNER),
             *residual(analysis.latent_block),
         ],
         "hyper_analysis": [
             *plain([codec.hyper_analysis.first]),
-            (codec.hyper_analysis.last, 1.0, net.HYPER_STEP),
+            (codec.hyper_analysis.last, 1.0, HYPER_STEP),
         ],
         "scales": [
             (conv, 2.0**-conv.input_bits, 2.0**conv.output_bits)
             for conv in codec.scales.convs
         ],
         "mean_context": [
-            (mean.up[0], net.HYPER_INPUT, 1.0),
+            (mean.up[0], HYPER_INPUT, 1.0),
             *plain(mean.up[1:]),
             *plain([mean.hyper]),
             *context_layers(mean),
         ],
         "synthesis": [
             *residual(synthesis.latent_block),
-            (synthesis.first, net.SLOW_INNER, 1.0),
+            (synthesis.first, SLOW_INNER, 1.0),
             *residual(*synthesis.blocks),
             *plain([synthesis.last]),
         ],
@@ -108,7 +111,7 @@ def context_layers(mean):
     # The converter drops some of their names, and puts them in this order.
     known = sorted(mean.known, key=place)
     rest = [*later, *known, *mean.mix, *mean.correct]
-    return [(first, 1.0, net.SLOW_MEAN), *((layer, 1.0, 1.0) for layer in rest)]
+    return [(first, 1.0, SLOW_MEAN), *((layer, 1.0, 1.0) for layer in rest)]
 
 
 def moments(stack):

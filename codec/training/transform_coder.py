@@ -1,11 +1,4 @@
-"""The lapped transform coder that the networks start from.
-
-Colors and blocks of 8 x 8 pixels are decorrelated by orthonormal transforms; the blocks
-of 16 x 16 overlap by half a block on every side (lapped transform: Tran, Liang, Tu,
-"Lapped transform via time-domain pre- and post-filtering", IEEE Trans. Signal
-Processing 2003, orthogonal case). All coefficients are brought to a variance of about
-1, so that no layer sees one channel above all others.
-"""
+"""The transform coders that the networks start from, on blocks or on lapped blocks."""
 
 from dataclasses import dataclass
 
@@ -60,10 +53,12 @@ def dct4_matrix(n):
 
 
 def lapped_matrix(n):
-    """Orthonormal lapped functions, float64 [frequency, 2 n positions]: those of a block
-    and of half a block on either side.
+    """Orthonormal lapped functions, float64 [frequency, 2 n positions]: over a block
+    and half a block on either side.
 
-    The DCT of a block whose borders went through a filter over half of either block.
+    The DCT of a block whose borders went through a filter over half of either block
+    (Tran, Liang, Tu, "Lapped transform via time-domain pre- and post-filtering", IEEE
+    Trans. Signal Processing 2003; the orthogonal case).
     """
     half = n // 2
     one, zero = np.eye(half), np.zeros((half, half))
@@ -75,50 +70,75 @@ def lapped_matrix(n):
     return dct_matrix(n) @ filters[half : half + n]
 
 
-@dataclass(frozen=True)
-class TransformCoder:
-    """`blocks` [channels, 192]: 8 x 8 DCT functions, over pixels by row, column, color.
+def frequency_counts(channels, latents):
+    """(luma, two chroma) functions at 1/8 and at 1/16."""
+    chroma8, chroma16 = (channels - 64) // 2, chroma_count(latents)
+    return (64, chroma8, chroma8), (latents - 2 * chroma16, chroma16, chroma16)
 
-    `lapped` [latents, 4, 4, channels]: the lapped functions of a 16 x 16 block in these,
-    over the 4 x 4 blocks of 8 x 8 that they reach. `parity` [2, latents] is -1 where a
-    function changes sign if it is mirrored top to bottom, or left to right. Both give
-    coefficients of about unit variance; `block_spread` and `lapped_spread` are what the
-    orthonormal ones were divided by.
+
+def in_blocks(functions, blocks):
+    """Functions [latents, n, n, 3] in those of 8 x 8 blocks [channels, 192]: [latents,
+    blocks down, across, channels].
+    """
+    latents, n, *_ = functions.shape
+    parts = functions.reshape(latents, n // 8, 8, n // 8, 8, 3)
+    parts = parts.transpose(0, 1, 3, 2, 4, 5).reshape(latents, n // 8, n // 8, 192)
+    return parts @ blocks.T
+
+
+def block_coder(channels, latents):
+    """(8 x 8 blocks [channels, 192], 2 x 2 of those [latents, 4 * channels]).
+
+    The second is the 16 x 16 DCT expressed in the 8 x 8 one: the two together start as
+    a 16 x 16 DCT with the highest frequencies left out.
+    """
+    counts8, counts16 = frequency_counts(channels, latents)
+    blocks = basis(dct_matrix(8), counts8).reshape(channels, 192)
+    functions = basis(dct_matrix(16), counts16)
+    return blocks, in_blocks(functions, blocks).reshape(latents, 4 * channels)
+
+
+@dataclass(frozen=True)
+class LappedCoder:
+    """A lapped transform in two stages, its coefficients of one variance.
+
+    `blocks` [channels, 192]: 8 x 8 DCT functions, pixels by row, column, color.
+
+    `lapped` [latents, 4, 4, channels]: the lapped functions of a 16 x 16 block in
+    these, over the 4 x 4 blocks of 8 x 8 that they reach. Both are divided by the spread of
+    their coefficients in photographs, so that no channel stands above the others.
+    `parity` [2, latents] is -1 where a function changes its sign if it is mirrored top
+    to bottom, or left to right.
     """
 
     blocks: np.ndarray
-    lapped: np.ndarray
-    parity: np.ndarray
     block_spread: np.ndarray
+    lapped: np.ndarray
     lapped_spread: np.ndarray
+    parity: np.ndarray
+
+    def inverse(self):
+        """(`blocks`, `lapped`) that bring the coefficients back, shaped as those."""
+        blocks = self.blocks * self.block_spread[:, None] ** 2
+        lapped = self.lapped * self.lapped_spread[:, None, None, None] ** 2
+        return blocks, lapped / self.block_spread**2
 
 
-def transform_coder(channels, latents):
-    """The `TransformCoder` with so many channels at 1/8 and at 1/16."""
-    chroma8, chroma16 = (channels - 64) // 2, chroma_count(latents)
-    counts8 = (64, chroma8, chroma8)
-    counts16 = (latents - 2 * chroma16, chroma16, chroma16)
+def lapped_coder(channels, latents, order):
+    """The `LappedCoder` with so many channels at 1/8 and at 1/16, those in `order`."""
+    counts8, counts16 = frequency_counts(channels, latents)
     blocks = basis(dct_matrix(8), counts8)
-    wide = basis(lapped_matrix(16), counts16)
+    functions = basis(lapped_matrix(16), counts16)[order]
     pixels = blocks.reshape(channels, 192)
-    lapped = np.stack(
-        [
-            wide[:, i : i + 8, j : j + 8].reshape(latents, 192) @ pixels.T
-            for i in range(0, 32, 8)
-            for j in range(0, 32, 8)
-        ],
-        axis=1,
-    ).reshape(latents, 4, 4, channels)
-    parity = np.concatenate(
-        [1 - 2 * (np.array(lowest(16)[:count]).T % 2) for count in counts16], axis=1
-    )
-    block_spread, lapped_spread = spread(blocks), spread(wide)
-    return TransformCoder(
+    block_spread, lapped_spread = spread(blocks), spread(functions)
+    lapped = in_blocks(functions, pixels) * block_spread
+    frequencies = np.concatenate([lowest(16)[:count] for count in counts16])[order]
+    return LappedCoder(
         pixels / block_spread[:, None],
-        lapped * block_spread / lapped_spread[:, None, None, None],
-        parity,
         block_spread,
+        lapped / lapped_spread[:, None, None, None],
         lapped_spread,
+        1 - 2 * (frequencies.T % 2),
     )
 
 
@@ -126,8 +146,8 @@ def spread(functions):
     """Standard deviation of the coefficients of photographs in [-0.5, 0.5]: float64
     [functions], of functions [functions, n, n, 3].
 
-    In a field of the correlation 0.97 ^ distance, with a third of the standard deviation
-    in either chroma, and a floor of 2 gray levels for noise.
+    In a field of the correlation 0.97 ^ distance, with less of a deviation in chroma,
+    and a floor of 2 gray levels for noise.
     """
     n = functions.shape[1]
     position = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)

@@ -1,0 +1,46 @@
+"""The architectures by name; another one is a module with its transforms and a line in
+`ARCHITECTURES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from codec.training import block_transforms, lapped_transforms
+from codec.training.dimensions import LATENTS
+from codec.training.layers import Network, leaky_relu
+
+SHIPPED = "blocks"  # of the models that the package holds
+DEFAULT = "lapped"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between architectures; entropy networks and means are the same.
+
+    `latent_spread` [LATENTS] is the standard deviation of orthonormal latents in units
+    of this architecture's at the start, so that equal gains mean equal steps.
+    """
+
+    analysis: type[Network]
+    synthesis: type[Network]
+    activation: Callable
+    latent_spread: Callable[[], np.ndarray]
+
+
+ARCHITECTURES = {
+    "blocks": Architecture(
+        block_transforms.AnalysisTransform,
+        block_transforms.SynthesisTransform,
+        ops.relu,
+        lambda: np.ones(LATENTS),
+    ),
+    "lapped": Architecture(
+        lapped_transforms.AnalysisTransform,
+        lapped_transforms.SynthesisTransform,
+        leaky_relu,
+        lambda: lapped_transforms.start().lapped_spread,
+    ),
+}

@@ -1,0 +1,138 @@
+"""Analysis and synthesis that start as a lapped transform coder.
+
+Blocks overlap by half a block on every side, on the way in and on the way back, and the
+features are coefficients of one variance. Beyond its borders a picture is mirrored, by
+half a latent cell: its pixels for the analysis; for the synthesis its latents, those of
+odd functions with their sign changed.
+"""
+
+import itertools
+from functools import cache
+
+import numpy as np
+from keras import ops
+
+from codec.training.dimensions import (
+    ANALYSIS_BLOCKS,
+    BLOCKS,
+    CHANNELS,
+    LATENT_WIDTH,
+    LATENTS,
+)
+from codec.training.layers import Network, Residual, conv, leaky_relu, split_scales
+from codec.training.mean_context import LATENT_ORDER
+from codec.training.transform_coder import Kernel, lapped_coder
+
+BORDER_PX = 8  # that a picture is extended by on every side
+# Factor on a layer whose weights are as much larger: Adam moves every weight by about
+# its learning rate, so these layers, near their best from the start, learn slower.
+SLOW_LINEAR = 0.1
+
+
+@cache
+def start():
+    """The transform coder to start from."""
+    return lapped_coder(CHANNELS, LATENTS, LATENT_ORDER)
+
+
+def linear(filters, size, kernel, **options):
+    """A convolution that starts as `kernel` and learns slowly, see SLOW_LINEAR."""
+    initializer = Kernel(kernel / SLOW_LINEAR)
+    return conv(filters, size, kernel_initializer=initializer, **options)
+
+
+def residual(channels, width, **options):
+    return Residual(channels, width, leaky_relu, **options)
+
+
+def mirrored(x, border):
+    """x [B, H, W, C] extended by `border` rows and columns on every side."""
+    x = ops.concatenate([ops.flip(x[:, :border], 1), x, ops.flip(x[:, -border:], 1)], 1)
+    left, right = x[:, :, :border], x[:, :, -border:]
+    return ops.concatenate([ops.flip(left, 2), x, ops.flip(right, 2)], 2)
+
+
+def blocks_at_8(count):
+    """Residual blocks on the features at 1/8."""
+    return [residual(CHANNELS, CHANNELS, name=f"block_{i}") for i in range(count)]
+
+
+class AnalysisTransform(Network):
+    """Image [B, H, W, 3] -> latents before the gain [B, H/16, W/16, LATENTS]."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        coder = start()
+        self.first = linear(CHANNELS, 1, coder.blocks.T, name="first")
+        self.blocks = blocks_at_8(ANALYSIS_BLOCKS)
+        lapped = coder.lapped.transpose(1, 2, 3, 0)
+        self.last = linear(LATENTS, 4, lapped, strides=2, padding="valid", name="last")
+        self.latent_block = residual(LATENTS, LATENT_WIDTH, name="latent_block")
+
+    def call(self, x, blocks=None):
+        """`blocks` may stand in for its own."""
+        x = ops.space_to_depth(mirrored(x, BORDER_PX) * SLOW_LINEAR, 8)
+        t = ops.cast(self.first(x), "float32")
+        for block in blocks or self.blocks:
+            t, _ = block(t)
+        y = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        return self.latent_block(y)[0]
+
+
+def synthesis_kernels():
+    """(up, last) of the synthesis at the start: from 2 x 2 latents the 2 x 2 blocks of
+    8 x 8 pixels between their centers, and from 2 x 2 of those the 8 x 8 pixels
+    likewise.
+    """
+    blocks, lapped = start().inverse()
+    blocks = blocks.reshape(CHANNELS, 8, 8, 3)
+    up = np.empty((2, 2, LATENTS, 2, 2, CHANNELS))
+    last = np.zeros((2, 2, CHANNELS, 8, 8, 3))
+    for i, j in itertools.product(range(2), range(2)):
+        # What lies above reaches into the upper half with its own lower half.
+        up[i, j] = lapped[:, 2 - 2 * i : 4 - 2 * i, 2 - 2 * j : 4 - 2 * j]
+        last[i, j, :, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = blocks[
+            :, 4 - 4 * i : 8 - 4 * i, 4 - 4 * j : 8 - 4 * j
+        ]
+    shape = 2, 2, LATENTS, 4 * CHANNELS
+    return up.reshape(shape), last.reshape(2, 2, CHANNELS, 192)
+
+
+class SynthesisTransform(Network):
+    """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 16 h, 16 w, 3].
+
+    `scales` [B, 1, 1, sum(BLOCK_SCALES)] weigh the blocks according to quality.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        up, last = synthesis_kernels()
+        self.latent_block = residual(LATENTS, LATENT_WIDTH, name="latent_block")
+        self.up = linear(4 * CHANNELS, 2, up, padding="valid", name="up")
+        self.blocks = blocks_at_8(BLOCKS)
+        self.last = linear(192, 2, last, padding="valid", name="last")
+        vertical, horizontal = start().parity
+        self.mirror_down = self.sign("mirror_down", vertical)
+        self.mirror_across = self.sign("mirror_across", horizontal)
+
+    def sign(self, name, parity):
+        """Factors on latents that are mirrored at a border."""
+        return self.add_weight(shape=(LATENTS,), initializer=Kernel(parity), name=name)
+
+    def extended(self, y_hat):
+        """With a ring of mirrored latents."""
+        down, across = self.mirror_down, self.mirror_across
+        t = ops.concatenate([y_hat[:, :1] * down, y_hat, y_hat[:, -1:] * down], 1)
+        return ops.concatenate([t[:, :, :1] * across, t, t[:, :, -1:] * across], 2)
+
+    def call(self, y_hat, scales, blocks=None):
+        """`blocks` may stand in for its own."""
+        latent_scale, *block_scales = split_scales(scales)
+        t, _ = self.latent_block(self.extended(y_hat), latent_scale)
+        t = ops.cast(self.up(t * SLOW_LINEAR), "float32")
+        t = ops.depth_to_space(t, 2)
+        for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
+            t, _ = block(t, scale)
+        x_hat = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        # Cells of 8 x 8 pixels that lie half beyond the border.
+        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4]

@@ -1,0 +1,58 @@
+"""Layers that the networks are made of; Keras 3, any backend."""
+
+import numpy as np
+from keras import layers, ops
+
+from codec.training.dimensions import BLOCK_SCALES
+
+LEAK = 0.1  # slope below zero of an activation that cannot die
+
+
+def conv(filters, size, padding="same", **options):
+    return layers.Conv2D(filters, size, padding=padding, **options)
+
+
+def leaky_relu(x):
+    return ops.leaky_relu(x, LEAK)
+
+
+class Network(layers.Layer):
+    """Base of all transforms: float32 outside, whatever the policy inside.
+
+    Sums along a skip path stay in float32: in bfloat16 they would cost more than a
+    quantization step at high quality.
+    """
+
+    def __init__(self, **options):
+        super().__init__(dtype="float32", **options)
+
+
+class Residual(Network):
+    """x + scale * conv1x1(activation(conv3x3(x))), the 1 x 1 starting at zero."""
+
+    def __init__(self, channels, width, activation, **options):
+        super().__init__(**options)
+        self.activation = activation
+        self.wide = conv(width, 3, name="wide")
+        self.out = conv(channels, 1, kernel_initializer="zeros", name="out")
+
+    def call(self, x, scale=1.0):
+        """(output, activations inside)."""
+        wide = self.activation(self.wide(x))
+        return x + ops.cast(self.out(wide), "float32") * scale, wide
+
+    def error_gradient(self, gradient, scale, wide):
+        """Gradient with respect to x, given that of the output and what is inside."""
+        slope = ops.where(wide > 0, 1.0, 0.0 if self.activation is ops.relu else LEAK)
+        inner = adjoint(self.out, gradient * scale) * ops.cast(slope, "float32")
+        return gradient + adjoint(self.wide, inner)
+
+
+def adjoint(layer, gradient):
+    """Gradient with respect to the input of a convolution of odd size and stride 1."""
+    kernel = ops.transpose(ops.flip(layer.kernel, (0, 1)), (0, 1, 3, 2))
+    return ops.conv(gradient, kernel, padding="same")
+
+
+def split_scales(scales):
+    return ops.split(scales, np.cumsum(BLOCK_SCALES)[:-1].tolist(), axis=-1)
