@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from keras import ops
 
 from codec.training import block_transforms, lapped_transforms
 from codec.training.dimensions import LATENTS
-from codec.training.layers import Network, leaky_relu
+from codec.training.layers import Network
 
 SHIPPED = "blocks"  # of the models that the package holds
 DEFAULT = "lapped"
@@ -26,7 +25,7 @@ class Architecture:
 
     analysis: type[Network]
     synthesis: type[Network]
-    activation: Callable
+    leak: float
     latent_spread: Callable[[], np.ndarray]
 
 
@@ -34,13 +33,13 @@ ARCHITECTURES = {
     "blocks": Architecture(
         block_transforms.AnalysisTransform,
         block_transforms.SynthesisTransform,
-        ops.relu,
+        0.0,
         lambda: np.ones(LATENTS),
     ),
     "lapped": Architecture(
         lapped_transforms.AnalysisTransform,
         lapped_transforms.SynthesisTransform,
-        leaky_relu,
+        lapped_transforms.LEAK,
         lambda: lapped_transforms.start().lapped_spread,
     ),
 }

@@ -39,7 +39,7 @@ def center(size, matrix):
 
 
 def residual(channels, width, **options):
-    return Residual(channels, width, ops.relu, **options)
+    return Residual(channels, width, 0.0, **options)
 
 
 class AnalysisTransform(Network):

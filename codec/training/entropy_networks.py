@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from codec.training.dimensions import HYPER, LATENTS
-from codec.training.layers import Network, conv
+from codec.training.layers import Network, activate, conv
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.quality import SCALE_LEVELS
 from codec.training.rate import straight_through
@@ -18,14 +18,15 @@ ACTIVATION_LIMIT = 255  # activations of the integer network lie in [0, 255]
 class HyperAnalysisTransform(Network):
     """Latents y [B, h, w, LATENTS], in steps -> z, not rounded [B, h/4, w/4, HYPER]."""
 
-    def __init__(self, activation, **options):
+    def __init__(self, leak, **options):
         super().__init__(**options)
-        self.activation = activation
+        self.leak = leak
         self.first = conv(HYPER, 3, strides=2, name="first")
         self.last = conv(HYPER, 3, strides=2, name="last")
 
     def call(self, y):
-        t = self.activation(self.first(ops.sign(y) * ops.log1p(ops.abs(y))))
+        t = self.first(ops.sign(y) * ops.log1p(ops.abs(y)))
+        t = activate(t, self.leak)
         z = ops.cast(self.last(t), "float32") * HYPER_STEP
         return ops.clip(z, -HYPER_LIMIT, HYPER_LIMIT)
 

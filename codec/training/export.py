@@ -68,7 +68,7 @@ def pixels(x_hat):
     return {"image": samples(x_hat)}
 
 
-def graphs(codec, preview, fast_blocks, tune):
+def graphs(codec, preview, fast_blocks, can_refine):
     """(name, {signature: (function of tensors, input signature)}) of every graph in the
     bundle; `fast_blocks` are equalized, by graph. Latents are refined only with
     networks trained for what `gradient` measures.
@@ -142,7 +142,7 @@ def graphs(codec, preview, fast_blocks, tune):
             EXACT: (decoding, [residuals, *context]),
         },
     )
-    refinement = {GRADIENT: (gradient, [*decoded, image])} if tune == "psnr" else {}
+    refinement = {GRADIENT: (gradient, [*decoded, image])} if can_refine else {}
     yield (
         "synthesis",
         {
@@ -202,12 +202,12 @@ def with_valid_sides(model):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def write_graphs(codec, preview, fast_blocks, folder, tune):
+def write_graphs(codec, preview, fast_blocks, folder, can_refine):
     for stale in folder.glob("*.tflite"):
         stale.unlink()
     variables = [*codec.variables, *preview.variables]
     blocks = dict(zip(("analysis", "synthesis"), fast_blocks, strict=True))
-    for name, signatures in graphs(codec, preview, blocks, tune):
+    for name, signatures in graphs(codec, preview, blocks, can_refine):
         model = convert(signatures, blocks.get(name), variables)
         graph_file(folder, name).write_bytes(model)
 
@@ -266,7 +266,8 @@ def export(
     coder = residual_tables, skip_below
     preview = fit_preview(codec, images[:PREVIEW_TILES], *coder)
     fast_blocks = equalized_blocks(codec, images[:WATCHED_TILES], *coder)
-    write_graphs(codec, preview, fast_blocks, folder, tune)
+    can_refine = tune == "psnr" and hasattr(codec.synthesis, "error_gradient")
+    write_graphs(codec, preview, fast_blocks, folder, can_refine)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {
         f"hyper_{i}": tables for i, tables in enumerate(hyper_tables)
@@ -289,7 +290,7 @@ def export(
         "lmbda_min": LMBDA_MIN,
         "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
-        "can_refine": tune == "psnr",
+        "can_refine": can_refine,
         "hyper_table_sets": len(hyper_tables),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", newline="\n")

@@ -96,9 +96,9 @@ class ColorHead(Network):
         )
         self.enter = conv(WIDTH, 1, activation="relu")
         self.down = conv(WIDTH, 3, strides=2, activation="relu")
-        self.blocks = [Residual(WIDTH, WIDTH, ops.relu) for _ in range(COLOR_BLOCKS)]
+        self.blocks = [Residual(WIDTH, WIDTH, 0.0) for _ in range(COLOR_BLOCKS)]
         self.up = conv(4 * WIDTH, 1)
-        self.block = Residual(WIDTH, WIDTH, ops.relu)
+        self.block = Residual(WIDTH, WIDTH, 0.0)
         self.last = conv(4 * len(self.colors), 1)
 
     def call(self, latents, scales):

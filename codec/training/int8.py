@@ -19,6 +19,7 @@ from keras import ops
 from codec.container import QUALITY_CODE_MAX
 from codec.quantization import rounding_by_table
 from codec.training.calibration import coder_of, decoder_vectors
+from codec.training.layers import activate
 
 SCOPE = "int8"  # of the names of what is quantized
 SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
@@ -26,18 +27,19 @@ SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
 
 class Watched:
     """A residual block that notes the largest magnitudes by channel: of its input, of
-    the activations inside, and of what it adds.
+    the activations inside, before them where they leak, and of what it adds.
     """
 
     def __init__(self, block):
         self.block, self.largest = block, 3 * [SMALLEST]
 
     def __call__(self, x, scale=1.0):
-        wide = self.block.wide(x)
-        seen = x, wide, self.block.out(wide)
+        before = self.block.wide(x)
+        wide = activate(before, self.block.leak)
+        seen = x, before if self.block.leak else wide, self.block.out(wide)
         self.largest = [
-            np.maximum(before, ops.convert_to_numpy(ops.max(ops.abs(y), (0, 1, 2))))
-            for before, y in zip(self.largest, seen, strict=True)
+            np.maximum(so_far, ops.convert_to_numpy(ops.max(ops.abs(y), (0, 1, 2))))
+            for so_far, y in zip(self.largest, seen, strict=True)
         ]
         return self.block(x, scale=scale)
 
@@ -53,6 +55,7 @@ class Equalized:
     def __init__(self, watched, number, constant_scale):
         self.scope = f"{SCOPE}_{number}"
         wide, out = watched.block.wide, watched.block.out
+        self.leak = watched.block.leak
         self.input_range, wide_range, self.out_range = watched.largest
         out_limit = 1.0
         if constant_scale:
@@ -60,9 +63,11 @@ class Equalized:
             self.out_range = np.ones_like(self.out_range)
         self.ranges = {  # by the name of the tensor
             f"{self.scope}/input": (-1.0, 1.0),
-            f"{self.scope}/wide": (0.0, 1.0),
+            f"{self.scope}/wide": (-self.leak, 1.0),
             f"{self.scope}/out": (-out_limit, out_limit),
         }
+        if self.leak:
+            self.ranges[f"{self.scope}/before"] = (-1.0, 1.0)
         entries = self.input_range[:, None]
         self.kernels = [
             ops.convert_to_numpy(wide.kernel) * entries / wide_range,
@@ -79,7 +84,11 @@ class Equalized:
         with tf.name_scope(self.scope):
             t = tf.multiply(x, 1 / self.input_range, name="input")
             t = tf.nn.conv2d(t, wide_kernel, 1, "SAME")
-            t = tf.nn.relu(tf.nn.bias_add(t, wide_bias), name="wide")
+            t = tf.nn.bias_add(t, wide_bias, name="before")
+            if self.leak:
+                t = tf.nn.leaky_relu(t, self.leak, name="wide")
+            else:
+                t = tf.nn.relu(t, name="wide")
             t = tf.nn.conv2d(t, out_kernel, 1, "SAME")
             t = tf.nn.bias_add(t, out_bias, name="out")
         return x + t * (scale * self.out_range), None

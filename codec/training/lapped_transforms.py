@@ -19,10 +19,11 @@ from codec.training.dimensions import (
     LATENT_WIDTH,
     LATENTS,
 )
-from codec.training.layers import Network, Residual, conv, leaky_relu, split_scales
+from codec.training.layers import Network, Residual, conv, split_scales
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, lapped_coder
 
+LEAK = 0.1  # of the activations, see `activate`
 BORDER_PX = 8  # that a picture is extended by on every side
 # Factor on a layer whose weights are as much larger: Adam moves every weight by about
 # its learning rate, so these layers, near their best from the start, learn slower.
@@ -42,7 +43,7 @@ def linear(filters, size, kernel, **options):
 
 
 def residual(channels, width, **options):
-    return Residual(channels, width, leaky_relu, **options)
+    return Residual(channels, width, LEAK, **options)
 
 
 def mirrored(x, border):

@@ -5,15 +5,14 @@ from keras import layers, ops
 
 from codec.training.dimensions import BLOCK_SCALES
 
-LEAK = 0.1  # slope below zero of an activation that cannot die
-
 
 def conv(filters, size, padding="same", **options):
     return layers.Conv2D(filters, size, padding=padding, **options)
 
 
-def leaky_relu(x):
-    return ops.leaky_relu(x, LEAK)
+def activate(x, leak):
+    """A ReLU; with a `leak`, its slope below zero, no unit dies."""
+    return ops.leaky_relu(x, leak) if leak else ops.relu(x)
 
 
 class Network(layers.Layer):
@@ -30,20 +29,20 @@ class Network(layers.Layer):
 class Residual(Network):
     """x + scale * conv1x1(activation(conv3x3(x))), the 1 x 1 starting at zero."""
 
-    def __init__(self, channels, width, activation, **options):
+    def __init__(self, channels, width, leak, **options):
         super().__init__(**options)
-        self.activation = activation
+        self.leak = leak
         self.wide = conv(width, 3, name="wide")
         self.out = conv(channels, 1, kernel_initializer="zeros", name="out")
 
     def call(self, x, scale=1.0):
         """(output, activations inside)."""
-        wide = self.activation(self.wide(x))
+        wide = activate(self.wide(x), self.leak)
         return x + ops.cast(self.out(wide), "float32") * scale, wide
 
     def error_gradient(self, gradient, scale, wide):
         """Gradient with respect to x, given that of the output and what is inside."""
-        slope = ops.where(wide > 0, 1.0, 0.0 if self.activation is ops.relu else LEAK)
+        slope = ops.where(wide > 0, 1.0, self.leak)
         inner = adjoint(self.out, gradient * scale) * ops.cast(slope, "float32")
         return gradient + adjoint(self.wide, inner)
 

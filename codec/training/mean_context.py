@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from codec.training.dimensions import CONTEXT_STEPS, HYPER, LATENTS
-from codec.training.layers import Network, conv
+from codec.training.layers import Network, activate, conv
 from codec.training.rate import round_magnitude
 
 CONTEXT = 64  # features of the hyper-latents, and of known latents, for the mean
@@ -78,9 +78,9 @@ class MeanContext(Network):
     where it hardly depends on quality.
     """
 
-    def __init__(self, activation, **options):
+    def __init__(self, leak, **options):
         super().__init__(**options)
-        self.activation = activation
+        self.leak = leak
         zero = {"kernel_initializer": "zeros", "dtype": "float32"}
         steps = range(CONTEXT_STEPS)
         self.up = [conv(4 * HYPER, 3, name=f"up_{i}") for i in range(2)]
@@ -112,7 +112,7 @@ class MeanContext(Network):
         """
         t = z_hat * HYPER_INPUT
         for layer in self.up:
-            t = ops.depth_to_space(self.activation(layer(t)), 2)
+            t = ops.depth_to_space(activate(layer(t), self.leak), 2)
         hyper, cells = self.hyper(t), ops.space_to_depth(t, 2)
         values, gains, inverse_gains = (
             split_steps(value),
@@ -129,9 +129,8 @@ class MeanContext(Network):
                     for y, scale in zip(decoded, inverse_gains, strict=False)
                 )
                 context = [hyper, ops.depth_to_space(features, 2)]
-                mixed = self.activation(
-                    self.mix[step - 1](ops.concatenate(context, axis=-1))
-                )
+                mixed = self.mix[step - 1](ops.concatenate(context, axis=-1))
+                mixed = activate(mixed, self.leak)
                 mean = mean + self.correct[step - 1](ops.space_to_depth(mixed, 2))
             mean = mean * SLOW_MEAN * gains[step]
             difference = residual = values[step]

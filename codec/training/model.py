@@ -58,11 +58,9 @@ class Codec(keras.Model):
         self.architecture = architecture
         self.analysis = parts.analysis(name="analysis")
         self.synthesis = parts.synthesis(name="synthesis")
-        self.hyper_analysis = HyperAnalysisTransform(
-            parts.activation, name="hyper_analysis"
-        )
+        self.hyper_analysis = HyperAnalysisTransform(parts.leak, name="hyper_analysis")
         self.scales = ScaleNetwork(name="scales")
-        self.mean_context = MeanContext(parts.activation, name="mean_context")
+        self.mean_context = MeanContext(parts.leak, name="mean_context")
 
         def table(name, row):
             first = Kernel(np.tile(row, (QUALITY_ANCHORS, 1)))

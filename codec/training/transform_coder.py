@@ -105,8 +105,8 @@ class LappedCoder:
     `blocks` [channels, 192]: 8 x 8 DCT functions, pixels by row, column, color.
 
     `lapped` [latents, 4, 4, channels]: the lapped functions of a 16 x 16 block in
-    these, over the 4 x 4 blocks of 8 x 8 that they reach. Both are divided by the spread of
-    their coefficients in photographs, so that no channel stands above the others.
+    these, over the 4 x 4 blocks of 8 x 8 that they reach. Both are divided by the
+    spread of their coefficients in photographs: no channel stands above the others.
     `parity` [2, latents] is -1 where a function changes its sign if it is mirrored top
     to bottom, or left to right.
     """
