@@ -347,10 +347,11 @@ def test_two_steps_adapt_a_model(folder, monkeypatch, bundle):
 def test_all_signatures_of_a_graph_get_the_new_weights(bundle):
     """The one for refinement holds them twice, forward and backward."""
     from codec.training.adapt import freeze, new_weights
-    from codec.training.train import build_codec
+    from codec.training.architectures import SHIPPED
+    from codec.training.model import build_codec
     from codec.training.warm_start import start_from
 
-    trained = build_codec()
+    trained = build_codec(SHIPPED)
     start_from(trained, bundle)
     assert freeze(trained) < 0.05
     trained.synthesis.last.kernel.assign(0.5 * trained.synthesis.last.kernel)

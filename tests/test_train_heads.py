@@ -17,9 +17,11 @@ from codec.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
 from codec.heads import HEADS  # noqa: E402
 from codec.runtime import Graph  # noqa: E402
 from codec.training import heads  # noqa: E402
+from codec.training.block_transforms import SynthesisTransform  # noqa: E402
+from codec.training.colors import CHROMA  # noqa: E402
 from codec.training.degradation import gray, halved, noisy, worn  # noqa: E402
+from codec.training.dimensions import BLOCK_SCALES, LATENTS  # noqa: E402
 from codec.training.export import export_head  # noqa: E402
-from codec.training.networks import BLOCK_SCALES, LATENTS  # noqa: E402
 from codec.training.train_head import load_head, train_head  # noqa: E402
 
 
@@ -59,7 +61,7 @@ def test_a_head_learns_from_its_loss(kind):
 
 
 def test_the_image_heads_start_as_the_synthesis():
-    synthesis = heads.net.SynthesisTransform()
+    synthesis = SynthesisTransform()
     expected = synthesis(*samples(4, 6))
     head = heads.build_head("denoise")
     head.start(synthesis)
@@ -73,7 +75,7 @@ def test_colors_are_shares_of_a_grid_around_gray():
     assert np.abs(chroma).max() <= heads.COLOR_STEP * heads.COLOR_REACH
     image = np.zeros((1, 16, 16, 3), "float32")
     image[..., 0] = 0.5  # red
-    expected = np.broadcast_to(0.5 * heads.CHROMA[:, 0], (1, 2, 2, 2))
+    expected = np.broadcast_to(0.5 * CHROMA[:, 0], (1, 2, 2, 2))
     assert np.allclose(heads.chroma_of(image), expected, atol=1e-6)
 
 
@@ -93,6 +95,7 @@ def test_a_run_goes_on_and_its_export_computes_the_same(tmp_path):
             batch=2,
             steps=steps,
             learning_rate=1e-4,
+            decay=1,
             checkpoint_every=1,
             valid=[tmp_path / "pictures" / "1.png"],
         )

@@ -23,6 +23,7 @@ keras = pytest.importorskip("keras", reason=REASON)
 import codec  # noqa: E402
 from codec.bundle import (  # noqa: E402
     DEFAULT_MODEL_ID,
+    TUNE_DEFAULT,
     bundle_digest,
     nearest_fraction,
     read_bundle,
@@ -30,10 +31,19 @@ from codec.bundle import (  # noqa: E402
 from codec.container import QUALITY_CODE_MAX  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.runtime import Networks  # noqa: E402
-from codec.training import networks as net  # noqa: E402
+from codec.training import lapped_transforms, mean_context, quality  # noqa: E402
+from codec.training.architectures import ARCHITECTURES, SHIPPED  # noqa: E402
+from codec.training.checkpoints import averaged_weights  # noqa: E402
+from codec.training.dimensions import (  # noqa: E402
+    BLOCK_SCALES,
+    CONTEXT_STEPS,
+    HYPER,
+    LATENTS,
+)
+from codec.training.model import build_codec  # noqa: E402
 from codec.training.rate import rounding_of_scale  # noqa: E402
 from codec.training.soap import Soap  # noqa: E402
-from codec.training.train import build_codec  # noqa: E402
+from codec.training.train import kept  # noqa: E402
 from codec.training.warm_start import start_from  # noqa: E402
 
 
@@ -81,7 +91,7 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6, "goal": "psnr"}
+    assert state == {"step": 6, "goal": TUNE_DEFAULT, "architecture": "lapped"}
     assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 
@@ -120,46 +130,82 @@ def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
     bundle = read_bundle(folder / "bundle")
     assert bundle.model_id == DEFAULT_MODEL_ID
     assert bundle.digest == bundle_digest(folder / "bundle")
-    assert bundle.latent_channels == net.LATENTS
-    assert bundle.hyper_channels == net.HYPER
-    assert bundle.log_gain.shape == (net.QUALITY_ANCHORS, net.LATENTS)
-    assert len(bundle.hyper_tables) == net.QUALITY_ANCHORS
-    assert len(bundle.residual_tables.length) == net.SCALE_LEVELS
+    assert bundle.latent_channels == LATENTS
+    assert bundle.hyper_channels == HYPER
+    assert bundle.log_gain.shape == (quality.QUALITY_ANCHORS, LATENTS)
+    assert len(bundle.hyper_tables) == quality.QUALITY_ANCHORS
+    assert len(bundle.residual_tables.length) == quality.SCALE_LEVELS
     for tables in (*bundle.hyper_tables, bundle.residual_tables):
         assert (tables.frequency.sum(1) == 2**PRECISION_BITS).all()
 
 
 def test_the_context_codes_every_group_at_every_position_exactly_once():
-    for position in range(net.POSITIONS):
-        steps = [net.step_of(group, position) for group in range(net.CONTEXT_STEPS)]
-        assert sorted(steps) == list(range(net.CONTEXT_STEPS))
-        assert [net.group_of(step, position) for step in steps] == [0, 1, 2, 3]
+    for position in range(mean_context.POSITIONS):
+        steps = [
+            mean_context.step_of(group, position) for group in range(CONTEXT_STEPS)
+        ]
+        assert sorted(steps) == list(range(CONTEXT_STEPS))
+        assert [mean_context.group_of(step, position) for step in steps] == [0, 1, 2, 3]
 
 
 def test_the_context_starts_every_group_on_a_diagonal_of_its_own():
-    first = [[net.group_of(step, p) for p in range(net.POSITIONS)] for step in (0, 1)]
+    first = [
+        [mean_context.group_of(step, p) for p in range(mean_context.POSITIONS)]
+        for step in (0, 1)
+    ]
     assert first == [[0, 2, 1, 3], [1, 3, 2, 0]]
 
 
 def test_the_steps_of_the_context_are_joined_as_they_were_split():
-    x = np.random.default_rng(0).random((2, 4, 6, net.LATENTS), "float32")
-    steps = net.split_steps(x)
-    assert same(net.join_steps(steps), x, 0)
+    x = np.random.default_rng(0).random((2, 4, 6, LATENTS), "float32")
+    steps = mean_context.split_steps(x)
+    assert same(mean_context.join_steps(steps), x, 0)
     vector = x[:1, :1, :1]
     for step, expected in zip(
-        net.split_vector(vector),
-        net.split_steps(vector + 0 * x[:1, :2, :2]),
+        mean_context.split_vector(vector),
+        mean_context.split_steps(vector + 0 * x[:1, :2, :2]),
         strict=True,
     ):
         assert same(step, expected, 0)
 
 
-def test_an_untrained_codec_is_a_transform_coder():
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_untrained_codec_is_a_transform_coder(architecture):
     y, x = np.mgrid[:128, :192]
     smooth = np.stack([x, y + 40, 220 - x], axis=-1).astype("float32") / 255 - 0.5
-    result = build_codec()(smooth[None], np.ones(1, "float32"))
+    result = build_codec(architecture)(smooth[None], np.ones(1, "float32"))
     x_hat = np.clip(keras.ops.convert_to_numpy(result["x_hat"])[0], -0.5, 0.5)
     assert psnr(255 * x_hat, 255 * smooth) > 30
+
+
+def test_lapped_transforms_bring_a_smooth_picture_back_up_to_its_borders():
+    """Beyond which they see it mirrored, in pixels and in latents."""
+    y, x = np.mgrid[:96, :128]
+    smooth = np.stack([x, y + 40, 220 - x], axis=-1).astype("float32") / 255 - 0.5
+    analysis = lapped_transforms.AnalysisTransform()
+    synthesis = lapped_transforms.SynthesisTransform()
+    scales = np.ones((1, 1, 1, sum(BLOCK_SCALES)), "float32")
+    found = keras.ops.convert_to_numpy(synthesis(analysis(smooth[None]), scales))
+    assert np.abs(found - smooth).max() < 0.6 / 255
+
+
+def test_the_lapped_latents_of_photographs_have_about_one_variance():
+    latents = lapped_transforms.AnalysisTransform()(
+        picture(512, 512)[None].astype("float32") / 255 - 0.5
+    )
+    deviation = keras.ops.convert_to_numpy(latents).std((0, 1, 2))
+    assert 0.1 < np.median(deviation) < 10
+    assert deviation.max() < 30 * np.median(deviation)
+
+
+def test_only_kernels_of_blocks_and_means_decay():
+    codec_ = build_codec()
+    still = {variable.path for variable in kept(codec_.trainable_variables)}
+    decaying = {v.path for v in codec_.trainable_variables} - still
+    assert "codec/analysis/block_0/wide/kernel" in decaying
+    assert "codec/mean_context/mix_of_1/kernel" in decaying
+    assert all(path.endswith("kernel") for path in decaying)
+    assert {"codec/analysis/first/kernel", "codec/log_gain"} <= still
 
 
 def test_the_bits_of_an_untrained_codec_grow_with_quality():
@@ -174,8 +220,8 @@ def test_the_bits_of_an_untrained_codec_grow_with_quality():
 
 def test_the_weights_of_the_anchors_sum_to_one():
     level = np.linspace(0, 1, 1001).astype("float32")
-    weights = keras.ops.convert_to_numpy(net.anchor_weights(level))
-    assert weights.shape == (1001, net.QUALITY_ANCHORS)
+    weights = keras.ops.convert_to_numpy(quality.anchor_weights(level))
+    assert weights.shape == (1001, quality.QUALITY_ANCHORS)
     assert np.allclose(weights.sum(1), 1, atol=1e-5)
     assert ((weights > 0).sum(1) <= 2).all()
 
@@ -183,8 +229,8 @@ def test_the_weights_of_the_anchors_sum_to_one():
 def test_training_and_files_agree_on_the_index_offset():
     codes = np.arange(QUALITY_CODE_MAX + 1)
     level = (codes / QUALITY_CODE_MAX).astype("float32")
-    found = keras.ops.convert_to_numpy(net.index_offset(level))
-    expected = [nearest_fraction(int(c), net.INDEX_OFFSET_MAX) for c in codes]
+    found = keras.ops.convert_to_numpy(quality.index_offset(level))
+    expected = [nearest_fraction(int(c), quality.INDEX_OFFSET_MAX) for c in codes]
     assert np.array_equal(found, expected)
 
 
@@ -202,19 +248,26 @@ def test_the_integer_network_sees_integer_weights():
         assert np.array_equal(value, np.round(value))
 
 
-def test_a_run_starts_from_a_bundle_and_then_goes_on_from_itself(folder):
-    common = ("train", "pictures", "-o", "warm", "--batch", 2, "--start", "bundle")
-    text = training(folder, *common, "--steps", 1)
-    assert "starting from bundle, " in text
-    text = training(folder, *common, "--steps", 2)
-    assert "starting from" not in text
-    assert "going on from step 1\n" in text
+@pytest.mark.parametrize("start", ["run", "weights.npz"])
+def test_a_run_starts_from_the_averages_of_another(folder, start):
+    training(folder, "weights", "run", "-o", "weights.npz")
+    common = ("--batch", 2, "--steps", 1, "--learning-rate", 1e-9)
+    training(
+        folder, "train", "pictures", "-o", f"from-{start}", *common, "--start", start
+    )
+    first, second = (
+        averaged_weights(folder / name)["codec/synthesis/up/kernel"]
+        for name in ("run", f"from-{start}")
+    )
+    assert np.allclose(first, second, rtol=1e-3)
+    built = build_codec().synthesis.up.kernel
+    assert not np.allclose(built, second, rtol=1e-3)
 
 
 def test_pytorch_goes_on_like_tensorflow(folder):
     """The step traced as one graph; left uncompiled, which takes minutes."""
     pytest.importorskip("torch", reason="PyTorch is not in the extra `train`")
-    common = ("train", "pictures", "--batch", 2, "--start", "bundle", "--steps", 3)
+    common = ("train", "pictures", "--batch", 2, "--start", "run", "--steps", 3)
     training(folder, *common, "-o", "tensorflow")
     environment = {"KERAS_BACKEND": "torch", "TORCH_COMPILE_DISABLE": "1"}
     training(folder, *common, "-o", "torch", **environment)
@@ -228,7 +281,7 @@ def test_pytorch_goes_on_like_tensorflow(folder):
 @pytest.fixture(scope="module")
 def warm(bundle):
     """Networks for training with the weights of the shipped model."""
-    warm = build_codec()
+    warm = build_codec(SHIPPED)
     start_from(warm, bundle)
     return warm
 
