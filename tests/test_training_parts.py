@@ -29,7 +29,7 @@ def noisy(image: np.ndarray, strength: float) -> np.ndarray:
     return np.clip(image + strength * noise, 0, 255).round().astype(np.uint8)
 
 
-@pytest.mark.parametrize("strength", [2, 5, 10])
+@pytest.mark.parametrize("strength", [1, 2, 5])
 def test_ssimulacra2_is_that_of_the_package(strength):
     image = picture(256, 256)
     other = noisy(image, strength)
