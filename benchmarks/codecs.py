@@ -12,7 +12,8 @@ import PIL
 from PIL import Image, features
 
 import codec
-from codec.bundle import (
+from codec.file.container import DIGEST_BYTES
+from codec.networks.bundle import (
     EXACT,
     FAST,
     MODEL_OF_TUNE,
@@ -20,7 +21,6 @@ from codec.bundle import (
     load_bundle,
     model_name,
 )
-from codec.container import DIGEST_BYTES
 
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401, adds the format to Pillow

@@ -27,9 +27,10 @@ from benchmarks.measurement import image_paths
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
-from codec import coding, runtime
+from codec.app.files import file_bytes
+from codec.coding import data_path as coding
 from codec.entropy.coder import SymbolDecoder
-from codec.files import file_bytes
+from codec.networks import runtime
 
 T = TypeVar("T")
 OURS = "aecodec"

@@ -12,27 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import (
-    EXACT,
-    FAST,
-    MODEL_OF_TUNE,
-    PRECISIONS,
-    TUNE_DEFAULT,
-    Bundle,
-    load_bundle,
-    model_name,
-)
-from codec.coding import (
+from codec.coding.data_path import (
     Encoder,
     Region,
     add_extras,
+    decode_latents,
     decode_picture,
-    preview_of,
-    synthesis_of,
     tile_spans,
     whole,
 )
-from codec.container import (
+from codec.coding.targets import file_of_psnr, file_within
+from codec.errors import FormatError, UsageError
+from codec.file.container import (
     ALPHA_CHUNK,
     DIGEST_BYTES,
     FORMAT_VERSION,
@@ -47,15 +38,25 @@ from codec.container import (
     check_size,
     unpack,
 )
-from codec.descriptors import describe
-from codec.errors import FormatError, UsageError
-from codec.heads import COLORIZE, HEADS, output_of
-from codec.image import INFO_KEYS, Picture, fill_in, read_picture
+from codec.networks.bundle import (
+    EXACT,
+    FAST,
+    MODEL_OF_TUNE,
+    PRECISIONS,
+    TUNE_DEFAULT,
+    Bundle,
+    load_bundle,
+    model_name,
+)
+from codec.networks.descriptors import describe
+from codec.networks.heads import COLORIZE, HEADS, output_of
+from codec.networks.outputs import preview_of, synthesis_of
+from codec.networks.refinement import Refinement
+from codec.networks.runtime import Networks
+from codec.picture.image import INFO_KEYS, Picture, fill_in, read_picture
 from codec.progress import Progress, untold
-from codec.refinement import Refinement
-from codec.runtime import Networks
-from codec.targets import file_of_psnr, file_within
 
+SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_EXACT = 4  # lower ones analyze fast
@@ -290,7 +291,9 @@ def features(
     """
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     networks = networks_of(bundle_of(container, bundle), threads)
-    return describe(container, networks, progress)
+    header = container.header
+    latents = decode_latents(container, networks, progress)
+    return describe(latents, header.width, header.height, networks.bundle.latent_px)
 
 
 def salvage(

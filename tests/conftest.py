@@ -10,7 +10,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.networks.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ from PIL import Image
 from raw_files import raw_file
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID, load_bundle
-from codec.coding import decode_symbols
-from codec.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
-from codec.runtime import Networks
+from codec.coding.data_path import decode_symbols
+from codec.file.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
+from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
+from codec.networks.runtime import Networks
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "v1"

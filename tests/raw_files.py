@@ -1,11 +1,11 @@
 """Builds .aec files byte by byte from codec/FORMAT.md, right or wrong, without
-codec.container.
+codec.file.container.
 """
 
 import zlib
 from collections.abc import Sequence
 
-from codec.bundle import DEFAULT_MODEL_ID
+from codec.networks.bundle import DEFAULT_MODEL_ID
 
 
 def leb128(value: int) -> bytes:

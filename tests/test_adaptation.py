@@ -18,15 +18,15 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.adaptation import (
+from codec.networks.adaptation import (
     WEIGHTS_MIN_BYTES,
     buffers,
     pack_model,
     patches_of,
     unpack_model,
 )
-from codec.bundle import CONFIG, Bundle, graph_file
-from codec.runtime import Networks
+from codec.networks.bundle import CONFIG, Bundle, graph_file
+from codec.networks.runtime import Networks
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

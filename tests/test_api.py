@@ -3,19 +3,26 @@
 import dataclasses
 import shutil
 
+import codec.bundle as codec_bundle
 import numpy as np
 import pytest
 from pictures import picture, psnr
 from PIL import Image
 
 import codec
-import codec.bundle as codec_bundle
-from codec import api, coding
-from codec.coding import decode_symbols
-from codec.container import DIGEST_BYTES, MAX_PIXELS, QUALITY_CODE_MAX, pack, unpack
+from codec import api
+from codec.coding import data_path as coding
+from codec.coding.data_path import decode_symbols
 from codec.errors import FormatError, UsageError
-from codec.quantization import rounding_by_table
-from codec.runtime import Networks
+from codec.file.container import (
+    DIGEST_BYTES,
+    MAX_PIXELS,
+    QUALITY_CODE_MAX,
+    pack,
+    unpack,
+)
+from codec.networks.quantization import rounding_by_table
+from codec.networks.runtime import Networks
 
 
 def repacked(data: bytes, **changes) -> bytes:

@@ -16,8 +16,8 @@ import codec
 from benchmarks import adaptation, features, folders, heads, previews
 from benchmarks.__main__ import main
 from benchmarks.tables import TABLES
-from codec.adaptation import pack_model
-from codec.heads import HEADS
+from codec.networks.adaptation import pack_model
+from codec.networks.heads import HEADS
 
 
 def csv_of(path) -> list[dict[str, str]]:

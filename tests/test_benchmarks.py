@@ -23,7 +23,7 @@ from benchmarks.measurement import Measurement, load_rgb, measure, measure_image
 from benchmarks.metrics import decibels, ms_ssim, psnr, psnr_ycbcr, ssimulacra2
 from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
-from codec.container import unpack
+from codec.file.container import unpack
 from codec.training.complexity import complexities
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]

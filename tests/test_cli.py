@@ -13,8 +13,8 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID
-from codec.cli import main
+from codec.app.cli import main
+from codec.networks.bundle import DEFAULT_MODEL_ID
 
 README = Path(__file__).parent.parent / "README.md"
 pytestmark = pytest.mark.usefixtures("folder")
@@ -282,7 +282,7 @@ def test_a_picture_over_the_limit_gives_one_line(command, coded):
 
 
 def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
-    from codec import bundle
+    from codec.networks import bundle
 
     monkeypatch.setattr(bundle, "SHIPPED", {9: ("base-9", "")})
     assert f"needs model {DEFAULT_MODEL_ID}, which this program does not have" in fails(

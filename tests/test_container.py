@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_files import leb128, raw_file, with_crc
 
-from codec.container import (
+from codec.errors import FormatError, UsageError
+from codec.file.container import (
     EXTRA_CHUNKS_MAX,
     KNOWN_CHUNKS,
     MAX_PIXELS,
@@ -23,7 +24,6 @@ from codec.container import (
     unpack,
     varint,
 )
-from codec.errors import FormatError, UsageError
 
 HEADER = Header(1, b"abcd", 0x1234, 10, 5, 3)
 QUICK = settings(deadline=None, max_examples=60)

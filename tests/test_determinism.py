@@ -9,7 +9,7 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import runtime
+from codec.networks import runtime
 
 SIZES = ((40, 60), (90, 120), (300, 400), (64, 1100), (130, 70), (1, 1))
 

@@ -13,7 +13,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec import conversion
+from codec.app import conversion
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -190,7 +190,7 @@ def test_a_pipe_that_is_named_takes_the_file(coded):
 def test_an_ignored_signal_stays_ignored(folder):
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from codec import cli, conversion\n"
+        "from codec.app import cli, conversion\n"
         "conversion.encode = lambda *a, **b: ("
         "signal.raise_signal(signal.SIGINT), b'done')[1]\n"
         "conversion.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"

@@ -15,9 +15,9 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec import folders
-from codec.cli import main
-from codec.conversion import Converted
+from codec.app import folders
+from codec.app.cli import main
+from codec.app.conversion import Converted
 from codec.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("tree")

@@ -7,10 +7,10 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec import heads
-from codec import windows as win
-from codec.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE
 from codec.errors import CodecError, UsageError
+from codec.networks import heads
+from codec.networks import windows as win
+from codec.networks.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE
 
 IMAGE_HEADS = [name for name in heads.HEADS if name != heads.COLORIZE]
 

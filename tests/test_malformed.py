@@ -8,10 +8,10 @@ from make_golden import GOLDEN, MALFORMED, malformed_files
 
 import codec
 from codec import api
-from codec.coding import decode_symbols
-from codec.container import pack, unpack
+from codec.coding.data_path import decode_symbols
 from codec.errors import FormatError
-from codec.runtime import Networks
+from codec.file.container import pack, unpack
+from codec.networks.runtime import Networks
 
 SAMPLE = GOLDEN / "65x33-q50.aec"
 NAMES = sorted(path.name for path in MALFORMED.glob("*"))

@@ -6,7 +6,8 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import api, progress
+from codec import api
+from codec.app import progress_bar as progress
 
 
 class Terminal(io.StringIO):

@@ -8,9 +8,9 @@ from pictures import picture, psnr
 
 import codec
 from codec import api
-from codec.container import unpack
-from codec.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
-from codec.runtime import Networks
+from codec.file.container import unpack
+from codec.networks.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
+from codec.networks.runtime import Networks
 
 VALUES = np.linspace(-3.2, 3.3, 1001).astype("float32")
 

@@ -21,7 +21,7 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.measurement import Measurement
 from benchmarks.results import Average, average, write_rows
 from benchmarks.tables import TABLES, filled
-from codec.heads import HEADS
+from codec.networks.heads import HEADS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

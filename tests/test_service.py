@@ -18,7 +18,7 @@ import codec
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
-from codec.service import Limits, application
+from codec.app.service import Limits, application
 
 LIMITS = Limits(max_pixels=2**20, upload_bytes=100_000, jobs=2, upload_seconds=0.5)
 

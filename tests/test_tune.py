@@ -9,7 +9,7 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.bundle import MODEL_OF_TUNE, load_bundle
+from codec.networks.bundle import MODEL_OF_TUNE, load_bundle
 
 # A photograph's worth of structure, large enough for five scales.
 PICTURE = picture(192, 256)

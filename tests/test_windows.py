@@ -7,11 +7,11 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import windows as win
-from codec.coding import synthesis_of
-from codec.container import unpack
-from codec.quantization import rounding_by_table
-from codec.runtime import Networks
+from codec.file.container import unpack
+from codec.networks import windows as win
+from codec.networks.outputs import synthesis_of
+from codec.networks.quantization import rounding_by_table
+from codec.networks.runtime import Networks
 
 CODE = 40000
 OFFSET = 18  # of the table index, whatever the quality

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.bundle import CONFIG, SHIPPED, Bundle, load_bundle, read_tables
 from codec.entropy.tables import PRECISION_BITS, RESIDUAL_LIMIT, Tables
 from codec.errors import FormatError
+from codec.networks.bundle import CONFIG, SHIPPED, Bundle, load_bundle, read_tables
 
 ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}

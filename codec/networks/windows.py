@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
-from codec.image import pad
+from codec.networks.runtime import Networks
+from codec.picture.image import pad
 from codec.progress import Progress, untold
-from codec.runtime import Networks
 
 Array = NDArray[Any]
 Spans = tuple[slice, slice]  # rows and columns

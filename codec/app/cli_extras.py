@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 import codec
-from codec.conversion import Encoding
-from codec.files import check_target, picture_suffixes, write
-from codec.options import (
+from codec.app.conversion import Encoding
+from codec.app.files import check_target, picture_suffixes, write
+from codec.app.options import (
     effort_option,
     force_option,
     max_pixels_option,
@@ -21,8 +21,8 @@ from codec.options import (
     stripped,
     tune_option,
 )
-from codec.progress import progress_bar
-from codec.reporting import run_all
+from codec.app.progress_bar import progress_bar
+from codec.app.reporting import run_all
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def serve(
 
     def run(name: str) -> None:
         with needed("serving", "serve"):
-            from codec.service import Limits, serve
+            from codec.app.service import Limits, serve
         limits = Limits(max_pixels, max_upload, jobs)
         serve(
             folder,
@@ -243,7 +243,7 @@ def run_corpus(
 
     def run(name: str) -> None:
         with needed("a corpus", "cluster"):
-            from codec.corpus import Job, convert_corpus
+            from codec.app.corpus import Job, convert_corpus
         job = Job(command, source, target, encoding, max_pixels)
         summary = convert_corpus(job, jobs, force)
         click.echo(f"{source} -> {target}: {summary}", err=True)

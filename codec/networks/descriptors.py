@@ -4,36 +4,27 @@ A latent channel starts as a function of the 16 x 16 DCT, so its magnitudes tell
 color, orientation and frequency; pooled over a grid they also tell of layout.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from codec.coding import decode_latents
-from codec.container import Container
-from codec.progress import Progress, untold
-from codec.runtime import Networks
 
 GRID = 4  # rows and columns that magnitudes are pooled over
 FLOOR = 0.01  # added to a magnitude, in image units, before the logarithm
 
 
 def describe(
-    container: Container, networks: Networks, progress: Progress = untold
+    bands: Iterable[NDArray[np.float32]], width: int, height: int, latent_px: int
 ) -> NDArray[np.float32]:
     """Logarithms of the mean magnitudes of every latent channel in every cell of the
-    grid, float32 [GRID * GRID * latent_channels], cells in raster order.
+    grid, float32 [GRID * GRID * channels], cells in raster order.
 
-    FormatError for a damaged tile.
+    `bands` are the latents in image units, [1, rows, columns, channels] from top to
+    bottom, of a picture of `width` x `height` pixels extended to the right and below.
     """
-    header, side = container.header, networks.bundle.latent_px
-    rows, columns = (-(-size // side) for size in (header.height, header.width))
-    pooled = np.concatenate(
-        [
-            pool(np.abs(band[0, :, :columns]), 1)
-            for band in decode_latents(container, networks, progress)
-        ]
-    )
+    rows, columns = (-(-size // latent_px) for size in (height, width))
+    pooled = np.concatenate([pool(np.abs(band[0, :, :columns]), 1) for band in bands])
     cells = pool(pooled[:rows], 0)
     return np.log(cells + np.float32(FLOOR)).ravel()
 
@@ -51,8 +42,3 @@ def pool(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
         ],
         axis,
     )
-
-
-def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Root mean square difference of two descriptors."""
-    return float(np.sqrt(np.mean((one - other) ** 2)))

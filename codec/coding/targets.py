@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from codec.coding import Encoder, decode_bands, synthesis_of, whole
-from codec.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
+from codec.coding.data_path import Encoder, decode_bands, whole
 from codec.errors import UsageError
-from codec.image import luma
-from codec.quantization import RATE_SHARE
+from codec.file.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
+from codec.networks.outputs import synthesis_of
+from codec.networks.quantization import RATE_SHARE
+from codec.picture.image import luma
 
 SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
 PSNR_TOLERANCE_DB = 0.1

@@ -18,12 +18,11 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from codec.container import check_size
 from codec.errors import CodecError, UsageError
-from codec.image import INFO_KEYS, Picture, read_picture
+from codec.file.container import check_size
+from codec.picture.image import INFO_KEYS, Picture, read_picture
 
 STREAM = "-"
-SUFFIX = ".aec"
 # Of the pictures that are looked for in folders; Pillow reads more kinds.
 PICTURES = frozenset(
     {".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm"}

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import Bundle
-from codec.container import (
+from codec.entropy.coder import SymbolDecoder, encode_symbols
+from codec.entropy.tables import RESIDUAL_LIMIT
+from codec.errors import FormatError, UsageError
+from codec.file.container import (
     ALPHA_CHUNK,
     DIGEST_BYTES,
     GRAY_CHUNK,
@@ -33,22 +35,11 @@ from codec.container import (
     inflate,
     pack,
 )
-from codec.entropy.coder import SymbolDecoder, encode_symbols
-from codec.entropy.tables import RESIDUAL_LIMIT
-from codec.errors import FormatError, UsageError
-from codec.image import (
-    INFO_KEYS,
-    Picture,
-    info_value,
-    pack_alpha,
-    padded_size,
-    unpack_alpha,
-)
-from codec.progress import Progress, untold
-from codec.quantization import RATE_SHARE, rounding_by_table
-from codec.refinement import Refinement, refine
-from codec.runtime import Networks
-from codec.windows import (
+from codec.networks.bundle import Bundle
+from codec.networks.quantization import RATE_SHARE, rounding_by_table
+from codec.networks.refinement import Refinement, refine
+from codec.networks.runtime import Networks
+from codec.networks.windows import (
     DECODER_HALO,
     MEAN_HALO,
     Output,
@@ -59,6 +50,15 @@ from codec.windows import (
     overlap,
     widened,
 )
+from codec.picture.image import (
+    INFO_KEYS,
+    Picture,
+    info_value,
+    pack_alpha,
+    padded_size,
+    unpack_alpha,
+)
+from codec.progress import Progress, untold
 
 TILE_LOG2 = 10
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
@@ -234,27 +234,6 @@ def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
             )
             chunks.append((chunk_id, zlib.compress(value, 9)))
     return chunks
-
-
-def synthesis_of(networks: Networks) -> Output:
-    """The picture as it was encoded."""
-
-    def make(latents: Array, vectors: dict[str, Array]) -> Array:
-        return networks.synthesize(
-            latents, vectors["inverse_gain"], vectors["block_scale"]
-        )
-
-    return Output(make, networks.bundle.stride_px)
-
-
-def preview_of(networks: Networks) -> Output:
-    """The picture smaller, by the bundle's factor."""
-
-    def make(latents: Array, vectors: dict[str, Array]) -> Array:
-        return networks.preview(latents, vectors["inverse_gain"])
-
-    bundle = networks.bundle
-    return Output(make, bundle.stride_px // bundle.preview_factor)
 
 
 def decode_picture(

@@ -1,4 +1,6 @@
-"""Descriptors of many files as a table, `.npz` or `.csv`."""
+"""Descriptors of many files as a table, `.npz` or `.csv`, and how far they are
+apart.
+"""
 
 import csv
 import io
@@ -27,3 +29,8 @@ def table(target: str, described: dict[str, NDArray[np.float32]]) -> bytes:
     writer.writerow(["file", *range(length)])
     writer.writerows([name, *map(str, row)] for name, row in described.items())
     return text.getvalue().encode()
+
+
+def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Root mean square difference of two descriptors."""
+    return float(np.sqrt(np.mean((one - other) ** 2)))

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import Tables
 from codec.errors import CodecError, FormatError
+from codec.file.container import QUALITY_CODE_MAX
 
 GRAPHS = (
     "analysis",
@@ -44,7 +44,7 @@ SHIPPED = {
 MODEL_OF_TUNE = {"psnr": 7, "ssim": 8}
 TUNE_DEFAULT = "psnr"
 DEFAULT_MODEL_ID = MODEL_OF_TUNE[TUNE_DEFAULT]
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parent.parent / "models"
 
 
 @dataclass(frozen=True)

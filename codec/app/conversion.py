@@ -9,12 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from codec.api import decode, encode, read_info, salvage
-from codec.bundle import EXACT, Bundle
-from codec.coding import Region
-from codec.errors import FormatError, UsageError
-from codec.files import (
-    SUFFIX,
+from codec.api import SUFFIX, decode, encode, read_info, salvage
+from codec.app.files import (
     check_target,
     file_bytes,
     format_of,
@@ -24,9 +20,12 @@ from codec.files import (
     replacing,
     write,
 )
-from codec.image import Picture
+from codec.app.shards import convert_shard, is_shard
+from codec.coding.data_path import Region
+from codec.errors import FormatError, UsageError
+from codec.networks.bundle import EXACT, Bundle
+from codec.picture.image import Picture
 from codec.progress import Progress, untold
-from codec.shards import convert_shard, is_shard
 
 PNG = ".png"
 REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)

@@ -17,11 +17,10 @@ import click
 from click.core import ParameterSource
 
 import codec
-from codec import feature_files
-from codec.api import SCALES, bundle_of_tune, check_effort
-from codec.bundle import EXACT, PRECISIONS, Bundle
-from codec.cli_extras import adapt, corpus, serve
-from codec.conversion import (
+from codec.api import SCALES, SUFFIX, bundle_of_tune, check_effort
+from codec.app import feature_files
+from codec.app.cli_extras import adapt, corpus, serve
+from codec.app.conversion import (
     Conversion,
     Converted,
     Decoding,
@@ -29,18 +28,16 @@ from codec.conversion import (
     aec_name,
     png_name,
 )
-from codec.descriptors import distance
-from codec.files import (
+from codec.app.files import (
     PICTURES,
     STREAM,
-    SUFFIX,
     check_target,
     picture_suffixes,
     quiet_pillow,
     read,
     write,
 )
-from codec.options import (
+from codec.app.options import (
     effort_option,
     force_option,
     input_argument,
@@ -57,9 +54,10 @@ from codec.options import (
     stripped,
     tune_option,
 )
-from codec.progress import progress_bar
-from codec.reporting import each, run_all
-from codec.shards import SHARD_SUFFIX, is_shard
+from codec.app.progress_bar import progress_bar
+from codec.app.reporting import each, run_all
+from codec.app.shards import SHARD_SUFFIX, is_shard
+from codec.networks.bundle import EXACT, PRECISIONS, Bundle
 
 FILES_AT_ONCE = 2
 SIGNALS = [
@@ -373,7 +371,11 @@ def features(
         run_all([query], str, describe)
         sought = described[query]
         well = each(files, str, describe)
-        found = [(distance(sought, described[f]), f) for f in files if f in described]
+        found = [
+            (feature_files.distance(sought, described[f]), f)
+            for f in files
+            if f in described
+        ]
         for how_far, name in sorted(found):
             click.echo(f"{how_far:.3f} {name}")
     if not well:
@@ -443,7 +445,7 @@ def convert_folder(inputs: Sequence[str], output: str | None, **options: Any) ->
     """`convert_tree` from the one input to the output, with its `options`; report on
     standard error, exit 1 if a file failed.
     """
-    from codec.folders import convert_tree  # takes time to import
+    from codec.app.folders import convert_tree  # takes time to import
 
     if len(inputs) > 1:
         raise click.UsageError("--recursive takes one folder")

@@ -40,12 +40,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from codec import __version__
-from codec.api import SCALES, decode, encode, read_info
-from codec.bundle import TUNE_DEFAULT
-from codec.conversion import region_in
+from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
+from codec.app.conversion import region_in
+from codec.app.files import file_bytes, picture_in, upright, write
 from codec.errors import CodecError, UsageError, reason
-from codec.files import SUFFIX, file_bytes, picture_in, upright, write
-from codec.pillow_plugin import MIME_TYPE
+from codec.networks.bundle import TUNE_DEFAULT
 
 T = TypeVar("T")
 CONNECTIONS_MAX = 1000

@@ -34,14 +34,11 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import parquet
 from tqdm import tqdm
 
-from codec.api import read_info
-from codec.container import MAX_PIXELS
-from codec.conversion import PNG, Decoding, Encoding, aec_name, png_name
-from codec.errors import CodecError, UsageError, reason
-from codec.files import SUFFIX, picture_in, picture_suffixes, replacing
-from codec.folders import Summary
-from codec.runtime import native_stderr_silenced
-from codec.shards import (
+from codec.api import SUFFIX, read_info
+from codec.app.conversion import PNG, Decoding, Encoding, aec_name, png_name
+from codec.app.files import picture_in, picture_suffixes, replacing
+from codec.app.folders import Summary
+from codec.app.shards import (
     SHARD_SUFFIX,
     convert_shard,
     is_of,
@@ -49,7 +46,10 @@ from codec.shards import (
     members_of,
     renamed,
 )
-from codec.targets import psnr_of
+from codec.coding.targets import psnr_of
+from codec.errors import CodecError, UsageError, reason
+from codec.file.container import MAX_PIXELS
+from codec.networks.runtime import native_stderr_silenced
 
 MANIFEST = "_manifest"
 BATCH_MAX, BATCH_BYTES = 32, 2**26  # files, and bytes from which on it is whole

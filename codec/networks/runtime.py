@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.bundle import ENCODE, EXACT, GRADIENT, Bundle
 from codec.errors import CodecError
+from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
 
 Array = NDArray[Any]
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.quantization import STEP_WEIGHT, rounding_by_table
-from codec.runtime import Networks
-from codec.windows import DECODER_HALO, Rows, Window, WindowedNetworks, cut
+from codec.networks.quantization import STEP_WEIGHT, rounding_by_table
+from codec.networks.runtime import Networks
+from codec.networks.windows import DECODER_HALO, Rows, Window, WindowedNetworks, cut
 
 Array = NDArray[Any]
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import MODELS, graph_file, model_name
-from codec.coding import synthesis_of
 from codec.errors import CodecError, UsageError
-from codec.image import luma
-from codec.runtime import Networks
-from codec.windows import SYNTHESIS_HALO, Output
+from codec.networks.bundle import MODELS, graph_file, model_name
+from codec.networks.outputs import synthesis_of
+from codec.networks.runtime import Networks
+from codec.networks.windows import SYNTHESIS_HALO, Output
+from codec.picture.image import luma
 
 HEADS = ("denoise", "restore", "upscale", "colorize")
 COLORIZE = "colorize"

@@ -15,9 +15,9 @@ from codec.api import (
     QUALITY_MAX,
     QUALITY_MIN,
 )
-from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
-from codec.container import MAX_PIXELS, METADATA_CHUNKS
-from codec.conversion import region_in
+from codec.app.conversion import region_in
+from codec.file.container import MAX_PIXELS, METADATA_CHUNKS
+from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 
 FACTORS = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)

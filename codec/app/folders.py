@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from codec.conversion import Conversion, Converted
+from codec.app.conversion import Conversion, Converted
 from codec.errors import CodecError, UsageError, reason
-from codec.runtime import cpu_count
+from codec.networks.runtime import cpu_count
 
 QUEUED_PER_JOB = 2
 JOBS_MAX = 60  # Windows can wait for no more
