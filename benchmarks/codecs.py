@@ -147,10 +147,15 @@ CODECS = {
     entry.name: entry
     for entry in (
         aecodec("aecodec", "aecodec, shipped model"),
-        aecodec("aecodec-ssim", "aecodec, tune ssim", tune="ssim"),
+        aecodec("aecodec-psnr", "aecodec, tune psnr", tune="psnr"),
         aecodec("aecodec-fast", "aecodec, effort 1, decoded fast", FAST, effort=1),
         *(
-            aecodec(f"aecodec-e{effort}", f"aecodec, effort {effort}", effort=effort)
+            aecodec(
+                f"aecodec-e{effort}",
+                f"aecodec, tune psnr, effort {effort}",
+                tune="psnr",
+                effort=effort,
+            )
             for effort in (1, 7, 8, 9)
         ),
         pillow_codec(

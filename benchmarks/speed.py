@@ -37,6 +37,7 @@ OURS = "aecodec"
 # Codec -> quality; means of 33 to 35 dB on the Kodak images, see kodak_summary.csv.
 QUALITIES = {
     OURS: 60,
+    "aecodec-psnr": 60,
     "aecodec-fast": 60,
     **{f"aecodec-e{effort}": 60 for effort in (1, 7, 8, 9)},
     "jpeg": 65,

@@ -129,13 +129,13 @@ def encode(
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
     the decoded colors, within 0.1 dB, or more at the lowest quality.
 
-    `tune` chooses the model: "psnr" for the smallest error, "ssim" for structure that
-    looks alike (MS-SSIM); `bundle` is another model instead. `effort` 1 (fast analysis)
-    to 9 (slowest, smallest files), see the README; 7 to 9 are for "psnr" only.
-    `strip` names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its
-    orientation is applied); `threads` are as many as there are cores if not given;
-    `progress` is called with the share of the work that is done, 1 in the end; with a
-    target, of each attempt.
+    `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
+    ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
+    `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the README; 7 to 9
+    are for "psnr" only. `strip` names metadata to leave out ("icc", "exif", "xmp";
+    without EXIF data its orientation is applied); `threads` are as many as there are
+    cores if not given; `progress` is called with the share of the work that is done, 1
+    in the end; with a target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -204,7 +204,8 @@ def check_effort(effort: int, bundle: Bundle) -> None:
     if effort in REFINEMENTS and not bundle.can_refine:
         raise UsageError(
             f"effort {effort} refines for a small error, which this model is not "
-            f"trained for; at most {min(REFINEMENTS) - 1} works with it"
+            f"trained for; at most {min(REFINEMENTS) - 1} works with it, all with "
+            "--tune psnr"
         )
 
 

@@ -24,7 +24,7 @@ def with_crc(data: bytes) -> bytes:
 def raw_file(
     *,
     magic: bytes = b"\x89AEC",
-    version: int = 1,
+    version: int = 2,
     model_id: int = DEFAULT_MODEL_ID,
     digest: bytes = b"abcd",
     quality_code: int = 0x1234,

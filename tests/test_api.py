@@ -206,7 +206,7 @@ def test_read_info_says_what_the_file_is(small_file, bundle):
         model_id=bundle.model_id,
         model=bundle.folder.name,
         bundle_digest=bundle.digest[:DIGEST_BYTES].hex(),
-        format_version=1,
+        format_version=2,
         tiles=1,
         size_bytes=len(small_file),
     )
@@ -231,7 +231,7 @@ def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bund
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    with pytest.raises(FormatError, match=r"needs model 77\b.*has 7, 8\)"):
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 7, 9\)"):
         codec.decode(data)
     assert codec.read_info(data).model == "unknown"
 

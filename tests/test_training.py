@@ -81,7 +81,7 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6, "goal": "psnr"}
+    assert state == {"step": 6, "goal": "visual"}
     assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 

@@ -211,7 +211,12 @@ def encode(
     help="fast: residual branches in int8, nearly the same colors sooner; of no matter "
     "to --scale.",
 )
-@click.option("--denoise", is_flag=True, help="Leave out noise of the picture.")
+@click.option(
+    "--denoise",
+    is_flag=True,
+    help="Leave out noise of the picture. This and the next three are for files of "
+    "--tune psnr.",
+)
 @click.option(
     "--restore",
     is_flag=True,

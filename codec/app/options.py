@@ -29,7 +29,8 @@ EFFORT_HELP = (
     "decode alike."
 )
 TUNE_HELP = (
-    "What a file is small for: its error, or structure that looks alike (MS-SSIM)."
+    "What a file is small for: to look alike (SSIMULACRA 2, ColorVideoVDP), or its "
+    "error (PSNR)."
 )
 
 

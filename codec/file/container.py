@@ -12,7 +12,7 @@ from typing import Any
 from codec.errors import FormatError, UsageError
 
 MAGIC = b"\x89AEC"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DIGEST_BYTES = 4  # of the bundle's SHA-256 kept in the header
 QUALITY_CODE_MAX = 65535
 TILE_LOG2_RANGE = (9, 10)  # tiles of 512 or 1024 pixels

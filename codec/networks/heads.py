@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.errors import CodecError, UsageError
-from codec.networks.bundle import MODELS, graph_file, model_name
+from codec.networks.bundle import MODEL_OF_TUNE, MODELS, graph_file, model_name
 from codec.networks.outputs import synthesis_of
 from codec.networks.runtime import Networks
 from codec.networks.windows import SYNTHESIS_HALO, Output
@@ -44,7 +44,11 @@ def head_file(model_id: int, name: str) -> Path:
     UsageError if the model has none, CodecError if the file is not the one released.
     """
     if name not in SHIPPED.get(model_id, ()):
-        raise UsageError(f"there is no head {name} for model {model_name(model_id)}")
+        tunes = (t for t, of_tune in MODEL_OF_TUNE.items() if of_tune in SHIPPED)
+        raise UsageError(
+            f"there is no head {name} for model {model_name(model_id)}; "
+            f"encode with --tune {' or '.join(tunes)} for one"
+        )
     path = graph_file(MODELS / f"heads-{model_id}", name)
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()

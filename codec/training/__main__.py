@@ -75,7 +75,7 @@ def options_of_training(command):
     "--tune",
     type=click.Choice(list(MODEL_OF_TUNE)),
     default=TUNE_DEFAULT,
-    help="What distortion is: the squared error, or mostly MS-SSIM.",
+    help="What distortion is: mostly MS-SSIM, or the squared error.",
 )
 @click.option(
     "--start",
