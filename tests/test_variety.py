@@ -12,7 +12,7 @@ from PIL import Image
 
 import codec
 from codec.app.files import load_picture
-from codec.file.container import MAX_PIXELS
+from codec.limits import MAX_PIXELS
 
 HEIGHT, WIDTH = 9, 14
 RANDOM = np.random.default_rng(5)

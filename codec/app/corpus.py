@@ -48,8 +48,8 @@ from codec.app.shards import (
 )
 from codec.coding.targets import psnr_of
 from codec.errors import CodecError, UsageError, reason
-from codec.file.container import MAX_PIXELS
-from codec.networks.runtime import native_stderr_silenced
+from codec.limits import MAX_PIXELS
+from codec.machine import native_stderr_silenced
 
 MANIFEST = "_manifest"
 BATCH_MAX, BATCH_BYTES = 32, 2**26  # files, and bytes from which on it is whole

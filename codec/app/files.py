@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from codec.errors import CodecError, UsageError
-from codec.file.container import check_size
+from codec.limits import check_size
 from codec.picture.image import INFO_KEYS, Picture, read_picture
 
 STREAM = "-"

@@ -7,7 +7,9 @@ import numpy as np
 
 from codec.coding.data_path import Encoder, decode_bands, whole
 from codec.errors import UsageError
-from codec.file.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
+from codec.file.container import unpack
+from codec.file.header import QUALITY_CODE_MAX
+from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
 from codec.picture.image import luma
