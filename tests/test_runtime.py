@@ -10,10 +10,11 @@ import integer_scale_network as reference
 import numpy as np
 import pytest
 
-from codec.bundle import EXACT
-from codec.container import QUALITY_CODE_MAX
 from codec.errors import CodecError
-from codec.runtime import Graph, Networks, native_stderr_silenced
+from codec.file.header import QUALITY_CODE_MAX
+from codec.machine import native_stderr_silenced
+from codec.networks.bundle import EXACT
+from codec.networks.runtime import Graph, Networks
 
 
 @pytest.fixture(scope="module")

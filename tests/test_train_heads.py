@@ -13,9 +13,9 @@ REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
 pytest.importorskip("tensorflow", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
-from codec.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
-from codec.heads import HEADS  # noqa: E402
-from codec.runtime import Graph  # noqa: E402
+from codec.networks.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
+from codec.networks.heads import HEADS  # noqa: E402
+from codec.networks.runtime import Graph  # noqa: E402
 from codec.training import heads  # noqa: E402
 from codec.training.block_transforms import SynthesisTransform  # noqa: E402
 from codec.training.colors import CHROMA  # noqa: E402

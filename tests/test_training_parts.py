@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from codec.bundle import FAST
+from codec.networks.bundle import FAST
 
 REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
 tf = pytest.importorskip("tensorflow", reason=REASON)
@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `bench`")
 
-from codec.runtime import Graph  # noqa: E402
+from codec.networks.runtime import Graph  # noqa: E402
 from codec.training import export, int8, masked_contrast, preview, ssimulacra2  # noqa: E402  # noqa: E402
 from codec.training.calibration import coder_of  # noqa: E402
 from codec.training.degradation import gray  # noqa: E402

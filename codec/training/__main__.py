@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
-from codec.heads import HEADS
+from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+from codec.networks.heads import HEADS
 
 
 def paths_argument(name):

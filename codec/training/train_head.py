@@ -3,8 +3,8 @@
 import numpy as np
 from keras import ops
 
-from codec.bundle import read_bundle
-from codec.quantization import rounding_by_table
+from codec.networks.bundle import read_bundle
+from codec.networks.quantization import rounding_by_table
 from codec.training.architectures import SHIPPED
 from codec.training.checkpoints import read_checkpoint, read_state
 from codec.training.data import load_pool

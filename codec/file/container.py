@@ -1,0 +1,107 @@
+"""A whole file <-> its header and payloads, as in codec/FORMAT.md.
+
+A payload is a string of bytes here: nothing is known of images, models or symbols.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codec.errors import FormatError, UsageError
+from codec.file.chunks import (
+    METADATA_NAMES,
+    TILE_CHUNK,
+    inflate,
+    read_table,
+    write_table,
+)
+from codec.file.header import Header, read_header, write_header
+from codec.file.primitives import CRC_BYTES, Reader, crc
+from codec.limits import MAX_PIXELS, check_size
+
+
+def pack(
+    header: Header, tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]] = ()
+) -> bytes:
+    """The whole file: header, chunk table, CRC, payloads each with its CRC.
+
+    `tiles` are the tile payloads in raster order, `chunks` further (id, payload) pairs.
+    Raises UsageError for values that no file can hold.
+    """
+    start = write_header(header)
+    if len(tiles) != header.tile_count:
+        raise UsageError(f"{len(tiles)} tiles; expected {header.tile_count}")
+    table, payloads = write_table(tiles, chunks)
+    parts = [start + table, *payloads]
+    return b"".join(part + crc(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A parsed file; payload bytes are not yet checked, see `payload`."""
+
+    header: Header
+    data: bytes
+    spans: tuple[tuple[int, int, int], ...]  # (chunk id, offset, length) in file order
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole file."""
+        _, offset, length = self.spans[-1]
+        return offset + length + CRC_BYTES
+
+    def has(self, chunk_id: int) -> bool:
+        """Whether there is a chunk of this id."""
+        return any(found == chunk_id for found, *_ in self.spans)
+
+    def metadata(self) -> dict[str, bytes]:
+        """ICC profile, EXIF and XMP data that are there, by the names of
+        METADATA_CHUNKS.
+        """
+        return {
+            METADATA_NAMES[chunk_id]: inflate(
+                self.payload(number), METADATA_NAMES[chunk_id]
+            )
+            for number, (chunk_id, *_) in enumerate(self.spans)
+            if chunk_id in METADATA_NAMES
+        }
+
+    def payload(self, number: int) -> bytes:
+        """Payload `number` in file order, its checksum tested."""
+        chunk_id, offset, length = self.spans[number]
+        what = f"chunk {chunk_id:#04x}"
+        if chunk_id == TILE_CHUNK:
+            what = f"tile {number + 1} of {self.header.tile_count}"
+        end = offset + length
+        if len(self.data) < end + CRC_BYTES:
+            raise FormatError(f"file is cut off: not enough bytes for {what}")
+        payload = self.data[offset:end]
+        if crc(payload) != self.data[end : end + CRC_BYTES]:
+            raise FormatError(f"{what} is damaged (checksum differs)")
+        return payload
+
+
+def unpack(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, whole: bool = True
+) -> Container:
+    """Parse and check everything before the payloads; allocates no more than the file
+    is long. Unless `whole`, bytes after the end of the file are let pass.
+
+    Raises FormatError; "cut off" in the message means that bytes are missing.
+    """
+    reader = Reader(data)
+    header = read_header(reader)
+    check_size(header.width, header.height, max_pixels, FormatError)
+    table = read_table(reader, header.tile_count)
+    expected = crc(data[: reader.position])
+    if reader.take(CRC_BYTES, "the header") != expected:
+        raise FormatError("header is damaged (checksum differs)")
+    spans, offset = [], reader.position
+    for chunk_id, length in table:
+        spans.append((chunk_id, offset, length))
+        offset += length + CRC_BYTES
+    container = Container(header, data, tuple(spans))
+    if whole and len(data) > container.size_bytes:
+        raise FormatError(
+            f"{len(data) - container.size_bytes} bytes after the end of the file"
+        )
+    return container
