@@ -25,9 +25,11 @@ from codec.training.transform_coder import Kernel, lapped_coder
 
 LEAK = 0.1  # of the activations, see `activate`
 BORDER_PX = 8  # that a picture is extended by on every side
-# Factor on a layer whose weights are as much larger: Adam moves every weight by about
-# its learning rate, so these layers, near their best from the start, learn slower.
-SLOW_LINEAR = 0.1
+# Factors on a layer whose weights are as much larger: Adam moves every weight by about
+# its learning rate, so these layers, near their best from the start, learn slower. At
+# 0.1 for all, the pixels moved by half a gray level a step, and the loss rose.
+SLOW_PIXELS = 0.01
+SLOW_LATENTS = 0.03
 
 
 @cache
@@ -36,9 +38,9 @@ def start():
     return lapped_coder(CHANNELS, LATENTS, LATENT_ORDER)
 
 
-def linear(filters, size, kernel, **options):
-    """A convolution that starts as `kernel` and learns slowly, see SLOW_LINEAR."""
-    initializer = Kernel(kernel / SLOW_LINEAR)
+def linear(filters, size, kernel, slow, **options):
+    """A convolution that starts as `kernel` on inputs that are multiplied by `slow`."""
+    initializer = Kernel(kernel / slow)
     return conv(filters, size, kernel_initializer=initializer, **options)
 
 
@@ -64,19 +66,21 @@ class AnalysisTransform(Network):
     def __init__(self, **options):
         super().__init__(**options)
         coder = start()
-        self.first = linear(CHANNELS, 1, coder.blocks.T, name="first")
+        self.first = linear(CHANNELS, 1, coder.blocks.T, SLOW_PIXELS, name="first")
         self.blocks = blocks_at_8(ANALYSIS_BLOCKS)
         lapped = coder.lapped.transpose(1, 2, 3, 0)
-        self.last = linear(LATENTS, 4, lapped, strides=2, padding="valid", name="last")
+        self.last = linear(
+            LATENTS, 4, lapped, SLOW_LATENTS, strides=2, padding="valid", name="last"
+        )
         self.latent_block = residual(LATENTS, LATENT_WIDTH, name="latent_block")
 
     def call(self, x, blocks=None):
         """`blocks` may stand in for its own."""
-        x = ops.space_to_depth(mirrored(x, BORDER_PX) * SLOW_LINEAR, 8)
+        x = ops.space_to_depth(mirrored(x, BORDER_PX) * SLOW_PIXELS, 8)
         t = ops.cast(self.first(x), "float32")
         for block in blocks or self.blocks:
             t, _ = block(t)
-        y = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        y = ops.cast(self.last(t * SLOW_LATENTS), "float32")
         return self.latent_block(y)[0]
 
 
@@ -109,9 +113,9 @@ class SynthesisTransform(Network):
         super().__init__(**options)
         up, last = synthesis_kernels()
         self.latent_block = residual(LATENTS, LATENT_WIDTH, name="latent_block")
-        self.up = linear(4 * CHANNELS, 2, up, padding="valid", name="up")
+        self.up = linear(4 * CHANNELS, 2, up, SLOW_LATENTS, padding="valid", name="up")
         self.blocks = blocks_at_8(BLOCKS)
-        self.last = linear(192, 2, last, padding="valid", name="last")
+        self.last = linear(192, 2, last, SLOW_PIXELS, padding="valid", name="last")
         vertical, horizontal = start().parity
         self.mirror_down = self.sign("mirror_down", vertical)
         self.mirror_across = self.sign("mirror_across", horizontal)
@@ -130,10 +134,10 @@ class SynthesisTransform(Network):
         """`blocks` may stand in for its own."""
         latent_scale, *block_scales = split_scales(scales)
         t, _ = self.latent_block(self.extended(y_hat), latent_scale)
-        t = ops.cast(self.up(t * SLOW_LINEAR), "float32")
+        t = ops.cast(self.up(t * SLOW_LATENTS), "float32")
         t = ops.depth_to_space(t, 2)
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
             t, _ = block(t, scale)
-        x_hat = ops.cast(self.last(t * SLOW_LINEAR), "float32")
+        x_hat = ops.cast(self.last(t * SLOW_PIXELS), "float32")
         # Cells of 8 x 8 pixels that lie half beyond the border.
         return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4]
