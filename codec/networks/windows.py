@@ -28,7 +28,7 @@ Spans = tuple[slice, slice]  # rows and columns
 # Longest side of a window with its halo, 1536 pixels; a region that is no longer is one
 # window, its halo besides.
 SPAN = 24
-# Halos, from the kernels of the networks in codec/training. Analysis: 3 x 3 seven times at
+# Halos, from the kernels in codec/training. Analysis: 3 x 3 seven times at
 # 1/8 and once at 1/16, 72 pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32,
 # 48. Means: 3 x 3 at 1/64, at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once
 # at 1/16 and four times at 1/8, 48.
