@@ -26,7 +26,7 @@ from benchmarks.metrics import psnr
 from benchmarks.options import output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
-from codec.bundle import Bundle
+from codec.networks.bundle import Bundle
 
 QUALITIES = (10, 30, 50, 70, 85, 100)
 ADAPTED_ON, HELD_OUT = 100, 30  # pictures, at most

@@ -12,7 +12,8 @@ import PIL
 from PIL import Image, features
 
 import codec
-from codec.bundle import (
+from codec.file.container import DIGEST_BYTES
+from codec.networks.bundle import (
     EXACT,
     FAST,
     MODEL_OF_TUNE,
@@ -20,7 +21,6 @@ from codec.bundle import (
     load_bundle,
     model_name,
 )
-from codec.container import DIGEST_BYTES
 
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401, adds the format to Pillow
@@ -147,10 +147,15 @@ CODECS = {
     entry.name: entry
     for entry in (
         aecodec("aecodec", "aecodec, shipped model"),
-        aecodec("aecodec-ssim", "aecodec, tune ssim", tune="ssim"),
+        aecodec("aecodec-psnr", "aecodec, tune psnr", tune="psnr"),
         aecodec("aecodec-fast", "aecodec, effort 1, decoded fast", FAST, effort=1),
         *(
-            aecodec(f"aecodec-e{effort}", f"aecodec, effort {effort}", effort=effort)
+            aecodec(
+                f"aecodec-e{effort}",
+                f"aecodec, tune psnr, effort {effort}",
+                tune="psnr",
+                effort=effort,
+            )
             for effort in (1, 7, 8, 9)
         ),
         pillow_codec(

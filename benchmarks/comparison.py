@@ -1,7 +1,7 @@
 """BD-rates of all codecs of a run against the anchor."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 from benchmarks.bd_rate import bd_rate, increasing_curve
 from benchmarks.codecs import ANCHOR
 from benchmarks.measurement import Measurement
-from benchmarks.metrics import decibels
+from benchmarks.metrics import METRICS
 from benchmarks.results import Average
 
 Row = Measurement | Average
 Range = tuple[float, float]
-# Metric -> (name, its value in units along which curves are even).
-METRICS: dict[str, tuple[str, Callable[[Row], float]]] = {
-    "psnr": ("PSNR", lambda row: row.psnr),
-    "psnr_ycbcr": ("PSNR of YCbCr, 6:1:1", lambda row: row.psnr_ycbcr),
-    "ms_ssim": ("MS-SSIM", lambda row: decibels(row.ms_ssim)),
-    "ssimulacra2": ("SSIMULACRA 2", lambda row: row.ssimulacra2),
-}
 
 
 @dataclass(frozen=True)
@@ -49,21 +42,32 @@ class Comparison:
 
 def points(rows: Iterable[Row], metric: str) -> tuple[list[float], list[float]]:
     """(rates, qualities)."""
-    value = METRICS[metric][1]
-    pairs = [(row.bpp, value(row)) for row in rows]
+    even = METRICS[metric].even
+    pairs = [(row.bpp, even(getattr(row, metric))) for row in rows]
     return [rate for rate, _ in pairs], [quality for _, quality in pairs]
+
+
+def measured(rows: Sequence[Row]) -> list[str]:
+    """The metrics that any of the rows has."""
+    return [
+        metric
+        for metric in METRICS
+        if not all(math.isnan(getattr(row, metric)) for row in rows)
+    ]
 
 
 def compare(
     averages: Sequence[Average], measurements: Sequence[Measurement]
 ) -> list[Comparison]:
-    """Every codec but the anchor in every metric; nothing without the anchor."""
+    """Every codec but the anchor in every metric that was measured; nothing without the
+    anchor.
+    """
     codecs = list(dict.fromkeys(row.codec for row in averages))
     if ANCHOR not in codecs:
         return []
     return [
         comparison(averages, measurements, codecs, codec, metric)
-        for metric in METRICS
+        for metric in measured(averages)
         for codec in codecs
         if codec != ANCHOR
     ]

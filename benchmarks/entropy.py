@@ -17,12 +17,12 @@ from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
-from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
-from codec.coding import tile_symbols
-from codec.container import unpack
+from codec.coding.data_path import tile_symbols
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.runtime import Networks
+from codec.file.container import unpack
+from codec.networks.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.networks.runtime import Networks
 
 QUALITIES = (20, 60, 90)
 ROUNDS = 5

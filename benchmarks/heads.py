@@ -159,7 +159,10 @@ def rows_of(paths: Sequence[Path]) -> Iterator[Use]:
     images = [even(load_rgb(path)) for path in paths]
     for use, harm, harmed, methods in uses():
         for quality in QUALITIES:
-            files = [codec.encode(harmed(image), quality=quality) for image in images]
+            files = [
+                codec.encode(harmed(image), tune="psnr", quality=quality)
+                for image in images
+            ]
             rate = float(np.mean([codec.read_info(f).rate_bpp for f in files]))
             for name, method in methods.items():
                 found = [

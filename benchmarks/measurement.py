@@ -1,5 +1,6 @@
 """Coding images and measuring size and distortion."""
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -10,17 +11,28 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks.codecs import ImageCodec
-from benchmarks.metrics import ms_ssim, psnr, psnr_ycbcr, ssimulacra2
+from benchmarks.metrics import METRICS
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, order=True)
-class Measurement:
+class Distortion:
+    """Every metric of `benchmarks.metrics.METRICS`; NaN where it was not measured."""
+
+    psnr: float
+    psnr_ycbcr: float
+    ms_ssim: float
+    ssimulacra2: float
+    cvvdp: float = math.nan
+    butteraugli: float = math.nan
+
+
+@dataclass(frozen=True, order=True)
+class File:
     """One image in one codec at one quality; sorts by these three.
 
-    `width` and `height` in pixels; `bytes` the whole file; `bpp` bits per pixel; the
-    rest is as in `benchmarks.metrics`.
+    `width` and `height` in pixels; `bytes` the whole file; `bpp` bits per pixel.
     """
 
     image: str
@@ -30,10 +42,11 @@ class Measurement:
     height: int
     bytes: int
     bpp: float
-    psnr: float
-    psnr_ycbcr: float
-    ms_ssim: float
-    ssimulacra2: float
+
+
+@dataclass(frozen=True, order=True)
+class Measurement(Distortion, File):
+    """A file and its distortion; the fields of the file come first."""
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -75,10 +88,11 @@ def measure(
         height=image.height,
         bytes=len(data),
         bpp=8 * len(data) / (image.width * image.height),
-        psnr=psnr(reference, other),
-        psnr_ycbcr=psnr_ycbcr(reference, other),
-        ms_ssim=ms_ssim(reference, other),
-        ssimulacra2=ssimulacra2(reference, other),
+        **{
+            name: metric.measure(reference, other)
+            for name, metric in METRICS.items()
+            if metric.version is not None
+        },
     )
 
 

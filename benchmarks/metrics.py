@@ -1,13 +1,18 @@
-"""Distortion between two images."""
+"""Distortion between two images: one entry of `METRICS` each."""
 
 import io
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import correlate1d
 from ssimulacra2 import compute_ssimulacra2
+
+from benchmarks import judges
 
 PEAK = 255.0
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest first
@@ -114,3 +119,42 @@ def halve(x: NDArray[np.float64]) -> NDArray[np.float64]:
     height, width = x.shape[:2]
     x = np.pad(x, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is measured and shown.
+
+    `measure` takes the image and the decoded one, uint8 [H, W, 3]; `decimals` of its
+    values matter. `even` takes a value to the `unit` along which curves are even,
+    larger is better. `version` is that of the package or program that measures, empty
+    for our own code, None if it is not here.
+    """
+
+    label: str
+    unit: str
+    measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+    decimals: int
+    even: Callable[[float], float] = float
+    version: str | None = ""
+
+
+METRICS = {
+    "psnr": Metric("PSNR", "dB", psnr, 2),
+    "psnr_ycbcr": Metric("PSNR of YCbCr", "dB", psnr_ycbcr, 2),
+    "ms_ssim": Metric("MS-SSIM", "-10 log10(1 - x)", ms_ssim, 4, decibels),
+    "ssimulacra2": Metric(
+        "SSIMULACRA 2", "points", ssimulacra2, 1, version=version("ssimulacra2")
+    ),
+    "cvvdp": Metric(
+        "ColorVideoVDP", "JOD", judges.cvvdp, 2, version=judges.cvvdp_version()
+    ),
+    "butteraugli": Metric(
+        "Butteraugli",
+        "-10 log10 of the 3-norm",
+        judges.butteraugli,
+        2,
+        lambda norm: -10 * math.log10(norm) if norm else math.inf,
+        judges.butteraugli_version(),
+    ),
+}

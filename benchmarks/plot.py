@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmarks.comparison import points
+from benchmarks.comparison import measured, points
+from benchmarks.metrics import METRICS
 from benchmarks.results import Average
 
 BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -26,21 +27,26 @@ STYLES = (
     ("#5D3A9B", ">"),
     ("#7A7A00", "h"),
 )
-OURS = ("aecodec", "aecodec-ssim")
+PANELS_IN_A_ROW = 3
+OURS = ("aecodec", "aecodec-psnr")
 
 
 def plot_curves(
     path: Path, averages: Sequence[Average], labels: dict[str, str], title: str
 ) -> None:
-    """A PNG with PSNR and MS-SSIM in dB against rate; `labels` by codec name, in order.
+    """A PNG with every metric that was measured against rate; `labels` by codec name,
+    in order.
 
     The rate is on a logarithmic axis, as in the BD-rate: equal steps are equal factors.
     """
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
-    panels = figure.subplots(1, 2)
-    draw_panel(panels[0], averages, labels, "psnr", "PSNR over RGB (dB)")
-    label = "MS-SSIM over RGB, -10 log10(1 - x) (dB)"
-    draw_panel(panels[1], averages, labels, "ms_ssim", label)
+    metrics = measured(averages)
+    rows = -(-len(metrics) // PANELS_IN_A_ROW)
+    figure = Figure(figsize=(16, 1.5 + 4.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, PANELS_IN_A_ROW, squeeze=False).ravel()
+    for panel, metric in zip(panels, metrics, strict=False):
+        draw_panel(panel, averages, labels, metric)
+    for panel in panels[len(metrics) :]:
+        panel.set_axis_off()
     lines, names = panels[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=3)
     figure.suptitle(title)
@@ -52,7 +58,6 @@ def draw_panel(
     averages: Sequence[Average],
     labels: dict[str, str],
     metric: str,
-    metric_label: str,
 ) -> None:
     axes.set_xscale("log")
     for number, (codec, label) in enumerate(labels.items()):
@@ -71,6 +76,6 @@ def draw_panel(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda bpp, _: f"{bpp:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("rate (bits per pixel, log scale)")
-    axes.set_ylabel(metric_label)
+    axes.set_ylabel(f"{METRICS[metric].label} ({METRICS[metric].unit})")
     axes.grid(color="0.9")
     axes.set_axisbelow(True)

@@ -18,7 +18,7 @@ from benchmarks.metrics import psnr
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, timed
-from codec.bundle import MODEL_OF_TUNE
+from codec.networks.bundle import MODEL_OF_TUNE
 
 FACTORS = (1, 2, 4, 8)
 QUALITIES = (20, 60, 90)

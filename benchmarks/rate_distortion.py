@@ -1,7 +1,6 @@
 """The subcommand `rate-distortion`: size against distortion over a folder of images."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import get_type_hints
 
@@ -9,9 +8,10 @@ import click
 from tqdm import tqdm
 
 from benchmarks.codecs import ANCHOR, CODECS
-from benchmarks.comparison import METRICS, Comparison, compare
+from benchmarks.comparison import Comparison, compare
 from benchmarks.environment import describe_codecs, described_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, measure_images
+from benchmarks.metrics import METRICS
 from benchmarks.options import folder_argument, output_option
 from benchmarks.plot import plot_curves
 from benchmarks.results import FORMATS, Average, average, read_rows, write_rows
@@ -54,8 +54,14 @@ def rate_distortion(
     csv_path, facts_path = output / f"{name}.csv", output / f"{name}_versions.json"
 
     known = described_codecs(facts_path)
-    metric = f"ssimulacra2 {version('ssimulacra2')}"
-    facts = {k: v | {"metrics": metric} for k, v in describe_codecs(codecs).items()}
+    used = {key: metric.version for key, metric in METRICS.items() if metric.version}
+    facts = {k: v | {"measured_by": used} for k, v in describe_codecs(codecs).items()}
+    for entry in known.values():  # or columns would be of some codecs or images alone
+        if missing := entry.get("measured_by", {}).keys() - used.keys():
+            raise click.UsageError(
+                f"{csv_path} has {', '.join(sorted(missing))}, which cannot be "
+                "measured here; see benchmarks/README.md"
+            )
     present = {path.name for path in paths}
     rows = [
         row
@@ -87,6 +93,6 @@ def rate_distortion(
     )
     for row in comparisons:
         click.echo(
-            f"{row.codec}: BD-rate ({METRICS[row.metric][0]}) against {ANCHOR}: "
+            f"{row.codec}: BD-rate ({METRICS[row.metric].label}) against {ANCHOR}: "
             f"{row.percent:+.2f} % from {row.low:.2f} to {row.high:.2f}"
         )

@@ -19,10 +19,10 @@ from tqdm import tqdm
 import codec
 from benchmarks import tables
 from benchmarks.codecs import CODECS, ImageCodec
-from benchmarks.comparison import METRICS, points
+from benchmarks.comparison import measured, points
 from benchmarks.heads import uses
 from benchmarks.measurement import load_rgb
-from benchmarks.metrics import psnr
+from benchmarks.metrics import METRICS, psnr
 from benchmarks.options import folder_argument, results_option
 from benchmarks.plot import BPP_TICKS, STYLES
 from benchmarks.results import Average, read_rows, replace_text
@@ -87,7 +87,7 @@ def curves(averages: Sequence[Average]) -> str:
     """A figure for each metric, as HTML; the library is in the first."""
     figures: list[str] = []
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    for metric, (label, _) in METRICS.items():
+    for metric in measured(averages):
         figure = go.Figure()
         codecs = list(dict.fromkeys(row.codec for row in averages))
         for number, name in enumerate(codecs):
@@ -119,6 +119,7 @@ def curves(averages: Sequence[Average]) -> str:
             tickvals=BPP_TICKS,
             ticktext=[f"{bpp:g}" for bpp in BPP_TICKS],
         )
+        label = f"{METRICS[metric].label} ({METRICS[metric].unit})"
         figure.update_yaxes(title=label, gridcolor=GRID, zeroline=False)
         figure.update_layout(
             paper_bgcolor="rgba(0,0,0,0)",
@@ -151,7 +152,7 @@ def head_pictures(path: Path) -> str:
         if (use, harm) not in tables.SHOWN_USES:
             continue
         encoded = harmed(image)
-        data = codec.encode(encoded, quality=HEAD_QUALITY)
+        data = codec.encode(encoded, tune="psnr", quality=HEAD_QUALITY)
         pictures = {"encoded": encoded}
         pictures |= {name: Image.fromarray(by(data)) for name, by in methods.items()}
         figures = "".join(

@@ -10,29 +10,31 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Distortion, Measurement
+from benchmarks.metrics import METRICS
 
-AVERAGED = ("bpp", "psnr", "psnr_ycbcr", "ms_ssim", "ssimulacra2")
-FORMATS = dict(zip(AVERAGED, (".6f", ".4f", ".4f", ".6f", ".3f"), strict=True))
-FORMATS |= {"quality": "g"}
+AVERAGED = ("bpp", *METRICS)
+FORMATS = {"quality": "g", "bpp": ".6f"}
+FORMATS |= {name: f".{metric.decimals + 2}f" for name, metric in METRICS.items()}
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Average:
-    """Means over the images of one codec at one quality; units as in `Measurement`.
-
-    `psnr` is the mean of the images' PSNR, not the PSNR of their mean error.
-    """
+class Point:
+    """A codec at a quality, and its bits per pixel."""
 
     codec: str
     quality: float
     bpp: float
-    psnr: float
-    psnr_ycbcr: float
-    ms_ssim: float
-    ssimulacra2: float
+
+
+@dataclass(frozen=True)
+class Average(Distortion, Point):
+    """Means over the images of one codec at one quality; units as in `Measurement`.
+
+    `psnr` is the mean of the images' PSNR, not the PSNR of their mean error.
+    """
 
 
 def average(measurements: Iterable[Measurement]) -> list[Average]:

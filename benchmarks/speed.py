@@ -27,15 +27,17 @@ from benchmarks.measurement import image_paths
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
-from codec import coding, runtime
+from codec.app.files import file_bytes
+from codec.coding import data_path as coding
 from codec.entropy.coder import SymbolDecoder
-from codec.files import file_bytes
+from codec.networks import runtime
 
 T = TypeVar("T")
 OURS = "aecodec"
 # Codec -> quality; means of 33 to 35 dB on the Kodak images, see kodak_summary.csv.
 QUALITIES = {
     OURS: 60,
+    "aecodec-psnr": 60,
     "aecodec-fast": 60,
     **{f"aecodec-e{effort}": 60 for effort in (1, 7, 8, 9)},
     "jpeg": 65,

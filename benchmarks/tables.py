@@ -15,17 +15,19 @@ import click
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
-from benchmarks.comparison import Comparison, points
+from benchmarks.comparison import Comparison, measured, points
 from benchmarks.heads import Use
+from benchmarks.metrics import METRICS
 from benchmarks.options import results_option
 from benchmarks.results import Average, read_rows
 
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OURS = "aecodec"
 QUALITIES = (1, 20, 40, 60, 80, 100)
+UNREFINED = "aecodec-psnr"
 EFFORTS = {
     "aecodec-e1": "1 to 3: analysis in int8",
-    OURS: "4 to 6: analysis in float (default)",
+    UNREFINED: "4 to 6: analysis in float (default)",
     "aecodec-e7": "7: 10 steps of gradient descent on the latents",
     "aecodec-e8": "8: 40 steps",
     "aecodec-e9": "9: 150 steps, rounding at random",
@@ -66,9 +68,10 @@ def bd_rates(folder: Path) -> str:
     comparisons = read_rows(existing(folder / "kodak_bd_rates.csv"), Comparison)
     rows = {(row.codec, row.metric): row for row in comparisons}
     in_psnr = [row for (_, metric), row in rows.items() if metric == "psnr"]
+    other_metrics = [m for m in dict.fromkeys(m for _, m in rows) if m != "psnr"]
 
     def cells(row: Comparison) -> list[str]:
-        others = (rows[row.codec, m] for m in ("psnr_ycbcr", "ms_ssim", "ssimulacra2"))
+        others = (rows[row.codec, metric] for metric in other_metrics)
         spread = f"{row.image_least:.0f} to {row.image_most:.0f}"
         return [
             label(row.codec),
@@ -80,29 +83,27 @@ def bd_rates(folder: Path) -> str:
 
     first = in_psnr[0]
     head = ["BD-rate against JPEG", "PSNR, common range", "PSNR", "of single images"]
-    head += ["PSNR of YCbCr", "MS-SSIM", "SSIMULACRA 2"]
+    head += [METRICS[metric].label for metric in other_metrics]
     note = f"Common range: {first.common_low:.1f} to {first.common_high:.1f} dB.\n"
     in_psnr.sort(key=lambda row: row.common_percent)
     return table(head, [cells(row) for row in in_psnr]) + "\n" + note
 
 
 def qualities(folder: Path) -> str:
+    """Both tunes at equal quality."""
     averages = read_rows(existing(folder / "kodak_summary.csv"), Average)
-    head = ["quality", "bits per pixel", "PSNR (dB)", "MS-SSIM", "SSIMULACRA 2"]
-    return table(
-        head,
-        [
-            [
-                f"{row.quality:g}" + " (default)" * (row.quality == 60),
-                f"{row.bpp:.3f}",
-                f"{row.psnr:.2f}",
-                f"{row.ms_ssim:.4f}",
-                f"{row.ssimulacra2:.1f}",
-            ]
-            for row in averages
-            if row.codec == OURS and row.quality in QUALITIES
-        ],
-    )
+    metrics = [metric for metric in measured(averages) if metric != "psnr_ycbcr"]
+    rows = {(row.codec, row.quality): row for row in averages}
+
+    def cells(codec: str, quality: float) -> list[str]:
+        row = rows[codec, quality]
+        name = f"{quality:g}" + " (default)" * (quality == 60)
+        values = [f"{getattr(row, m):.{METRICS[m].decimals}f}" for m in metrics]
+        return [label(codec), name, f"{row.bpp:.3f}", *values]
+
+    head = ["", "quality", "bits per pixel", *(METRICS[m].label for m in metrics)]
+    both = [(codec, q) for codec in (OURS, UNREFINED) for q in QUALITIES]
+    return table(head, [cells(*key) for key in both if key in rows])
 
 
 def efforts(folder: Path) -> str:
@@ -121,7 +122,7 @@ def efforts(folder: Path) -> str:
         [
             [
                 text,
-                percent(bd_rate(*curve(OURS), *curve(codec)).percent),
+                percent(bd_rate(*curve(UNREFINED), *curve(codec)).percent),
                 f"{seconds[codec]:.1f}",
             ]
             for codec, text in EFFORTS.items()

@@ -20,7 +20,7 @@ from benchmarks.measurement import Measurement, image_paths, load_rgb, measure_i
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import average, read_rows, write_rows
 
-NAMES = ("aecodec", ANCHOR, "webp", "avif")
+NAMES = ("aecodec-psnr", ANCHOR, "webp", "avif")
 SIZE = 512, 384
 TINY_PX = 32
 HIGH_DB = 36.0

@@ -9,9 +9,9 @@
 (64, 48)
 """
 
-from codec.adaptation import read_model
 from codec.api import Info, decode, encode, features, read_info, salvage
 from codec.errors import CodecError, FormatError, UsageError
+from codec.networks.adaptation import read_model
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m codec` is the command line."""
 
-from codec.cli import main
+from codec.app.cli import main
 
 main(prog_name="aecodec")

@@ -12,27 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.bundle import (
-    EXACT,
-    FAST,
-    MODEL_OF_TUNE,
-    PRECISIONS,
-    TUNE_DEFAULT,
-    Bundle,
-    load_bundle,
-    model_name,
-)
-from codec.coding import (
+from codec.coding.data_path import (
     Encoder,
     Region,
     add_extras,
+    decode_latents,
     decode_picture,
-    preview_of,
-    synthesis_of,
     tile_spans,
     whole,
 )
-from codec.container import (
+from codec.coding.targets import file_of_psnr, file_within
+from codec.errors import FormatError, UsageError
+from codec.file.container import (
     ALPHA_CHUNK,
     DIGEST_BYTES,
     FORMAT_VERSION,
@@ -47,15 +38,25 @@ from codec.container import (
     check_size,
     unpack,
 )
-from codec.descriptors import describe
-from codec.errors import FormatError, UsageError
-from codec.heads import COLORIZE, HEADS, output_of
-from codec.image import INFO_KEYS, Picture, fill_in, read_picture
+from codec.networks.bundle import (
+    EXACT,
+    FAST,
+    MODEL_OF_TUNE,
+    PRECISIONS,
+    TUNE_DEFAULT,
+    Bundle,
+    load_bundle,
+    model_name,
+)
+from codec.networks.descriptors import describe
+from codec.networks.heads import COLORIZE, HEADS, output_of
+from codec.networks.outputs import preview_of, synthesis_of
+from codec.networks.refinement import Refinement
+from codec.networks.runtime import Networks
+from codec.picture.image import INFO_KEYS, Picture, fill_in, read_picture
 from codec.progress import Progress, untold
-from codec.refinement import Refinement
-from codec.runtime import Networks
-from codec.targets import file_of_psnr, file_within
 
+SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4
 EFFORT_OF_EXACT = 4  # lower ones analyze fast
@@ -128,13 +129,13 @@ def encode(
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
     the decoded colors, within 0.1 dB, or more at the lowest quality.
 
-    `tune` chooses the model: "psnr" for the smallest error, "ssim" for structure that
-    looks alike (MS-SSIM); `bundle` is another model instead. `effort` 1 (fast analysis)
-    to 9 (slowest, smallest files), see the README; 7 to 9 are for "psnr" only.
-    `strip` names metadata to leave out ("icc", "exif", "xmp"; without EXIF data its
-    orientation is applied); `threads` are as many as there are cores if not given;
-    `progress` is called with the share of the work that is done, 1 in the end; with a
-    target, of each attempt.
+    `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
+    ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
+    `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the README; 7 to 9
+    are for "psnr" only. `strip` names metadata to leave out ("icc", "exif", "xmp";
+    without EXIF data its orientation is applied); `threads` are as many as there are
+    cores if not given; `progress` is called with the share of the work that is done, 1
+    in the end; with a target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -203,7 +204,8 @@ def check_effort(effort: int, bundle: Bundle) -> None:
     if effort in REFINEMENTS and not bundle.can_refine:
         raise UsageError(
             f"effort {effort} refines for a small error, which this model is not "
-            f"trained for; at most {min(REFINEMENTS) - 1} works with it"
+            f"trained for; at most {min(REFINEMENTS) - 1} works with it, all with "
+            "--tune psnr"
         )
 
 
@@ -290,7 +292,9 @@ def features(
     """
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
     networks = networks_of(bundle_of(container, bundle), threads)
-    return describe(container, networks, progress)
+    header = container.header
+    latents = decode_latents(container, networks, progress)
+    return describe(latents, header.width, header.height, networks.bundle.latent_px)
 
 
 def salvage(

@@ -14,14 +14,12 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import SCALES, decode, encode, read_info
-from codec.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
+from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
 from codec.errors import CodecError
-from codec.files import SUFFIX
-from codec.image import INFO_KEYS, info_value
+from codec.file.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
+from codec.picture.image import INFO_KEYS, info_value
 
 FORMAT = "AEC"
-MIME_TYPE = "image/x-aec"
 OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from pictures import picture
 from PIL import Image
 
-from codec.cli import main
+from codec.app.cli import main
 
 ORIGINAL = picture(40, 60)  # photo.png
 

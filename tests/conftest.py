@@ -10,13 +10,19 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.networks.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE, Bundle, load_bundle
 
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    """The shipped model."""
+    """The default model."""
     return load_bundle(DEFAULT_MODEL_ID)
+
+
+@pytest.fixture(scope="session")
+def refinable() -> Bundle:
+    """The shipped model whose latents can be refined."""
+    return load_bundle(MODEL_OF_TUNE["psnr"])
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Write the files that later versions must decode alike: `python tests/make_golden.py`.
 
-Run it by hand, and only for a new model: files in tests/golden/v1 that have been
+Run it by hand, and only for a new model: files in tests/golden/v2 that have been
 released are never changed. Also writes tests/malformed, files that must be refused.
 """
 
@@ -14,23 +14,27 @@ from PIL import Image
 from raw_files import raw_file
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID, load_bundle
-from codec.coding import decode_symbols
-from codec.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
-from codec.runtime import Networks
+from codec.coding.data_path import decode_symbols
+from codec.file.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
+from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
+from codec.networks.runtime import Networks
 
 HERE = Path(__file__).parent
-GOLDEN = HERE / "golden" / "v1"
+GOLDEN = HERE / "golden" / "v2"
 MALFORMED = HERE / "malformed"
 GOLDEN_JSON = GOLDEN / "golden.json"
-# Name -> picture and quality.
+# Name -> picture and options of `codec.encode`.
 CASES = {
-    f"{width}x{height}-q{quality}": (Image.fromarray(picture(height, width)), quality)
+    f"{width}x{height}-q{quality}": (
+        Image.fromarray(picture(height, width)),
+        {"quality": quality},
+    )
     for width, height in ((1, 1), (65, 33), (96, 70))
     for quality in (1, 50, 100)
-} | {"1030x8-q1": (Image.fromarray(picture(8, 1030)), 1)}
-CASES["gray"] = Image.fromarray(picture(20, 30)).convert("L"), 60
-CASES["alpha-and-metadata"] = Image.fromarray(picture(20, 30)).convert("RGBA"), 60
+} | {"1030x8-q1": (Image.fromarray(picture(8, 1030)), {"quality": 1})}
+CASES["psnr"] = Image.fromarray(picture(65, 33)), {"tune": "psnr"}
+CASES["gray"] = Image.fromarray(picture(20, 30)).convert("L"), {}
+CASES["alpha-and-metadata"] = Image.fromarray(picture(20, 30)).convert("RGBA"), {}
 CASES["alpha-and-metadata"][0].putalpha(Image.linear_gradient("L").resize((30, 20)))
 CASES["alpha-and-metadata"][0].info = {
     "icc_profile": bytes(16) + b"RGB " + bytes(108),
@@ -54,8 +58,8 @@ def write_golden() -> None:
     for old in GOLDEN.iterdir():
         old.unlink()
     hashes = {}
-    for name, (image, quality) in CASES.items():
-        data = codec.encode(image, quality=quality)
+    for name, (image, options) in CASES.items():
+        data = codec.encode(image, **options)
         (GOLDEN / f"{name}.aec").write_bytes(data)
         codec.decode(data).save(GOLDEN / f"{name}.png", optimize=True)
         hashes[name] = symbols_sha256(unpack(data))
@@ -77,7 +81,8 @@ def malformed_files() -> dict[str, bytes]:
         "png": png.getvalue(),
         "magic-only": good[:4],
         "version-0": raw_file(version=0, digest=digest),
-        "version-2": raw_file(version=2, digest=digest),
+        "version-1": raw_file(version=1, digest=digest),
+        "version-3": raw_file(version=3, digest=digest),
         "unknown-model": raw_file(model_id=254, digest=digest),
         "unknown-bundle": raw_file(digest=bytes(b ^ 0xFF for b in digest)),
         "width-0": raw_file(width=0, digest=digest),

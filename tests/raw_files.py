@@ -1,11 +1,11 @@
 """Builds .aec files byte by byte from codec/FORMAT.md, right or wrong, without
-codec.container.
+codec.file.container.
 """
 
 import zlib
 from collections.abc import Sequence
 
-from codec.bundle import DEFAULT_MODEL_ID
+from codec.networks.bundle import DEFAULT_MODEL_ID
 
 
 def leb128(value: int) -> bytes:
@@ -24,7 +24,7 @@ def with_crc(data: bytes) -> bytes:
 def raw_file(
     *,
     magic: bytes = b"\x89AEC",
-    version: int = 1,
+    version: int = 2,
     model_id: int = DEFAULT_MODEL_ID,
     digest: bytes = b"abcd",
     quality_code: int = 0x1234,

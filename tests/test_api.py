@@ -3,19 +3,26 @@
 import dataclasses
 import shutil
 
+import codec.bundle as codec_bundle
 import numpy as np
 import pytest
 from pictures import picture, psnr
 from PIL import Image
 
 import codec
-import codec.bundle as codec_bundle
-from codec import api, coding
-from codec.coding import decode_symbols
-from codec.container import DIGEST_BYTES, MAX_PIXELS, QUALITY_CODE_MAX, pack, unpack
+from codec import api
+from codec.coding import data_path as coding
+from codec.coding.data_path import decode_symbols
 from codec.errors import FormatError, UsageError
-from codec.quantization import rounding_by_table
-from codec.runtime import Networks
+from codec.file.container import (
+    DIGEST_BYTES,
+    MAX_PIXELS,
+    QUALITY_CODE_MAX,
+    pack,
+    unpack,
+)
+from codec.networks.quantization import rounding_by_table
+from codec.networks.runtime import Networks
 
 
 def repacked(data: bytes, **changes) -> bytes:
@@ -199,7 +206,7 @@ def test_read_info_says_what_the_file_is(small_file, bundle):
         model_id=bundle.model_id,
         model=bundle.folder.name,
         bundle_digest=bundle.digest[:DIGEST_BYTES].hex(),
-        format_version=1,
+        format_version=2,
         tiles=1,
         size_bytes=len(small_file),
     )
@@ -224,7 +231,7 @@ def test_a_file_of_another_bundle_is_refused_and_both_are_named(small_file, bund
 
 def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
     data = repacked(small_file, model_id=77)
-    with pytest.raises(FormatError, match=r"needs model 77\b.*has 7, 8\)"):
+    with pytest.raises(FormatError, match=r"needs model 77\b.*has 7, 9\)"):
         codec.decode(data)
     assert codec.read_info(data).model == "unknown"
 

@@ -16,8 +16,8 @@ import codec
 from benchmarks import adaptation, features, folders, heads, previews
 from benchmarks.__main__ import main
 from benchmarks.tables import TABLES
-from codec.adaptation import pack_model
-from codec.heads import HEADS
+from codec.networks.adaptation import pack_model
+from codec.networks.heads import HEADS
 
 
 def csv_of(path) -> list[dict[str, str]]:
@@ -42,7 +42,8 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
 def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypatch):
     pytest.importorskip("ray")
     call = folders.call  # slow and with few workers, so that one is there to be killed
-    monkeypatch.setattr(folders, "call", lambda *a: call(*a, "-e", "7", "-j", "2"))
+    slow = ("--tune", "psnr", "-e", "7", "-j", "2")
+    monkeypatch.setattr(folders, "call", lambda *a: call(*a, *slow))
     Image.fromarray(picture(300, 320)).save(tmp_path / "a.png")
     arguments = ["folders", str(tmp_path), "-o", str(tmp_path / "out"), "--files", "6"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)

@@ -18,12 +18,25 @@ from benchmarks import entropy, rate_distortion, weaknesses
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
-from benchmarks.comparison import METRICS, Comparison, compare
-from benchmarks.measurement import Measurement, load_rgb, measure, measure_image
-from benchmarks.metrics import decibels, ms_ssim, psnr, psnr_ycbcr, ssimulacra2
+from benchmarks.comparison import Comparison, compare
+from benchmarks.measurement import (
+    Distortion,
+    Measurement,
+    load_rgb,
+    measure,
+    measure_image,
+)
+from benchmarks.metrics import (
+    METRICS,
+    decibels,
+    ms_ssim,
+    psnr,
+    psnr_ycbcr,
+    ssimulacra2,
+)
 from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
-from codec.container import unpack
+from codec.file.container import unpack
 from codec.training.complexity import complexities
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
@@ -121,6 +134,26 @@ def test_ssimulacra2_falls_with_the_error():
     assert scores == sorted(scores, reverse=True)
 
 
+def test_every_metric_has_a_column():
+    assert list(METRICS) == [field.name for field in dataclasses.fields(Distortion)]
+
+
+@pytest.mark.parametrize("name", ["cvvdp", "butteraugli"])
+def test_a_judge_likes_a_picture_less_the_more_it_is_changed(name):
+    judge = METRICS[name]
+    if judge.version is None:
+        pytest.skip("needs `pip install aecodec[judges]` or butteraugli_main")
+    image = np.asarray(picture(128, 128, 0))
+    noise = np.random.default_rng(0).normal(0, 1, image.shape)
+    values = [
+        judge.even(
+            judge.measure(image, (image + level * noise).clip(0, 255).astype(np.uint8))
+        )
+        for level in (0, 5, 20)
+    ]
+    assert values == sorted(set(values), reverse=True)
+
+
 def test_ms_ssim_limits():
     image = np.asarray(picture(176, 184, 0))
     assert ms_ssim(image, image) == pytest.approx(1)
@@ -214,15 +247,34 @@ def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
     assert versions["images"] == 2
     with Image.open(output / "tiny.png") as plot:
         assert plot.format == "PNG" and plot.width > 1000
-    assert result.stdout.count("against jpeg") == 4
+    here = [name for name, metric in METRICS.items() if metric.version is not None]
+    assert result.stdout.count("against jpeg") == len(here)
     assert "4/4" in result.stderr
 
     comparisons = read_rows(output / "tiny_bd_rates.csv", Comparison)
-    assert [row.metric for row in comparisons] == list(METRICS)
+    assert [row.metric for row in comparisons] == here
     for row in comparisons:
         assert row.codec == "aecodec"
         np.testing.assert_equal(row.common_percent, row.percent)  # no third codec
     assert comparisons[0].image_least <= comparisons[0].image_median
+
+
+def test_results_with_a_metric_that_cannot_be_measured_here_are_left_alone(
+    folder, tmp_path, monkeypatch
+):
+    few = {"jpeg": few_qualities(CODECS["jpeg"])}
+    monkeypatch.setattr(rate_distortion, "CODECS", few)
+    output = tmp_path / "results"
+    assert run(folder, "-o", output).exit_code == 0
+    versions = output / "tiny_versions.json"
+    facts = json.loads(versions.read_text())
+    facts["codecs"]["jpeg"]["measured_by"]["vmaf"] = "3"
+    versions.write_text(json.dumps(facts))
+    before = (output / "tiny.csv").read_text()
+    result = run(folder, "-o", output)
+    assert result.exit_code == 2
+    assert "has vmaf, which cannot be measured here" in " ".join(result.output.split())
+    assert (output / "tiny.csv").read_text() == before
 
 
 def test_a_run_goes_on_with_what_is_missing_or_has_changed(
@@ -414,7 +466,7 @@ def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert {float(row["percent"]) for row in rows[-3:]} == {0}
     assert {float(row["low"]) for row in rows[-3:]} == {36}
-    assert [row["codec"] for row in rows] == 3 * ["aecodec", "webp", "avif"]
+    assert [row["codec"] for row in rows] == 3 * ["aecodec-psnr", "webp", "avif"]
     assert [row["kind"] for row in rows[::3]] == [
         "text on white",
         "photographs of 32 x 32 pixels",

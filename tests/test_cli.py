@@ -13,8 +13,8 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.bundle import DEFAULT_MODEL_ID
-from codec.cli import main
+from codec.app.cli import main
+from codec.networks.bundle import DEFAULT_MODEL_ID
 
 README = Path(__file__).parent.parent / "README.md"
 pytestmark = pytest.mark.usefixtures("folder")
@@ -282,9 +282,9 @@ def test_a_picture_over_the_limit_gives_one_line(command, coded):
 
 
 def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
-    from codec import bundle
+    from codec.networks import bundle
 
-    monkeypatch.setattr(bundle, "SHIPPED", {9: ("base-9", "")})
+    monkeypatch.setattr(bundle, "SHIPPED", {99: ("base-99", "")})
     assert f"needs model {DEFAULT_MODEL_ID}, which this program does not have" in fails(
         "decode", "photo.aec", "-o", "out.png"
     )
@@ -299,7 +299,7 @@ def test_info_shows_what_the_file_is(coded):
     assert result.stderr == ""
     assert result.stdout == (
         f"photo.aec: 60 x 40 RGB, quality 60, {len(coded)} bytes, {facts.rate_bpp:.3f} "
-        f"bpp, model {DEFAULT_MODEL_ID} ({facts.model}), 1 tile, format 1\n"
+        f"bpp, model {DEFAULT_MODEL_ID} ({facts.model}), 1 tile, format 2\n"
     )
 
 
@@ -317,7 +317,7 @@ def test_info_as_json_has_a_line_per_file(coded):
         "model_id": DEFAULT_MODEL_ID,
         "model": codec.read_info(coded).model,
         "bundle_digest": codec.read_info(coded).bundle_digest,
-        "format_version": 1,
+        "format_version": 2,
         "tiles": 1,
         "size_bytes": len(coded),
         "rate_bpp": round(8 * len(coded) / 2400, 4),

@@ -22,8 +22,8 @@ fsspec = pytest.importorskip("fsspec")
 pa = pytest.importorskip("pyarrow")
 
 from benchmarks.folders import ray_workers  # noqa: E402
-from codec.conversion import Encoding  # noqa: E402
-from codec.corpus import (  # noqa: E402
+from codec.app.conversion import Encoding  # noqa: E402
+from codec.app.corpus import (  # noqa: E402
     TASKS,
     Job,
     Task,
@@ -34,7 +34,7 @@ from codec.corpus import (  # noqa: E402
     read_manifest,
     written,
 )
-from codec.folders import Summary  # noqa: E402
+from codec.app.folders import Summary  # noqa: E402
 
 ENCODING = Encoding({"quality": 40}, (), True, 2**20)
 

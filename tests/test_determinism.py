@@ -9,13 +9,14 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import runtime
+from codec.networks import runtime
 
 SIZES = ((40, 60), (90, 120), (300, 400), (64, 1100), (130, 70), (1, 1))
 
 
 def encoded(seed: int, effort: int = 4) -> bytes:
-    return codec.encode(picture(*SIZES[seed % len(SIZES)], seed), effort=effort)
+    image = picture(*SIZES[seed % len(SIZES)], seed)
+    return codec.encode(image, tune="psnr", effort=effort)
 
 
 def decoded(data: bytes) -> bytes:

@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codec import container
+import codec
 from codec.entropy import tables
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import Tables
+from codec.file import container
 
-ROOT = Path(container.__file__).parent.parent
+ROOT = Path(codec.__file__).parent.parent
 FOLDERS = ("benchmarks", "codec", "docs", "tests")
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(p for name in FOLDERS for p in (ROOT / name).rglob("*.md"))]
 )
-TEXT = (Path(container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
+TEXT = (Path(codec.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 CONSTANTS = {
     "MAGIC": container.MAGIC,
     "FORMAT_VERSION": container.FORMAT_VERSION,

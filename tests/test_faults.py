@@ -13,10 +13,11 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec import conversion
+from codec.app import conversion
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.usefixtures("folder")
+SLOW = ("--tune", "psnr", "-e", "9")
 
 
 def test_an_existing_output_is_kept_without_force(coded):
@@ -100,7 +101,7 @@ def test_several_files_are_stopped_where_they_are(folder):
     for seed in range(5):
         Image.fromarray(picture(1500, 1500, seed)).save(f"{seed}.png")
     inputs = [f"{seed}.png" for seed in range(5)]
-    command = [sys.executable, "-m", "codec", "encode", *inputs, "-e", "9"]
+    command = [sys.executable, "-m", "codec", "encode", *inputs, *SLOW]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(5)
@@ -115,7 +116,7 @@ def test_several_files_are_stopped_where_they_are(folder):
 def test_a_stopped_process_says_so_and_leaves_no_file(folder, number):
     Image.fromarray(picture(1500, 1500)).save("large.png")
     Path("large.aec").write_bytes(b"old")
-    command = [sys.executable, "-m", "codec", "encode", "large.png", "-e", "9", "-f"]
+    command = [sys.executable, "-m", "codec", "encode", "large.png", *SLOW, "-f"]
 
     def unignore() -> None:  # as it is for who runs the tests in the background
         signal.signal(number, signal.SIG_DFL)
@@ -190,7 +191,7 @@ def test_a_pipe_that_is_named_takes_the_file(coded):
 def test_an_ignored_signal_stays_ignored(folder):
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from codec import cli, conversion\n"
+        "from codec.app import cli, conversion\n"
         "conversion.encode = lambda *a, **b: ("
         "signal.raise_signal(signal.SIGINT), b'done')[1]\n"
         "conversion.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"

@@ -10,8 +10,9 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec import descriptors, runtime
-from codec import windows as win
+from codec.app import feature_files
+from codec.networks import descriptors, runtime
+from codec.networks import windows as win
 
 
 def described(image, **options) -> np.ndarray:
@@ -34,7 +35,7 @@ def test_a_picture_is_nearer_to_itself_at_another_quality_than_to_others():
         [described(image, quality=quality) for image in images] for quality in (70, 40)
     )
     for i, sought in enumerate(poor):
-        distances = [descriptors.distance(sought, other) for other in good]
+        distances = [feature_files.distance(sought, other) for other in good]
         assert int(np.argmin(distances)) == i
 
 
@@ -49,7 +50,7 @@ def test_the_cells_of_the_grid_are_in_raster_order():
 def test_what_lies_beyond_the_picture_does_not_count():
     image = picture(128, 128)
     wide = np.pad(image, ((0, 0), (0, 2), (0, 0)), "edge")  # 130: a third cell begins
-    assert descriptors.distance(described(image), described(wide)) < 0.6
+    assert feature_files.distance(described(image), described(wide)) < 0.6
 
 
 def test_windows_change_nothing(monkeypatch):
@@ -115,11 +116,11 @@ def test_what_is_no_file_of_ours_is_named_and_left_out(files):
 
 
 def test_files_of_another_model_are_not_compared(files):
-    data = codec.encode(picture(64, 64), tune="ssim")
-    Path("ssim.aec").write_bytes(data)
-    result = aecodec("features", "0.aec", "ssim.aec", "-o", "all.csv")
+    data = codec.encode(picture(64, 64), tune="psnr")
+    Path("psnr.aec").write_bytes(data)
+    result = aecodec("features", "0.aec", "psnr.aec", "-o", "all.csv")
     assert result.exit_code == 1
-    assert "ssim.aec: made with another model" in result.stderr
+    assert "psnr.aec: made with another model" in result.stderr
 
 
 @pytest.mark.parametrize(

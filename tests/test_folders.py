@@ -15,9 +15,9 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec import folders
-from codec.cli import main
-from codec.conversion import Converted
+from codec.app import folders
+from codec.app.cli import main
+from codec.app.conversion import Converted
 from codec.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("tree")
@@ -213,7 +213,7 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
         image = Image.fromarray(picture(400, 600, number))
         image.save(f"photos/{number}.png")
     call = [sys.executable, "-m", "codec", "encode", "-r", "photos", "-o", "coded"]
-    call += ["-e", "8", "-j", "2"]
+    call += ["--tune", "psnr", "-e", "8", "-j", "2"]
     environment = os.environ | {"PYTHONPATH": str(Path(codec.__file__).parent.parent)}
     process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env=environment)
     end = time.monotonic() + 300
@@ -245,7 +245,7 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
         (("-r", "photos", "photos", "-o", "x"), "takes one folder"),
         (("-r", "photos", "-o", "photos/a.png"), "is no folder"),
         (("photos/a.png", "--jobs", "2"), "--jobs is for --recursive"),
-        (("-r", "photos", "-o", "x", "--tune", "ssim", "-e", "7"), "effort 7"),
+        (("-r", "photos", "-o", "x", "-e", "7"), "effort 7"),
         (("-r", "photos", "-o", "x", "--jobs", "0"), "--jobs"),
     ],
 )

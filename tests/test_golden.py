@@ -8,7 +8,7 @@ from make_golden import CASES, GOLDEN, GOLDEN_JSON, LARGEST_BYTES, symbols_sha25
 from PIL import Image
 
 import codec
-from codec.container import unpack
+from codec.file.container import unpack
 
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.aec"))
 

@@ -7,28 +7,29 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec import heads
-from codec import windows as win
-from codec.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE
 from codec.errors import CodecError, UsageError
+from codec.networks import heads
+from codec.networks import windows as win
+from codec.networks.bundle import MODEL_OF_TUNE
 
+MODEL_ID = MODEL_OF_TUNE["psnr"]
 IMAGE_HEADS = [name for name in heads.HEADS if name != heads.COLORIZE]
 
 
 @pytest.fixture(scope="module")
 def file():
-    return codec.encode(picture(200, 330, seed=3), quality=70)
+    return codec.encode(picture(200, 330, seed=3), quality=70, tune="psnr")
 
 
 @pytest.fixture(scope="module")
 def gray_file():
-    return codec.encode(picture(200, 330, seed=3)[..., 1], quality=70)
+    return codec.encode(picture(200, 330, seed=3)[..., 1], quality=70, tune="psnr")
 
 
-def test_every_head_is_shipped_for_the_default_model_and_small():
-    assert set(heads.SHIPPED[DEFAULT_MODEL_ID]) == set(heads.HEADS)
+def test_every_head_is_shipped_for_the_tune_psnr_and_small():
+    assert set(heads.SHIPPED[MODEL_ID]) == set(heads.HEADS)
     for name in heads.HEADS:
-        assert heads.head_file(DEFAULT_MODEL_ID, name).stat().st_size <= 3_000_000
+        assert heads.head_file(MODEL_ID, name).stat().st_size <= 3_000_000
 
 
 @pytest.mark.parametrize("name", IMAGE_HEADS)
@@ -48,7 +49,8 @@ def test_a_gray_picture_stays_gray(gray_file, name):
 def test_noise_is_taken_away():
     clean = picture(256, 320, seed=5)
     noise = np.random.default_rng(1).normal(0, 25, clean.shape)
-    data = codec.encode((clean + noise).clip(0, 255).astype(np.uint8), quality=90)
+    noisy = (clean + noise).clip(0, 255).astype(np.uint8)
+    data = codec.encode(noisy, quality=90, tune="psnr")
     plain, denoised = codec.decode(data), codec.decode(data, head="denoise")
     assert psnr(clean, denoised) > psnr(clean, plain) + 4
 
@@ -64,7 +66,7 @@ def test_colors_are_put_over_the_same_luma(gray_file):
 def test_a_profile_of_gray_samples_is_not_put_on_colors():
     image = Image.fromarray(picture(70, 70, seed=1)[..., 1])
     image.info["icc_profile"] = bytes(16) + b"GRAY" + bytes(108)
-    data = codec.encode(image)
+    data = codec.encode(image, tune="psnr")
     assert "icc_profile" in codec.decode(data).info
     assert "icc_profile" not in codec.decode(data, head="colorize").info
 
@@ -77,7 +79,7 @@ def test_a_picture_with_colors_is_not_colorized(file):
 def test_alpha_is_enlarged_too():
     pixels = np.dstack([picture(64, 100, seed=2), np.full((64, 100), 255, np.uint8)])
     pixels[:30, :, 3] = 0
-    data = codec.encode(Image.fromarray(pixels, "RGBA"))
+    data = codec.encode(Image.fromarray(pixels, "RGBA"), tune="psnr")
     alpha = np.asarray(codec.decode(data, head="upscale").getchannel("A"))
     assert alpha.shape == (128, 200)
     assert alpha[:50].max() == 0
@@ -98,7 +100,8 @@ def test_a_region_is_that_of_the_whole(file, gray_file, name):
 @pytest.mark.parametrize("name", heads.HEADS)
 def test_small_windows_change_nothing(monkeypatch, name):
     pixels = picture(900, 1300, seed=7)
-    data = codec.encode(pixels[..., 1] if name == heads.COLORIZE else pixels)
+    samples = pixels[..., 1] if name == heads.COLORIZE else pixels
+    data = codec.encode(samples, tune="psnr")
     whole = np.asarray(codec.decode(data, head=name), int)
     monkeypatch.setattr(win, "SPAN", 16)
     assert np.abs(np.asarray(codec.decode(data, head=name), int) - whole).max() <= 1
@@ -116,18 +119,19 @@ def test_an_unknown_head_is_wrong_usage(file):
 
 
 def test_a_model_without_heads_is_named():
-    data = codec.encode(picture(64, 64, seed=1), tune="ssim")
-    assert MODEL_OF_TUNE["ssim"] not in heads.SHIPPED
-    with pytest.raises(UsageError, match="there is no head denoise for model ssim-"):
+    data = codec.encode(picture(64, 64, seed=1), tune="visual")
+    assert MODEL_OF_TUNE["visual"] not in heads.SHIPPED
+    message = "no head denoise for model visual-.*; encode with --tune psnr for one"
+    with pytest.raises(UsageError, match=message):
         codec.decode(data, head="denoise")
 
 
 def test_a_damaged_head_is_refused(monkeypatch):
-    wrong = {DEFAULT_MODEL_ID: {"denoise": "0" * 64}}
+    wrong = {MODEL_ID: {"denoise": "0" * 64}}
     monkeypatch.setattr(heads, "SHIPPED", wrong)
     heads.head_file.cache_clear()
     with pytest.raises(CodecError, match="head denoise is damaged"):
-        heads.head_file(DEFAULT_MODEL_ID, "denoise")
+        heads.head_file(MODEL_ID, "denoise")
     heads.head_file.cache_clear()
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from codec.errors import FormatError, UsageError
-from codec.image import (
+from codec.picture.image import (
     pack_alpha,
     pad,
     padded_size,

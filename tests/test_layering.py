@@ -1,15 +1,16 @@
-"""Who may import whom; see the order of modules in RANKS."""
+"""Which rooms may import from which; see ROOMS."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 # The command `adapt` trains; it imports this when it is called.
-MAY_TRAIN = {("codec.cli_extras", "codec.training.adapt")}
+MAY_TRAIN = {("codec.app.cli_extras", "codec.training.adapt")}
 FRAMEWORKS = {
     "ai_edge_quantizer",
     "jax",
@@ -18,62 +19,38 @@ FRAMEWORKS = {
     "tensorflow_compression_ops",
     "torch",
 }
-# Every module imports only from lower ranks, or from its own folder.
-RANKS = {
-    "codec.errors": 0,
-    "codec.container": 1,
-    "codec.entropy": 1,
-    "codec.entropy.tables": 1,
-    "codec.entropy.coder": 1,
-    "codec.image": 1,
-    "codec.progress": 1,
-    "codec.bundle": 2,
-    "codec.quantization": 2,
-    "codec.adaptation": 3,
-    "codec.runtime": 3,
-    "codec.windows": 4,
-    "codec.refinement": 5,
-    "codec.coding": 6,
-    "codec.descriptors": 7,
-    "codec.targets": 7,
-    "codec.heads": 7,
-    "codec.api": 8,
-    "codec": 9,
-    "codec.pillow_plugin": 9,
-    "codec.register_pillow": 10,
-    "codec.feature_files": 1,
-    "codec.files": 2,
-    "codec.shards": 2,
-    "codec.conversion": 9,
-    "codec.folders": 10,
-    "codec.options": 10,
-    "codec.reporting": 10,
-    "codec.service": 10,
-    "codec.corpus": 11,
-    "codec.cli_extras": 12,
-    "codec.cli": 13,
-    "codec.__main__": 14,
-}
-CLI_MAY_IMPORT = {
-    "codec",
-    "codec.api",
-    "codec.bundle",
-    "codec.cli_extras",
-    "codec.conversion",
-    "codec.descriptors",
-    "codec.feature_files",
-    "codec.files",
-    "codec.folders",
-    "codec.options",
-    "codec.progress",
-    "codec.reporting",
-    "codec.shards",
+# Which rooms a room's modules may import from, besides their own. A room is a folder of
+# `codec`, or a module that stands alone there; "codec" is the package itself.
+GROUND = {"errors", "progress"}
+LIBRARY = {"file", "entropy", "picture", "networks", "coding"}
+ROOMS = {
+    "errors": set(),
+    "progress": set(),
+    "file": {"errors"},
+    "entropy": {"errors"},
+    "picture": {"errors"},
+    "networks": GROUND | {"file", "entropy", "picture"},
+    "coding": GROUND | {"file", "entropy", "picture", "networks"},
+    "api": GROUND | LIBRARY,
+    "codec": {"errors", "api", "networks"},
+    "pillow_plugin": {"errors", "file", "picture", "api"},
+    "register_pillow": {"pillow_plugin"},
+    "app": GROUND | {"codec", "api", "file", "picture", "networks", "coding"},
+    "__main__": {"app"},
+    "training": GROUND | LIBRARY | {"codec", "api", "app"},
 }
 
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in sorted((ROOT / "codec").rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "codec"
 
 
 def imports(path: Path) -> set[str]:
@@ -85,49 +62,45 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"relative import in {path}"
             submodules = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= (submodules & set(RANKS)) or {str(node.module)}
+            found |= (submodules & set(MODULES)) or {str(node.module)}
     return found
 
 
-def outside_training() -> list[Path]:
-    return sorted(
-        path
-        for path in (ROOT / "codec").rglob("*.py")
-        if "training" not in path.relative_to(ROOT).parts
-    )
+def outside_training() -> list[str]:
+    return [name for name in MODULES if room(name) != "training"]
 
 
-def own(names: set[str]) -> set[str]:
-    training = {imported for _, imported in MAY_TRAIN}
-    return {name for name in names - training if name.split(".")[0] == "codec"}
+def test_every_room_is_known():
+    assert {room(name) for name in MODULES} == set(ROOMS)
 
 
-def test_every_module_has_a_rank():
-    assert sorted(map(module_name, outside_training())) == sorted(RANKS)
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_from_the_rooms_that_its_own_may(name):
+    for imported in imports(MODULES[name]) & set(MODULES):
+        if (name, imported) not in MAY_TRAIN:
+            assert room(imported) in ROOMS[room(name)] | {room(name)}, imported
 
 
-@pytest.mark.parametrize("path", outside_training(), ids=module_name)
-def test_a_module_imports_from_lower_ranks_alone(path):
-    name = module_name(path)
-    for imported in own(imports(path)):
-        same_folder = "codec.entropy." in name and "codec.entropy." in imported
-        assert RANKS[imported] < RANKS[name] or same_folder, imported
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {
+        name: imports(MODULES[name]) & set(MODULES) - {name}
+        for name in outside_training()
+    }
+    order = TopologicalSorter(graph)
+    order.prepare()
 
 
-def test_the_command_line_uses_the_public_interface():
-    assert own(imports(ROOT / "codec" / "cli.py")) <= CLI_MAY_IMPORT
+@pytest.mark.parametrize("name", outside_training())
+def test_a_module_outside_training_imports_no_training_framework(name):
+    found = imports(MODULES[name])
+    assert not {other.split(".")[0] for other in found} & FRAMEWORKS
+    trains = {other for other in found if other.startswith("codec.training")}
+    assert {(name, imported) for imported in trains} <= MAY_TRAIN
 
 
-@pytest.mark.parametrize("path", outside_training(), ids=module_name)
-def test_a_module_outside_training_imports_no_training_framework(path):
-    found = imports(path)
-    assert not {name.split(".")[0] for name in found} & FRAMEWORKS
-    trains = {name for name in found if name.startswith("codec.training")}
-    assert {(module_name(path), name) for name in trains} <= MAY_TRAIN
-
-
-def test_the_container_uses_the_standard_library_alone():
-    roots = {n.split(".")[0] for n in imports(ROOT / "codec" / "container.py")}
+@pytest.mark.parametrize("name", [n for n in MODULES if room(n) == "file"])
+def test_the_file_is_read_and_written_by_the_standard_library_alone(name):
+    roots = {imported.split(".")[0] for imported in imports(MODULES[name])}
     assert roots - {"codec"} <= set(sys.stdlib_module_names)
 
 
@@ -157,7 +130,7 @@ def test_importing_the_package_starts_no_engine():
 def test_help_and_info_start_no_engine():
     script = (
         "import io, codec\n"
-        "from codec.cli import main\n"
+        "from codec.app.cli import main\n"
         "main(['encode', '--help'], standalone_mode=False)\n"
         "try:\n    codec.read_info(b'')\nexcept codec.FormatError:\n    pass\n"
     )
@@ -181,7 +154,7 @@ def test_opening_with_pillow_starts_no_engine(tmp_path, small_file):
 def test_no_call_of_the_package_loads_a_training_framework():
     script = (
         "import codec, numpy as np\n"
-        "from codec.cli import main\n"
+        "from codec.app.cli import main\n"
         "data = codec.encode(np.zeros((9, 9), np.uint8))\n"
         "codec.decode(data), codec.read_info(data)\n"
         "main(['--help'], standalone_mode=False)\n"

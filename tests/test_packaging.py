@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import codec
-from codec.bundle import ARRAYS, CONFIG, GRAPHS, SHIPPED
-from codec.heads import SHIPPED as HEADS_SHIPPED
+from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS, SHIPPED
+from codec.networks.heads import SHIPPED as HEADS_SHIPPED
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
@@ -91,7 +91,7 @@ def test_the_wheel_holds_every_module_and_no_tests(wheel):
 def test_the_wheel_installs_the_command(wheel):
     archive = zipfile.ZipFile(wheel)
     (name,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
-    assert "aecodec = codec.cli:main" in archive.read(name).decode().splitlines()
+    assert "aecodec = codec.app.cli:main" in archive.read(name).decode().splitlines()
 
 
 def test_the_installed_package_encodes_and_decodes_elsewhere(site, tmp_path):

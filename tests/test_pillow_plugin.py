@@ -44,7 +44,7 @@ def test_saving_is_what_encode_gives(small_picture):
         {},
         {"quality": 20},
         {"quality": 70.5, "effort": 1},
-        {"tune": "ssim"},
+        {"tune": "psnr"},
         {"size_bytes": 500},
         {"rate_bpp": 0.4},
         {"psnr_db": 30},

@@ -6,9 +6,9 @@ from command_line import is_refused, pixels, succeeds
 from pictures import picture, psnr
 
 import codec
-from codec import runtime
-from codec import windows as win
-from codec.bundle import EXACT, FAST, MODEL_OF_TUNE, load_bundle
+from codec.networks import runtime
+from codec.networks import windows as win
+from codec.networks.bundle import EXACT, FAST, MODEL_OF_TUNE, load_bundle
 
 
 @pytest.mark.parametrize("tune", MODEL_OF_TUNE)

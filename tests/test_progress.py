@@ -6,7 +6,8 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import api, progress
+from codec import api
+from codec.app import progress_bar as progress
 
 
 class Terminal(io.StringIO):
@@ -18,7 +19,8 @@ class Terminal(io.StringIO):
 def test_no_work_is_done_twice_over_many_rows_of_tiles(effort):
     """Or the shares would go beyond 1: windows that are forgotten are made again."""
     shares: list[float] = []
-    data = codec.encode(picture(4500, 40), effort=effort, progress=shares.append)
+    options = {"tune": "psnr", "effort": effort, "progress": shares.append}
+    data = codec.encode(picture(4500, 40), **options)
     assert shares == sorted(set(shares))
     assert shares[-1] == 1
     shares.clear()
@@ -49,7 +51,7 @@ def test_every_attempt_at_a_target_goes_from_low_to_1(small_picture):
 
 def test_refinement_tells_of_every_iteration(small_picture):
     shares: list[float] = []
-    codec.encode(small_picture, effort=7, progress=shares.append)
+    codec.encode(small_picture, tune="psnr", effort=7, progress=shares.append)
     assert len(shares) == 3 + api.REFINEMENTS[7].iterations + 1
     assert shares[-1] == 1
 

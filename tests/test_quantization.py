@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from codec.bundle import DEFAULT_MODEL_ID, load_bundle
 from codec.entropy.tables import Tables
-from codec.quantization import NOT_CODED, rounding_by_table
+from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
+from codec.networks.quantization import NOT_CODED, rounding_by_table
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pictures import picture, psnr
 
 import codec
 from codec import api
-from codec.container import unpack
-from codec.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
-from codec.runtime import Networks
+from codec.file.container import unpack
+from codec.networks.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
+from codec.networks.runtime import Networks
 
 VALUES = np.linspace(-3.2, 3.3, 1001).astype("float32")
 
@@ -64,9 +64,9 @@ def test_rate_slopes_are_the_differences_of_code_lengths(bundle):
     assert not slopes[: bundle.skip_below].any()
 
 
-def test_the_gradient_of_the_error_is_that_of_small_differences(bundle):
+def test_the_gradient_of_the_error_is_that_of_small_differences(refinable):
     image = 64 + picture(128, 64)[None] // 2  # far from where the picture is clipped
-    networks, vectors = Networks(bundle), bundle.vectors(30000)
+    networks, vectors = Networks(refinable), refinable.vectors(30000)
     decoder = vectors["inverse_gain"], vectors["block_scale"]
     latents = networks.analyze(image) * vectors["gain"]
     latents = np.round(latents)
@@ -79,6 +79,10 @@ def test_the_gradient_of_the_error_is_that_of_small_differences(bundle):
     assert (ahead - behind) / 0.2 == pytest.approx(slope, rel=0.02)
 
 
+def encoded(image: np.ndarray, effort: int, quality: float = 60) -> bytes:
+    return codec.encode(image, tune="psnr", quality=quality, effort=effort)
+
+
 def cost(data: bytes, image: object, bundle) -> float:
     """Bits plus weighted error: what the refinement is after."""
     decoded = np.asarray(codec.decode(data), float)
@@ -88,11 +92,10 @@ def cost(data: bytes, image: object, bundle) -> float:
 
 
 @pytest.mark.parametrize("quality", [20, 80])
-def test_more_effort_never_raises_rate_plus_weighted_error(quality, bundle):
+def test_more_effort_never_raises_rate_plus_weighted_error(quality, refinable):
     image = picture(192, 256)
     costs = [
-        cost(codec.encode(image, quality=quality, effort=effort), image, bundle)
-        for effort in (4, 7, 9)
+        cost(encoded(image, effort, quality), image, refinable) for effort in (4, 7, 9)
     ]
     for more, less in itertools.pairwise(costs):
         assert less < 1.001 * more  # refined before colors become whole numbers
@@ -109,7 +112,7 @@ def test_efforts_up_to_3_are_alike_and_up_to_6(small_picture):
 
 @pytest.mark.parametrize("effort", [7, 9])
 def test_refinement_gives_the_same_bytes_again(small_picture, effort):
-    first, second = (codec.encode(small_picture, effort=effort) for _ in range(2))
+    first, second = (encoded(small_picture, effort) for _ in range(2))
     assert first == second
 
 

@@ -21,7 +21,7 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.measurement import Measurement
 from benchmarks.results import Average, average, write_rows
 from benchmarks.tables import TABLES, filled
-from codec.heads import HEADS
+from codec.networks.heads import HEADS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -96,7 +96,7 @@ def results(tmp_path):
     ]
     write(tmp_path / "speed.csv", speed)
     weak = [
-        {"kind": "text", "codec": "aecodec", "percent": 12.345},
+        {"kind": "text", "codec": "aecodec-psnr", "percent": 12.345},
         {"kind": "text", "codec": "webp", "percent": "nan"},
     ]
     write(tmp_path / "weaknesses.csv", weak)
@@ -133,7 +133,7 @@ def test_the_tables_of_the_documents_are_those_of_the_results(document):
 def test_a_table_is_replaced_between_its_marks(results):
     text = "before\n<!-- table qualities -->\nold\n<!-- end -->\nafter\n"
     new = filled(text, results)
-    assert new.startswith("before\n<!-- table qualities -->\n| quality |")
+    assert new.startswith("before\n<!-- table qualities -->\n|  | quality |")
     assert new.endswith("|\n<!-- end -->\nafter\n")
     assert "old" not in new
     assert filled(new, results) == new

@@ -10,10 +10,10 @@ import integer_scale_network as reference
 import numpy as np
 import pytest
 
-from codec.bundle import EXACT
-from codec.container import QUALITY_CODE_MAX
 from codec.errors import CodecError
-from codec.runtime import Graph, Networks, native_stderr_silenced
+from codec.file.container import QUALITY_CODE_MAX
+from codec.networks.bundle import EXACT
+from codec.networks.runtime import Graph, Networks, native_stderr_silenced
 
 
 @pytest.fixture(scope="module")

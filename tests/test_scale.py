@@ -11,7 +11,7 @@ from PIL import Image
 
 import codec
 from codec import pillow_plugin
-from codec import windows as win
+from codec.networks import windows as win
 
 FACTORS = (2, 4, 8)
 

@@ -18,7 +18,7 @@ import codec
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
-from codec.service import Limits, application
+from codec.app.service import Limits, application
 
 LIMITS = Limits(max_pixels=2**20, upload_bytes=100_000, jobs=2, upload_seconds=0.5)
 
@@ -192,10 +192,10 @@ def test_a_damaged_file_is_told_of(client, served, small_file):
 
 def test_an_upload_becomes_a_file(client, served):
     array = picture(64, 96)
-    answer = client.put("/new/up.aec?quality=80&tune=ssim", content=png(array))
+    answer = client.put("/new/up.aec?quality=80&tune=psnr", content=png(array))
     assert answer.status_code == 201
     data = (served / "new" / "up.aec").read_bytes()
-    assert data == codec.encode(array, quality=80, tune="ssim")
+    assert data == codec.encode(array, quality=80, tune="psnr")
     assert image_of(client.get("/new/up.aec")).size == (96, 64)
 
 

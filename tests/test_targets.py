@@ -5,8 +5,8 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
+from codec.coding.targets import highest
 from codec.errors import UsageError
-from codec.targets import highest
 
 
 @pytest.mark.parametrize("limit", [0.0, 3.3, 499.9, 999.0])

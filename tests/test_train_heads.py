@@ -14,9 +14,9 @@ pytest.importorskip("tensorflow", reason=REASON)
 pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
-from codec.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
-from codec.heads import HEADS  # noqa: E402
-from codec.runtime import Graph  # noqa: E402
+from codec.networks.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
+from codec.networks.heads import HEADS  # noqa: E402
+from codec.networks.runtime import Graph  # noqa: E402
 from codec.training import heads  # noqa: E402
 from codec.training.degradation import gray, halved, noisy, worn  # noqa: E402
 from codec.training.export import export_head  # noqa: E402

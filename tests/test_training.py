@@ -21,15 +21,15 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
 import codec  # noqa: E402
-from codec.bundle import (  # noqa: E402
+from codec.entropy.tables import PRECISION_BITS  # noqa: E402
+from codec.file.container import QUALITY_CODE_MAX  # noqa: E402
+from codec.networks.bundle import (  # noqa: E402
     DEFAULT_MODEL_ID,
     bundle_digest,
     nearest_fraction,
     read_bundle,
 )
-from codec.container import QUALITY_CODE_MAX  # noqa: E402
-from codec.entropy.tables import PRECISION_BITS  # noqa: E402
-from codec.runtime import Networks  # noqa: E402
+from codec.networks.runtime import Networks  # noqa: E402
 from codec.training import networks as net  # noqa: E402
 from codec.training.rate import rounding_of_scale  # noqa: E402
 from codec.training.soap import Soap  # noqa: E402
@@ -81,7 +81,7 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6, "goal": "psnr"}
+    assert state == {"step": 6, "goal": "visual"}
     assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from codec.bundle import FAST, TUNE_DEFAULT
+from codec.networks.bundle import FAST
 
 REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
 tf = pytest.importorskip("tensorflow", reason=REASON)
@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `bench`")
 
-from codec.runtime import Graph  # noqa: E402
+from codec.networks.runtime import Graph  # noqa: E402
 from codec.training import export, int8, preview  # noqa: E402
 from codec.training import networks as net  # noqa: E402
 from codec.training.calibration import coder_of  # noqa: E402
@@ -65,15 +65,15 @@ def batch(strength: float) -> dict:
 
 def test_the_loss_is_rate_plus_weighted_distortion():
     lmbda = float(net.lmbda_of_level(0.5))
-    loss, bpp, mse = map(float, rate_distortion(TUNE_DEFAULT, **batch(10)))
+    loss, bpp, mse = map(float, rate_distortion("psnr", **batch(10)))
     assert bpp == pytest.approx(1)
     assert loss == pytest.approx((1 + lmbda * mse) * (0.01 / lmbda) ** 0.5, rel=1e-4)
 
 
-def test_tuned_for_ssim_lost_structure_counts_more_than_lost_brightness():
+def test_tuned_for_the_eye_lost_structure_counts_more_than_lost_brightness():
     darker = batch(0)
     darker["x_hat"] = darker["x"] - np.float32(10 / 255)
-    for tune, more in (("psnr", False), ("ssim", True)):
+    for tune, more in (("psnr", False), ("visual", True)):
         blurred, dark = (
             float(rate_distortion(tune, **b)[0]) for b in (batch(10), darker)
         )

@@ -11,8 +11,8 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.container import MAX_PIXELS
-from codec.files import load_picture
+from codec.app.files import load_picture
+from codec.file.container import MAX_PIXELS
 
 HEIGHT, WIDTH = 9, 14
 RANDOM = np.random.default_rng(5)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from codec.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
-from codec.heads import HEADS
+from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+from codec.networks.heads import HEADS
 
 
 def paths_argument(name):
@@ -88,7 +88,7 @@ def options_of_training(command):
     "--tune",
     type=click.Choice(list(MODEL_OF_TUNE)),
     default=TUNE_DEFAULT,
-    help="What distortion is: the squared error, or mostly MS-SSIM.",
+    help="What distortion is: mostly MS-SSIM, or the squared error.",
 )
 @click.option(
     "--start",

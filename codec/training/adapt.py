@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from codec.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
-from codec.bundle import MODEL_OF_TUNE, load_bundle
+from codec.app.files import load_picture
 from codec.errors import CodecError, UsageError, reason
-from codec.files import load_picture
-from codec.runtime import native_stderr_silenced
+from codec.networks.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
+from codec.networks.bundle import MODEL_OF_TUNE, load_bundle
+from codec.networks.runtime import native_stderr_silenced
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
 from codec.training.networks import STRIDE_PX

@@ -7,11 +7,11 @@ import tensorflow as tf
 from keras import ops
 from tensorflow_compression_ops import pmf_to_quantized_cdf
 
-from codec.bundle import nearest_fraction
-from codec.container import QUALITY_CODE_MAX
 from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.file.container import QUALITY_CODE_MAX
+from codec.networks.bundle import nearest_fraction
+from codec.networks.quantization import rounding_by_table
 from codec.progress import untold
-from codec.quantization import rounding_by_table
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
 

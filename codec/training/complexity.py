@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from codec.bundle import GRAPHS, Bundle
+from codec.networks.bundle import GRAPHS, Bundle
 
 SIDE_PX = 512
 DECODER = ("scales", "mean_context", "synthesis")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from codec import api
-from codec.bundle import Bundle, read_bundle
-from codec.coding import channel_index, tile_symbols
-from codec.container import unpack
-from codec.runtime import Networks
+from codec.coding.data_path import channel_index, tile_symbols
+from codec.file.container import unpack
+from codec.networks.bundle import Bundle, read_bundle
+from codec.networks.runtime import Networks
 from codec.training.data import read_images
 
 QUALITIES = (1, 20, 40, 60, 80, 100)

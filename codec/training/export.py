@@ -13,7 +13,8 @@ from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
 from codec import api
-from codec.bundle import (
+from codec.file.container import unpack
+from codec.networks.bundle import (
     ARRAYS,
     CONFIG,
     ENCODE,
@@ -23,7 +24,6 @@ from codec.bundle import (
     graph_file,
     read_bundle,
 )
-from codec.container import unpack
 from codec.training import networks as net
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.complexity import complexities, input_side

@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from codec.quantization import rounding_for
+from codec.networks.quantization import rounding_for
 
 
 def straight_through(value, target):

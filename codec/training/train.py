@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from codec.bundle import TUNE_DEFAULT, read_bundle
+from codec.networks.bundle import TUNE_DEFAULT, read_bundle
 from codec.training.data import CROP_PX, CropPositions, crop, load_pool, read_images
 from codec.training.networks import (
     HYPER,
@@ -31,7 +31,7 @@ REVIVED_ON = 30  # tiles, at most
 VALID_SIDE_MIN_PX = 3 * STRIDE_PX  # or MS-SSIM has no room
 VALIDATION_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-SSIM_SHARE = 0.9  # of the distortion when tuned for SSIM; the rest keeps colors true
+SSIM_SHARE = 0.9  # of the distortion tuned for the eye; the rest keeps colors true
 SSIM_SCALE = 1250.0  # squared gray levels that 1 - MS-SSIM counts as
 
 
@@ -118,12 +118,12 @@ def rate_distortion(tune, x, level, latent_bits, hyper_bits, x_hat):
     """(loss, mean bpp, mean squared error in gray levels) of a batch.
 
     The loss is the mean of (R + lmbda * D) * sqrt(0.01 / lmbda): all rates count alike.
-    D is 255^2 * MSE, and mostly MS-SSIM if tuned for it.
+    D is 255^2 * MSE, and mostly MS-SSIM if tuned for the eye.
     """
     bpp = (latent_bits + hyper_bits) / (x.shape[1] * x.shape[2])
     mse = ops.mean(ops.square(x_hat - x), (1, 2, 3)) * 255.0**2
     distortion = mse
-    if tune == "ssim":
+    if tune == "visual":
         dissimilarity = SSIM_SCALE * (1 - ms_ssim(x + 0.5, x_hat + 0.5))
         distortion = SSIM_SHARE * dissimilarity + (1 - SSIM_SHARE) * mse
     lmbda = lmbda_of_level(level)

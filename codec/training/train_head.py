@@ -3,8 +3,8 @@
 import numpy as np
 from keras import ops
 
-from codec.bundle import read_bundle
-from codec.quantization import rounding_by_table
+from codec.networks.bundle import read_bundle
+from codec.networks.quantization import rounding_by_table
 from codec.training.data import load_pool
 from codec.training.degradation import GRAY_SHARE, gray
 from codec.training.heads import KINDS, build_head

@@ -31,8 +31,8 @@ def repaired(data: bytes) -> bytes:
     """`data` with right checksums and of the length that its header says; what has no
     readable header stays as it is.
     """
-    from codec import container
     from codec.errors import FormatError
+    from codec.file import container
 
     reader = container.Reader(data)
     try:

@@ -1,0 +1,1 @@
+"""The data path: picture -> file and back."""

@@ -1,0 +1,140 @@
+"""Files of a wanted size or distortion: search over the quality."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from codec.coding.data_path import Encoder, decode_bands, whole
+from codec.errors import UsageError
+from codec.file.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
+from codec.networks.outputs import synthesis_of
+from codec.networks.quantization import RATE_SHARE
+from codec.picture.image import luma
+
+SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
+PSNR_TOLERANCE_DB = 0.1
+# Size and PSNR jump by some percent where the index offset steps. Between two quality
+# codes, thrift makes up for it: larger shares of the rate in the encoder's rounding.
+THRIFT_STEPS, THRIFT_SHARE = 255, 4.0
+
+
+def file_within(encoder: Encoder, size_bytes: int) -> bytes:
+    """The best file of at most so many bytes; UsageError if there is none."""
+    found = search(
+        encoder,
+        lambda file: math.log(len(file)),
+        math.log(max(size_bytes, 1)),
+        -math.log(1 - SIZE_TOLERANCE),
+    )
+    if found is None:
+        smallest = len(encoder.file(0))
+        raise UsageError(
+            f"{size_bytes} bytes are too few; the smallest file has {smallest}"
+        )
+    return found[0]
+
+
+def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
+    """A file whose samples have this PSNR, or more at the lowest quality and where
+    refinement cannot do with less; UsageError if the highest quality has less.
+    """
+    picture = encoder.picture
+    samples = luma if picture.gray else np.asarray
+
+    def psnr(file: bytes) -> float:
+        container = unpack(file, max_pixels=NO_LIMIT)
+        networks = encoder.networks.networks
+        output = synthesis_of(networks)
+        bands = decode_bands(container, networks, whole(container), output)
+        top, square_sum, count = 0, 0.0, 0
+        for band in bands:
+            original = picture.rgb[top : top + len(band)]
+            error = samples(band).astype(np.float32) - samples(original)
+            square_sum += float(np.sum(error**2))
+            top, count = top + len(band), count + error.size
+        return psnr_of(square_sum / count)
+
+    limit = psnr_db + PSNR_TOLERANCE_DB
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB)
+    if found is None:
+        return encoder.file(0)
+    file, reached = found
+    if reached >= psnr_db - PSNR_TOLERANCE_DB:
+        return file
+    code = unpack(file, max_pixels=NO_LIMIT).header.quality_code
+    if code == QUALITY_CODE_MAX:
+        raise UsageError(
+            f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
+        )
+    return encoder.file(code + 1)
+
+
+def search(
+    encoder: Encoder,
+    measure: Callable[[bytes], float],
+    limit: float,
+    tolerance: float,
+) -> tuple[bytes, float] | None:
+    """A file, and what it measures: from `limit - tolerance` to `limit`, or as near
+    below as can be; None if the lowest quality is over the limit.
+    """
+    files: dict[tuple[int, int], tuple[bytes, float]] = {}
+
+    def value_of(code: int, step: int) -> float:
+        thrift = 1 - step / THRIFT_STEPS
+        share = RATE_SHARE + (THRIFT_SHARE - RATE_SHARE) * thrift
+        file = encoder.file(code, share)
+        files[code, step] = file, measure(file)
+        return files[code, step][1]
+
+    code = highest(
+        lambda code: value_of(code, THRIFT_STEPS), QUALITY_CODE_MAX, limit, tolerance
+    )
+    if code is None:
+        return None
+    best = files[code, THRIFT_STEPS]
+    near = best[1] >= limit - tolerance
+    if near or code == QUALITY_CODE_MAX or encoder.refinement:
+        return best
+    step = highest(
+        lambda step: value_of(code + 1, step), THRIFT_STEPS, limit, tolerance
+    )
+    if step is not None and files[code + 1, step][1] > best[1]:
+        return files[code + 1, step]
+    return best
+
+
+def highest(
+    value_of: Callable[[int], float], last: int, limit: float, tolerance: float
+) -> int | None:
+    """A number from 0 to `last` with a value in [limit - tolerance, limit], where
+    `value_of` grows with the number.
+
+    If there is none: the highest found under the limit, or None if 0 is over it.
+    Interpolation and halving take turns, so few are tried.
+    """
+    low, high = (0, value_of(0)), (last, value_of(last))
+    if low[1] > limit:
+        return None
+    if high[1] <= limit:
+        return last
+    halve = False
+    while high[0] - low[0] > 1 and low[1] < limit - tolerance:
+        share = 0.5 if halve else (limit - tolerance / 2 - low[1]) / (high[1] - low[1])
+        number = low[0] + round(share * (high[0] - low[0]))
+        number = min(max(number, low[0] + 1), high[0] - 1)
+        value = value_of(number)
+        if value <= limit:
+            low = number, value
+        else:
+            high = number, value
+        halve = not halve
+    return low[0]
+
+
+def psnr_of(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error in gray levels; at most
+    100.
+    """
+    return 10 * math.log10(255**2 / max(mse, 255**2 / 1e10))

@@ -1,0 +1,1 @@
+"""A model: its bundle, its networks, and what they make of arrays."""

@@ -1,0 +1,183 @@
+"""Latents refined by gradient descent on the true objective, rate plus weighted error.
+
+The decoder runs on softly rounded latents, soft rounding being annealed towards
+rounding. With few iterations it is a function of the latents (Agustsson & Theis,
+"Universally quantized neural compression", NeurIPS 2020) that gradients pass straight
+through; with many it is drawn at random (stochastic Gumbel annealing: Yang et al.,
+"Improving inference for neural image compression", NeurIPS 2020), and finds more. The
+hyper-latents stay as they are, and the means are taken as constants in each step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.networks.quantization import STEP_WEIGHT, rounding_by_table
+from codec.networks.runtime import Networks
+from codec.networks.windows import DECODER_HALO, Rows, Window, WindowedNetworks, cut
+
+Array = NDArray[Any]
+
+# Steps are in ways to the minimum of an orthonormal transform, and fall to 0.
+MOMENTUM = 0.6
+# Found on two of the validation crops, at two qualities, for 10 to 60 iterations.
+STEP = 0.3
+SHARPNESS = 0.3, 8.0  # of the soft rounding, first and last
+# On parts of four of them, for 150 iterations.
+DRAWN_STEP = 0.08
+TEMPERATURE = 0.5, 0.1  # of the draws, first and last
+SLOPE_MAX = 5.0  # of a drawn rounding
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How long to refine, and whether rounding is drawn at random."""
+
+    iterations: int
+    drawn: bool = False
+
+
+def refine(
+    windowed: WindowedNetworks,
+    quality_code: int,
+    rgb: Array,
+    latents: Rows,
+    hyper_latents: Rows,
+    table_index: Rows,
+    rounding: Array,
+    refinement: Refinement,
+) -> Rows:
+    """Latents in image units to be rounded plainly, at least as good as `latents`
+    rounded by `rounding`.
+
+    `rgb` uint8 [H, W, 3], `rounding` float32 [256] by table index; the other arrays as
+    in `WindowedNetworks`. Windows are refined one by one.
+    """
+    gain = windowed.networks.bundle.vectors(quality_code)["gain"]
+    unit = windowed.cell_latents
+
+    def result(
+        window: Window, latents: Array, hyper_latents: Array, index: Array
+    ) -> Array:
+        found = refine_window(
+            windowed.networks,
+            quality_code,
+            windowed.pixels(rgb, window),
+            latents * gain,
+            hyper_latents,
+            index,
+            rounding,
+            refinement,
+            windowed.advance,
+        )
+        return cut(found, window.inner, unit) / gain
+
+    inputs = [latents, hyper_latents, table_index]
+    steps = refinement.iterations + 1
+    return windowed.by_windows(unit, DECODER_HALO, inputs, result, steps=steps)
+
+
+def refine_window(
+    networks: Networks,
+    quality_code: int,
+    image: Array,
+    latents: Array,
+    hyper_latents: Array,
+    table_index: Array,
+    rounding: Array,
+    refinement: Refinement,
+    advance: Callable[[], None],
+) -> Array:
+    """As `refine`, of one window, with `image` uint8 [1, H, W, 3] and latents in
+    quantization steps; `advance` is called after every iteration.
+    """
+    bundle = networks.bundle
+    vectors = bundle.vectors(quality_code)
+    inverse_gain, block_scale = vectors["inverse_gain"], vectors["block_scale"]
+    gains = vectors["gain"], inverse_gain
+    weight = bundle.bits_per_error(quality_code)
+    coded = table_index >= bundle.skip_below
+    tables = bundle.residual_tables, bundle.skip_below
+    plain, slopes = rounding_by_table(*tables, 0)[table_index], rate_slopes(*tables)
+
+    def error_gradient(decoded: Array) -> tuple[float, Array]:
+        return networks.error_gradient(decoded, inverse_gain, block_scale, image)
+
+    def cost(target: Array) -> float:
+        residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
+        bits = bundle.residual_tables.bits(
+            residuals[coded].astype(np.int32), table_index[coded]
+        )
+        return bits + weight * error_gradient(decoded)[0]
+
+    random = np.random.default_rng(0)
+    step = DRAWN_STEP if refinement.drawn else STEP
+    target, velocity = latents, np.zeros_like(latents)
+    for i in range(refinement.iterations):
+        progress = i / refinement.iterations
+        residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
+        mean = decoded - residuals
+        difference = target - mean
+        if refinement.drawn:
+            temperature = between(*TEMPERATURE, progress)
+            soft, slope = drawn_round(difference, temperature, random)
+        else:
+            soft = soft_round(difference, between(*SHARPNESS, progress))
+            slope = np.ones_like(soft)
+        _, gradient = error_gradient(mean + coded * soft)
+        magnitude = np.minimum(np.abs(difference).astype(int), slopes.shape[1] - 1)
+        rate_slope = slopes[table_index, magnitude] * np.sign(difference)
+        velocity *= MOMENTUM
+        velocity += (1 - MOMENTUM) * coded * slope * (weight * gradient + rate_slope)
+        target = target - step * (1 - progress) / (2 * STEP_WEIGHT) * velocity
+        advance()
+    # What `rounding` decodes to is rounded to itself.
+    _, start = networks.quantize(latents, hyper_latents, rounding[table_index], *gains)
+    return min(start, target, key=cost)
+
+
+def soft_round(value: Array, sharpness: float) -> Array:
+    """Between the identity (`sharpness` near 0) and rounding (infinite)."""
+    middle = np.floor(value) + np.float32(0.5)
+    spread = np.float32(2 * np.tanh(sharpness / 2))
+    return middle + np.tanh(np.float32(sharpness) * (value - middle)) / spread
+
+
+def drawn_round(
+    value: Array, temperature: float, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """(softly up or down at random, the slope of that); the lower the `temperature`,
+    the less soft and the less random.
+
+    Yang et al. 2020, section 3.2, with the binary Gumbel-softmax written as a sigmoid.
+    """
+    below = np.floor(value)
+    up = np.clip(value - below, 1e-3, 1 - 1e-3)
+    logit = (np.arctanh(up) - np.arctanh(1 - up)) / temperature
+    logit += random.logistic(size=value.shape).astype(np.float32)
+    share = (np.tanh(logit / (2 * temperature)) + 1) / 2  # of rounding up
+    slope = 1 / (1 - up**2) + 1 / (1 - (1 - up) ** 2)
+    slope *= share * (1 - share) / temperature**2
+    return below + share, np.minimum(slope, SLOPE_MAX)
+
+
+def between(first: float, last: float, progress: float) -> float:
+    """Log-linear from `first` to `last`."""
+    return first * (last / first) ** progress
+
+
+def rate_slopes(tables: Tables, skip_below: int) -> NDArray[np.float32]:
+    """Bits that magnitude m + 1 costs more than m: float32 [256, longest], by table
+    index and m; 0 for tables under `skip_below` and where the escape begins.
+    """
+    slopes = np.zeros((256, tables.frequency.shape[1]), np.float32)
+    for table in range(skip_below, len(tables.length)):
+        zero = -tables.minimum[table]
+        frequency = tables.frequency[table, zero : tables.length[table] - 1]
+        bits = PRECISION_BITS - np.log2(frequency)
+        slopes[table, : len(bits) - 1] = np.diff(bits)
+    return slopes

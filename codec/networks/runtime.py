@@ -1,0 +1,211 @@
+"""Runs a bundle's graphs through LiteRT on NumPy arrays.
+
+Importing this module is cheap; the engine is imported with the first graph, and each
+graph is loaded when it is first used.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.errors import CodecError
+from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
+
+Array = NDArray[Any]
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+
+
+STDERR_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def native_stderr_silenced() -> Iterator[None]:
+    """LiteRT announces its delegate on the C level, with no switch to turn that off."""
+    with STDERR_LOCK:
+        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(sink)
+
+
+PATCHED_MAX = 8  # graphs of adapted models kept at once; each has at most 4
+Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
+
+
+class Graph:
+    """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe
+    to share between threads. CodecError if it cannot be loaded.
+    """
+
+    def __init__(self, path: Path, threads: int, patches: Patches = ()) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            source: dict[str, Any] = {"model_path": str(path)}
+            if patches:
+                source = {"model_content": patched(path.read_bytes(), patches)}
+            self.interpreter = Interpreter(**source, num_threads=threads)
+            with native_stderr_silenced():
+                self.interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise CodecError(f"cannot load {path.name}: {error}") from None
+        self.lock = threading.Lock()
+
+    def __call__(self, signature: str, **arrays: Array) -> dict[str, Array]:
+        """Outputs by name; CodecError if it fails."""
+        with self.lock:
+            try:
+                outputs: dict[str, Array] = self.interpreter.get_signature_runner(
+                    signature
+                )(**arrays)
+            except (RuntimeError, ValueError) as error:  # all that the engine raises
+                shapes = {name: array.shape for name, array in arrays.items()}
+                raise CodecError(f"inference failed, {shapes}: {error}") from None
+        return outputs
+
+
+def patched(data: bytes, patches: Patches) -> bytes:
+    changed = bytearray(data)
+    for offset, part in patches:
+        changed[offset : offset + len(part)] = part
+    return bytes(changed)
+
+
+@cache
+def load_graph(path: Path, threads: int) -> Graph:
+    return Graph(path, threads)
+
+
+@lru_cache(PATCHED_MAX)
+def load_patched(path: Path, threads: int, patches: Patches) -> Graph:
+    return Graph(path, threads, patches)
+
+
+class Networks:
+    """The transforms of a bundle; all arrays have a leading batch axis of 1.
+
+    Shapes: image uint8 [1, H, W, 3]; latents float32 [1, H/16, W/16, C]; hyper-latents
+    float32 [1, H/64, W/64, K]; H and W are multiples of the bundle's stride. The
+    precision of `analysis` and `synthesis` is one of `PRECISIONS`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        *,
+        analysis: str = EXACT,
+        synthesis: str = EXACT,
+    ) -> None:
+        self.bundle, self.threads = bundle, threads or cpu_count()
+        self.analysis, self.synthesis = analysis, synthesis
+
+    def graph(self, name: str) -> Graph:
+        path, patches = self.bundle.graph(name), self.bundle.patches.get(name, ())
+        if patches:
+            return load_patched(path, self.threads, patches)
+        return load_graph(path, self.threads)
+
+    def analyze(self, image: Array) -> Array:
+        """Latents in image units, the same for every quality."""
+        return self.graph("analysis")(self.analysis, image=image)["latents"]
+
+    def hyper_analyze(self, latents: Array, gain: Array) -> Array:
+        """Integer hyper-latents of latents in image units."""
+        graph = self.graph("hyper_analysis")
+        return graph(EXACT, latents=latents, gain=gain)["hyper_latents"]
+
+    def table_index(self, hyper_latents: Array, offset: int) -> Array:
+        """Table index uint8 [1, H/16, W/16, C]; exact integer arithmetic."""
+        offsets = np.full((1, 1, 1, 1), offset, np.float32)
+        graph = self.graph("scales")
+        return graph(EXACT, hyper_latents=hyper_latents, offset=offsets)["index"]
+
+    def quantize(
+        self,
+        latents: Array,
+        hyper_latents: Array,
+        rounding: Array,
+        gain: Array,
+        inverse_gain: Array,
+    ) -> tuple[Array, Array]:
+        """(integer residuals, decoded latents), float32 [1, H/16, W/16, C].
+
+        Residuals are sign(d) * max(0, floor(|d| + rounding)), d = latents - mean.
+        """
+        found = self._mean_context(
+            ENCODE,
+            latents=latents,
+            hyper_latents=hyper_latents,
+            rounding=rounding,
+            gain=gain,
+            inverse_gain=inverse_gain,
+        )
+        return found["residuals"], found["decoded"]
+
+    def reconstruct(
+        self, residuals: Array, hyper_latents: Array, gain: Array, inverse_gain: Array
+    ) -> Array:
+        """Decoded latents, residuals + mean."""
+        return self._mean_context(
+            EXACT,
+            residuals=residuals,
+            hyper_latents=hyper_latents,
+            gain=gain,
+            inverse_gain=inverse_gain,
+        )["latents"]
+
+    def _mean_context(self, signature: str, **arrays: Array) -> dict[str, Array]:
+        return self.graph("mean_context")(signature, **arrays)
+
+    def synthesize(
+        self, latents: Array, inverse_gain: Array, block_scale: Array
+    ) -> Array:
+        """Image uint8 [1, H, W, 3]."""
+        vectors = {"inverse_gain": inverse_gain, "block_scale": block_scale}
+        graph = self.graph("synthesis")
+        return graph(self.synthesis, latents=latents, **vectors)["image"]
+
+    def preview(self, latents: Array, inverse_gain: Array) -> Array:
+        """Image uint8 [1, H/f, W/f, 3], f the bundle's factor; a lighter network."""
+        graph = self.graph("preview")
+        return graph(EXACT, latents=latents, inverse_gain=inverse_gain)["image"]
+
+    def head(self, path: Path, latents: Array, block_scale: Array) -> dict[str, Array]:
+        """Outputs of the graph of a head, from latents in image units."""
+        graph = load_graph(path, self.threads)
+        return graph(EXACT, latents=latents, block_scale=block_scale)
+
+    def error_gradient(
+        self, latents: Array, inverse_gain: Array, block_scale: Array, image: Array
+    ) -> tuple[float, Array]:
+        """(sum of squared errors of the decoded picture before it is rounded to 8 bits,
+        in squared gray levels, its gradient with respect to the decoded latents).
+        """
+        found = self.graph("synthesis")(
+            GRADIENT,
+            latents=latents,
+            inverse_gain=inverse_gain,
+            block_scale=block_scale,
+            image=image,
+        )
+        return float(found["error"]), found["gradient"]

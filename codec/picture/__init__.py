@@ -1,0 +1,1 @@
+"""Pillow <-> arrays; knows nothing of models or files of ours."""
