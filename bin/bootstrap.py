@@ -54,9 +54,9 @@ def say(message: str) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a set-up step, output on standard error; exit with one line if it fails."""
+    """Run a command, output on standard error; exit with one line if it fails."""
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-        sys.exit(f"aecodec: set-up failed: {' '.join(command)}")
+        sys.exit(f"aecodec: failed: {' '.join(command)}")
 
 
 def replace_process(*command: str) -> None:

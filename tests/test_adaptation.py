@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import subprocess
 import sys
 import tracemalloc
 import zipfile
@@ -32,6 +33,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 MODEL = "domain.aecm"
+ROOT = str(Path(codec.__file__).parent.parent)
 TRAINS = ("ai_edge_quantizer", "keras", "tensorflow", "tensorflow_compression_ops")
 needs_training = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, TRAINS)),
@@ -314,6 +316,24 @@ def test_without_the_extra_adapting_says_what_is_missing(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "codec.training.adapt", None)
     line = fails("adapt", ".", "-o", MODEL)
     assert "needs the extra `train`" in line
+
+
+def test_packages_that_do_not_go_together_are_named_in_a_line(folder):
+    Path("keras.py").write_text(
+        "import sys\nprint('much', file=sys.stderr)\nraise SystemError('no\\nfit')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([".", ROOT])}
+    result = subprocess.run(
+        [sys.executable, "-m", "codec", "adapt", ".", "-o", MODEL],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "needs the extra `train`" in line
+    assert line.endswith("(no)")
     assert "pip install 'aecodec[train]'" in line
     assert not Path(MODEL).exists()
 

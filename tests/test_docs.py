@@ -1,4 +1,4 @@
-"""codec/FORMAT.md says what the code does."""
+"""codec/FORMAT.md says what the code does; links of all documents lead somewhere."""
 
 import json
 import re
@@ -14,6 +14,11 @@ from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import Tables
 from codec.file import chunks, container, header
 
+ROOT = Path(codec.__file__).parent.parent
+FOLDERS = ("benchmarks", "codec", "docs", "tests")
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(p for name in FOLDERS for p in (ROOT / name).rglob("*.md"))]
+)
 TEXT = (Path(codec.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 CONSTANTS = {
     "MAGIC": header.MAGIC,
@@ -97,3 +102,28 @@ def test_the_documented_example_of_an_escape_has_these_bytes():
     payload = bytes.fromhex(match[4])
     assert encode_symbols([(values, index, table)]) == payload
     assert np.array_equal(SymbolDecoder(payload).decode(index, table), values)
+
+
+def anchors(path: Path) -> set[str]:
+    """Of all headings, as hosts of Markdown make them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    kept = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(path):
+    links = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    for link in links:
+        if not link.startswith("http"):
+            name, _, anchor = link.partition("#")
+            target = path.parent / name if name else path
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_and_decision_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs").rglob("*.md"):
+        link = path.relative_to(ROOT / "docs").as_posix()
+        assert link == "README.md" or f"]({link})" in index

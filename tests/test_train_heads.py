@@ -11,6 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 REASON = "training needs `pip install aecodec[train]`, Python 3.11 or 3.12"
 pytest.importorskip("tensorflow", reason=REASON)
+pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
 from codec.networks.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402

@@ -23,17 +23,22 @@ from codec.app.options import (
 )
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all
+from codec.networks.runtime import native_stderr_silenced
 
 
 @contextmanager
 def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
-    """A missing package as a UsageError that says how to get it."""
+    """A package that is missing, or does not go with another, as a UsageError that says
+    how to get it.
+    """
     try:
-        yield
-    except ImportError as error:
+        with native_stderr_silenced():  # NumPy prints a traceback for each misfit
+            yield
+    except Exception as error:  # misfits raise anything, such as SystemError
+        why, *_ = str(error).splitlines() or [type(error).__name__]
         raise codec.UsageError(
             f"{doing} needs the extra `{extra}`{also}: "
-            f"pip install 'aecodec[{extra}]' ({error})"
+            f"pip install 'aecodec[{extra}]' ({why})"
         ) from None
 
 

@@ -21,7 +21,20 @@ bundle_option = click.option(
 )
 
 
-@click.group(context_settings={"show_default": True})
+class Commands(click.Group):
+    """Says which package is missing in a line: some are for exports alone."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"{error}: pip install 'aecodec[train]'; Python 3.11 to 3.13, to "
+                "export 3.11 or 3.12"
+            ) from None
+
+
+@click.group(cls=Commands, context_settings={"show_default": True})
 def main():
     """Train the networks and export them as a model bundle."""
 
