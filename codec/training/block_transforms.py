@@ -114,6 +114,6 @@ class SynthesisTransform(Network):
         for block, (scale, wide) in reversed(
             list(zip(self.blocks, inside, strict=True))
         ):
-            g = block.error_gradient(g, scale, wide)
+            g = block.pullback(g, scale, wide)
         g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER
-        return ops.sum(ops.square(error)), self.latent_block.error_gradient(g, *latent)
+        return ops.sum(ops.square(error)), self.latent_block.pullback(g, *latent)

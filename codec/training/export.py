@@ -24,6 +24,7 @@ from codec.networks.bundle import (
     graph_file,
     read_bundle,
 )
+from codec.training import health
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
@@ -47,6 +48,7 @@ BLOCK_SCALE = tf.TensorSpec((1, 1, 1, sum(BLOCK_SCALES)), FLOAT, "block_scale")
 EXACT_LIMIT = 2**24  # integers up to here are exact in float32
 PREVIEW_TILES = 100  # that the preview is fitted to
 WATCHED_TILES = 50  # that the ranges for int8 come from
+HEALTH_TILES = 12
 CHECKED_TILES = 8  # encoded at the end, to compare payloads with the ideal length
 PAYLOAD_TOLERANCE = 0.01
 
@@ -266,7 +268,8 @@ def export(
     coder = residual_tables, skip_below
     preview = fit_preview(codec, images[:PREVIEW_TILES], *coder)
     fast_blocks = equalized_blocks(codec, images[:WATCHED_TILES], *coder)
-    can_refine = tune == "psnr" and hasattr(codec.synthesis, "error_gradient")
+    can_refine = tune == "psnr"
+    health.report(codec, images[:HEALTH_TILES])
     write_graphs(codec, preview, fast_blocks, folder, can_refine)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {

@@ -19,7 +19,7 @@ from codec.training.dimensions import (
     LATENT_WIDTH,
     LATENTS,
 )
-from codec.training.layers import Network, Residual, conv, split_scales
+from codec.training.layers import Network, Residual, adjoint, conv, split_scales
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, lapped_coder
 
@@ -132,12 +132,51 @@ class SynthesisTransform(Network):
 
     def call(self, y_hat, scales, blocks=None):
         """`blocks` may stand in for its own."""
+        return self.with_activations(y_hat, scales, blocks)[0]
+
+    def with_activations(self, y_hat, scales, blocks=None):
+        """(image, activations inside each block)."""
         latent_scale, *block_scales = split_scales(scales)
-        t, _ = self.latent_block(self.extended(y_hat), latent_scale)
+        t, activation = self.latent_block(self.extended(y_hat), latent_scale)
+        activations = [activation]
         t = ops.cast(self.up(t * SLOW_LATENTS), "float32")
         t = ops.depth_to_space(t, 2)
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
-            t, _ = block(t, scale)
+            t, activation = block(t, scale)
+            activations.append(activation)
         x_hat = ops.cast(self.last(t * SLOW_PIXELS), "float32")
         # Cells of 8 x 8 pixels that lie half beyond the border.
-        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4]
+        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4], activations
+
+    def error_gradient(self, y_hat, scales, x):
+        """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped;
+        there is no rule for the clipping, errors pass it.
+        """
+        x_hat, activations = self.with_activations(y_hat, scales)
+        error = ops.clip(x_hat, -0.5, 0.5) - x
+        gradient = self.pullback(2 * error, scales, activations)
+        return ops.sum(ops.square(error)), gradient
+
+    def pullback(self, gradient, scales, activations):
+        """Gradient with respect to the latents, given that of the image [B, H, W, 3]
+        and what was inside: the adjoint of `call`, in layers that LiteRT has, for any
+        height and width.
+        """
+        (latent, *inside) = zip(split_scales(scales), activations, strict=True)
+        g = ops.space_to_depth(ops.pad(gradient, ((0, 0), (4, 4), (4, 4), (0, 0))), 8)
+        g = adjoint(self.last, g) * SLOW_PIXELS
+        for block, (scale, wide) in reversed(
+            list(zip(self.blocks, inside, strict=True))
+        ):
+            g = block.pullback(g, scale, wide)
+        g = adjoint(self.up, ops.space_to_depth(g, 2)) * SLOW_LATENTS
+        return self.without_ring(self.latent_block.pullback(g, *latent))
+
+    def without_ring(self, g):
+        """The adjoint of `extended`, for at least two latents a side."""
+        down, across = self.mirror_down, self.mirror_across
+        first = g[:, :, 1:2] + g[:, :, :1] * across
+        last = g[:, :, -2:-1] + g[:, :, -1:] * across
+        g = ops.concatenate([first, g[:, :, 2:-2], last], 2)
+        first, last = g[:, 1:2] + g[:, :1] * down, g[:, -2:-1] + g[:, -1:] * down
+        return ops.concatenate([first, g[:, 2:-2], last], 1)

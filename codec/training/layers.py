@@ -40,7 +40,7 @@ class Residual(Network):
         wide = activate(self.wide(x), self.leak)
         return x + ops.cast(self.out(wide), "float32") * scale, wide
 
-    def error_gradient(self, gradient, scale, wide):
+    def pullback(self, gradient, scale, wide):
         """Gradient with respect to x, given that of the output and what is inside."""
         slope = ops.where(wide > 0, 1.0, self.leak)
         inner = adjoint(self.out, gradient * scale) * ops.cast(slope, "float32")
@@ -48,9 +48,15 @@ class Residual(Network):
 
 
 def adjoint(layer, gradient):
-    """Gradient with respect to the input of a convolution of odd size and stride 1."""
+    """Gradient with respect to the input of a convolution of stride 1: padded to the
+    same size if the convolution is, else larger.
+    """
+    height, width = layer.kernel.shape[:2]
+    if layer.padding == "valid":
+        margins = (height - 1, height - 1), (width - 1, width - 1)
+        gradient = ops.pad(gradient, ((0, 0), *margins, (0, 0)))
     kernel = ops.transpose(ops.flip(layer.kernel, (0, 1)), (0, 1, 3, 2))
-    return ops.conv(gradient, kernel, padding="same")
+    return ops.conv(gradient, kernel, padding=layer.padding)
 
 
 def split_scales(scales):
