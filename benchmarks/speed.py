@@ -28,7 +28,7 @@ from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
 from codec import machine
-from codec.app.files import file_bytes
+from codec.app.picture_files import file_bytes
 from codec.coding import data_path as coding
 from codec.entropy.coder import SymbolDecoder
 from codec.networks import runtime

@@ -42,7 +42,9 @@ from codec.networks.heads import COLORIZE, HEADS, output_of
 from codec.networks.outputs import preview_of, synthesis_of
 from codec.networks.refinement import Refinement
 from codec.networks.runtime import Networks
-from codec.picture.image import INFO_KEYS, Picture, fill_in, read_picture
+from codec.picture.metadata import INFO_KEYS
+from codec.picture.reading import Picture, read_picture
+from codec.picture.repair import fill_in
 from codec.progress import Progress, untold
 
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"

@@ -19,7 +19,7 @@ from codec.errors import CodecError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT
-from codec.picture.image import INFO_KEYS, info_value
+from codec.picture.metadata import INFO_KEYS, info_value
 
 FORMAT = "AEC"
 OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")

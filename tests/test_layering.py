@@ -30,7 +30,7 @@ ROOMS = {
     "progress": set(),
     "file": {"errors", "limits"},
     "entropy": {"errors"},
-    "picture": {"errors"},
+    "picture": {"errors", "limits"},
     "networks": GROUND | {"file", "entropy", "picture"},
     "coding": GROUND | {"file", "entropy", "picture", "networks"},
     "api": GROUND | LIBRARY,

@@ -48,14 +48,10 @@ from codec.networks.windows import (
     overlap,
     widened,
 )
-from codec.picture.image import (
-    INFO_KEYS,
-    Picture,
-    info_value,
-    pack_alpha,
-    padded_size,
-    unpack_alpha,
-)
+from codec.picture.alpha import pack_alpha, unpack_alpha
+from codec.picture.metadata import INFO_KEYS, info_value
+from codec.picture.padding import padded_size
+from codec.picture.reading import Picture
 from codec.progress import Progress, untold
 
 TILE_LOG2 = 10
