@@ -27,21 +27,18 @@ from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
 from codec.file.container import Container, unpack
 from codec.file.header import DIGEST_BYTES, FORMAT_VERSION, QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS, NO_LIMIT, SIDE_MAX_PX, check_field, check_size
-from codec.networks.bundle import (
-    EXACT,
-    FAST,
-    MODEL_OF_TUNE,
-    PRECISIONS,
-    TUNE_DEFAULT,
-    Bundle,
-    load_bundle,
-    model_name,
-)
+from codec.networks.bundle import EXACT, FAST, PRECISIONS, Bundle
 from codec.networks.descriptors import describe
 from codec.networks.heads import COLORIZE, HEADS, output_of
 from codec.networks.outputs import preview_of, synthesis_of
 from codec.networks.refinement import Refinement
 from codec.networks.runtime import Networks
+from codec.networks.shipped import (
+    TUNE_DEFAULT,
+    bundle_of_tune,
+    load_bundle,
+    model_name,
+)
 from codec.picture.metadata import INFO_KEYS
 from codec.picture.reading import Picture, read_picture
 from codec.picture.repair import fill_in
@@ -176,13 +173,6 @@ def networks_of(bundle: Bundle, threads: int | None, **precision: str) -> Networ
     if threads is not None and threads not in range(1, THREADS_MAX + 1):
         raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
     return Networks(bundle, threads, **precision)
-
-
-def bundle_of_tune(tune: str) -> Bundle:
-    """The shipped model of a tune; UsageError for others."""
-    if tune not in list(MODEL_OF_TUNE):
-        raise UsageError(f"tune is {tune!r}; expected {' or '.join(MODEL_OF_TUNE)}")
-    return load_bundle(MODEL_OF_TUNE[tune])
 
 
 def check_effort(effort: int, bundle: Bundle) -> None:

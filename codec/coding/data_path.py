@@ -34,20 +34,13 @@ from codec.file.container import Container, pack
 from codec.file.header import DIGEST_BYTES, Header
 from codec.limits import check_field
 from codec.networks.bundle import Bundle
+from codec.networks.outputs import Output
 from codec.networks.quantization import RATE_SHARE, rounding_by_table
 from codec.networks.refinement import Refinement, refine
+from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
-from codec.networks.windows import (
-    DECODER_HALO,
-    MEAN_HALO,
-    Output,
-    Rows,
-    Spans,
-    WindowedNetworks,
-    cut,
-    overlap,
-    widened,
-)
+from codec.networks.windowed import WindowedNetworks
+from codec.networks.windows import Spans, cut, overlap, widened
 from codec.picture.alpha import pack_alpha, unpack_alpha
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.padding import padded_size
@@ -174,7 +167,7 @@ class Encoder:
                 )
                 payloads.append(self.payload(code, *tile))
             for stage in used:
-                stage.forget(row.stop - DECODER_HALO)
+                stage.forget(row.stop - bundle.halos.decoder)
         return pack(header, payloads, self.chunks)
 
     def table_index(self, hyper_latents: Rows, header: Header) -> Rows:
@@ -267,7 +260,7 @@ def decode_bands(
     grid = grid_of(container.header, bundle)
     left, top, width, height = region
     cells = cells_of(top, height, bundle), cells_of(left, width, bundle)
-    halo = MEAN_HALO + output.halo
+    halo = bundle.halos.mean + output.halo
     symbols = symbol_rows(container, networks, widened(cells, grid, halo), damage)
     vectors = bundle.vectors(container.header.quality_code)
     windowed = WindowedNetworks(networks, grid, progress)
@@ -302,7 +295,7 @@ def decode_latents(
     for band in latents.bands:
         (part,) = latents[band, columns]
         latents.forget(band.stop)
-        symbols.forget(band.stop - MEAN_HALO)
+        symbols.forget(band.stop - bundle.halos.mean)
         yield part
 
 
