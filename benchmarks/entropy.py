@@ -17,7 +17,7 @@ from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
-from codec.coding.data_path import tile_symbols
+from codec.coding.symbols import tile_symbols
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.file.container import unpack

@@ -12,16 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.coding.data_path import (
-    Encoder,
-    Region,
-    add_extras,
-    decode_latents,
-    decode_picture,
-    tile_spans,
-    whole,
-)
+from codec.coding.decoder import decode_colors, decode_latents
+from codec.coding.encoder import Encoder
+from codec.coding.extras import add_extras
 from codec.coding.targets import file_of_psnr, file_within
+from codec.coding.tiles import Region, tile_spans, whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
 from codec.file.container import Container, unpack
@@ -233,7 +228,9 @@ def decode(
     if head and (scale != 1 or precision != EXACT):
         raise UsageError("a head has no scale and is always exact")
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
-    region = whole(container) if region is None else checked_region(region, container)
+    region = (
+        whole(container.header) if region is None else checked_region(region, container)
+    )
     networks = networks_of(bundle_of(container, bundle), threads, synthesis=precision)
     mode = "L" if container.has(GRAY_CHUNK) else "RGB"
     if head:
@@ -246,7 +243,7 @@ def decode(
         if mode != "L":
             raise UsageError("the picture has colors already")
         mode = "RGB"
-    image = decode_picture(container, networks, region, output, mode, None, progress)
+    image = decode_colors(container, networks, region, output, mode, None, progress)
     factor = round(1 / scale)
     if factor > 1:
         image = image.reduce(factor // networks.bundle.preview_factor)
@@ -294,11 +291,11 @@ def salvage(
     """
     data = checked_bytes(data)
     container = unpack(data, max_pixels=max_pixels, whole=False)
-    region, damage = whole(container), dict[int, str]()
+    region, damage = whole(container.header), dict[int, str]()
     networks = networks_of(bundle_of(container, bundle), threads)
     mode = "L" if container.has(GRAY_CHUNK) else "RGB"
     output = synthesis_of(networks)
-    image = decode_picture(container, networks, region, output, mode, damage, progress)
+    image = decode_colors(container, networks, region, output, mode, damage, progress)
     rows, columns = tile_spans(container.header)
     if damage:
         tiles = list(itertools.product(rows, columns))

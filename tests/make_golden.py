@@ -14,7 +14,7 @@ from PIL import Image
 from raw_files import raw_file
 
 import codec
-from codec.coding.data_path import decode_symbols
+from codec.coding.symbols import decode_symbols
 from codec.file.container import Container, unpack
 from codec.file.header import DIGEST_BYTES
 from codec.limits import SIDE_MAX_PX

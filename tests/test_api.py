@@ -10,8 +10,8 @@ from PIL import Image
 
 import codec
 from codec import api
-from codec.coding import data_path as coding
-from codec.coding.data_path import decode_symbols
+from codec.coding import symbols
+from codec.coding.symbols import decode_symbols
 from codec.errors import FormatError, UsageError
 from codec.file.container import pack, unpack
 from codec.file.header import DIGEST_BYTES, QUALITY_CODE_MAX
@@ -264,7 +264,7 @@ def test_a_damaged_tile_is_refused_before_any_memory_is_taken_for_the_picture(
     data = bytearray(container.data)
     data[-1] ^= 1
     damaged = unpack(bytes(data))
-    monkeypatch.setattr(coding.np, "zeros", lambda *a: pytest.fail("memory taken"))
+    monkeypatch.setattr(symbols.np, "zeros", lambda *a: pytest.fail("memory taken"))
     with pytest.raises(FormatError, match="tile 2 of 2 is damaged"):
         decode_symbols(damaged, Networks(bundle))
 

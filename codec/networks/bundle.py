@@ -86,6 +86,11 @@ class Bundle:
     # By graph what an adapted model has in place of its file's bytes: (offset, bytes).
     patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
+    @property
+    def latents_per_cell(self) -> int:
+        """Along one side."""
+        return self.stride_px // self.latent_px
+
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)
 

@@ -50,7 +50,7 @@ class WindowedNetworks:
         bundle = networks.bundle
         self.halos = bundle.halos
         self.cell_px = bundle.stride_px
-        self.cell_latents = bundle.stride_px // bundle.latent_px
+        self.cell_latents = bundle.latents_per_cell
 
     def restart(self) -> None:
         """What was asked for before counts no more for the progress."""
