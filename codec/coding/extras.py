@@ -4,7 +4,6 @@ import zlib
 
 from PIL import Image
 
-from codec.coding.tiles import Region
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
     ALPHA_CHUNK,
@@ -16,6 +15,7 @@ from codec.file.chunks import (
 )
 from codec.file.container import Container
 from codec.limits import check_field
+from codec.options import Region
 from codec.picture.alpha import pack_alpha, unpack_alpha
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import Picture

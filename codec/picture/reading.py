@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from codec.errors import CodecError, UsageError
-from codec.limits import check_size
+from codec.limits import MAX_PIXELS, check_size
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.metadata import read_metadata
 
@@ -32,18 +32,22 @@ class Picture:
 
 
 def read_picture(
-    image: Image.Image | NDArray[np.uint8], strip: Collection[str] = ()
+    image: Image.Image | NDArray[np.uint8],
+    strip: Collection[str] = (),
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture:
     """The picture in a Pillow image, or in uint8 [H, W] (gray) or [H, W, 3].
 
     Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
-    replaced by smooth ones. Raises UsageError for arrays of another type or shape.
+    replaced by smooth ones. Raises UsageError for arrays of another type or shape,
+    and for pictures that are too large, before they are loaded.
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
     try:
         if isinstance(image, Image.Image):
+            check_size(image.width, image.height, max_pixels, UsageError)
             return pillow_picture(image, strip)
         return array_picture(np.asarray(image))
     except (UsageError, MemoryError):
@@ -123,8 +127,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     Image.MAX_IMAGE_PIXELS = None  # our own limit stands below
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            check_size(image.width, image.height, max_pixels, UsageError)
-            return read_picture(image, strip)
+            return read_picture(image, strip, max_pixels)
     except (CodecError, MemoryError):
         raise
     except UnidentifiedImageError:
