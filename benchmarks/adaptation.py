@@ -26,7 +26,8 @@ from benchmarks.metrics import psnr
 from benchmarks.options import output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
-from codec.networks.bundle import MODEL_OF_TUNE, Bundle, load_bundle
+from codec.networks.bundle import Bundle
+from codec.networks.shipped import TUNES, load_bundle
 
 TUNE = "psnr"  # the one that adapting trains for, too
 QUALITIES = (10, 30, 50, 70, 85, 100)
@@ -106,7 +107,7 @@ def rows_of(folder: Path, steps: int) -> Iterator[Adapted]:
         file = Path(temporary) / f"{folder.name}.aecm"
         seconds, _ = timed(lambda: adapt(chosen, file, steps))
         size = file.stat().st_size
-        base = load_bundle(MODEL_OF_TUNE[TUNE])
+        base = load_bundle(TUNES[TUNE].model_id)
         models = {"base": base, "adapted": codec.read_model(file)}
     for name, bundle in models.items():
         made = (len(chosen), len(held_out), seconds, size)

@@ -24,13 +24,12 @@ import codec  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
-    DEFAULT_MODEL_ID,
-    TUNE_DEFAULT,
     bundle_digest,
     nearest_fraction,
     read_bundle,
 )
 from codec.networks.runtime import Networks  # noqa: E402
+from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT  # noqa: E402
 from codec.training import health, lapped_transforms, mean_context, quality  # noqa: E402
 from codec.training.architectures import ARCHITECTURES, SHIPPED  # noqa: E402
 from codec.training.checkpoints import averaged_weights  # noqa: E402

@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from codec.coding.data_path import Encoder, decode_bands, whole
+from codec.coding.decoder import decode_bands
+from codec.coding.encoder import Encoder
+from codec.coding.tiles import whole
 from codec.errors import UsageError
 from codec.file.container import unpack
 from codec.file.header import QUALITY_CODE_MAX
 from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
-from codec.picture.image import luma
+from codec.picture.color import luma, psnr_of
 
 SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
 PSNR_TOLERANCE_DB = 0.1
@@ -48,7 +50,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
         container = unpack(file, max_pixels=NO_LIMIT)
         networks = encoder.networks.networks
         output = synthesis_of(networks)
-        bands = decode_bands(container, networks, whole(container), output)
+        bands = decode_bands(container, networks, whole(container.header), output)
         top, square_sum, count = 0, 0.0, 0
         for band in bands:
             original = picture.rgb[top : top + len(band)]
@@ -133,10 +135,3 @@ def highest(
             high = number, value
         halve = not halve
     return low[0]
-
-
-def psnr_of(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error in gray levels; at most
-    100.
-    """
-    return 10 * math.log10(255**2 / max(mse, 255**2 / 1e10))

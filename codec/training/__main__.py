@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 from codec.networks.heads import HEADS
+from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
 
 def paths_argument(name):
@@ -91,7 +91,7 @@ def options_of_training(command):
 @options_of_training
 @click.option(
     "--tune",
-    type=click.Choice(list(MODEL_OF_TUNE)),
+    type=click.Choice(list(TUNES)),
     default=TUNE_DEFAULT,
     help="What distortion is: the squared error, or what people see.",
 )
@@ -113,7 +113,7 @@ def train(data, output, **options):
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(HEADS))
+@click.argument("kind", type=click.Choice(list(HEADS)))
 @paths_argument("data")
 @options_of_training
 @bundle_option
@@ -170,7 +170,7 @@ def export(run, data, output, **options):
     from codec.training.export import export as write
 
     tune = read_state(run).get("goal")
-    if tune not in MODEL_OF_TUNE:
+    if tune not in TUNES:
         raise SystemExit(f"{run} is no run of a codec")
     write(load_codec(run), output, data=data, tune=tune, **options)
 
