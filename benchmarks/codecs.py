@@ -12,7 +12,7 @@ import PIL
 from PIL import Image, features
 
 import codec
-from codec.file.container import DIGEST_BYTES
+from codec.file.header import DIGEST_BYTES
 from codec.networks.bundle import (
     EXACT,
     FAST,

@@ -27,7 +27,8 @@ from benchmarks.measurement import image_paths
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
-from codec.app.files import file_bytes
+from codec import machine
+from codec.app.picture_files import file_bytes
 from codec.coding import data_path as coding
 from codec.entropy.coder import SymbolDecoder
 from codec.networks import runtime
@@ -102,7 +103,7 @@ def limit_cores(threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     else:
-        runtime.cpu_count = lambda: threads
+        machine.cpu_count = lambda: threads
 
 
 def picture(paths: Sequence[Path], megapixels: float) -> Image.Image:

@@ -23,21 +23,10 @@ from codec.coding.data_path import (
 )
 from codec.coding.targets import file_of_psnr, file_within
 from codec.errors import FormatError, UsageError
-from codec.file.container import (
-    ALPHA_CHUNK,
-    DIGEST_BYTES,
-    FORMAT_VERSION,
-    GRAY_CHUNK,
-    MAX_PIXELS,
-    METADATA_CHUNKS,
-    NO_LIMIT,
-    QUALITY_CODE_MAX,
-    SIDE_MAX_PX,
-    Container,
-    check_field,
-    check_size,
-    unpack,
-)
+from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
+from codec.file.container import Container, unpack
+from codec.file.header import DIGEST_BYTES, FORMAT_VERSION, QUALITY_CODE_MAX
+from codec.limits import MAX_PIXELS, NO_LIMIT, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import (
     EXACT,
     FAST,
@@ -53,7 +42,9 @@ from codec.networks.heads import COLORIZE, HEADS, output_of
 from codec.networks.outputs import preview_of, synthesis_of
 from codec.networks.refinement import Refinement
 from codec.networks.runtime import Networks
-from codec.picture.image import INFO_KEYS, Picture, fill_in, read_picture
+from codec.picture.metadata import INFO_KEYS
+from codec.picture.reading import Picture, read_picture
+from codec.picture.repair import fill_in
 from codec.progress import Progress, untold
 
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"

@@ -16,8 +16,10 @@ from PIL import Image, ImageFile
 
 from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
 from codec.errors import CodecError
-from codec.file.container import MAGIC, MAX_PIXELS, NO_LIMIT, unpack
-from codec.picture.image import INFO_KEYS, info_value
+from codec.file.container import unpack
+from codec.file.header import MAGIC
+from codec.limits import MAX_PIXELS, NO_LIMIT
+from codec.picture.metadata import INFO_KEYS, info_value
 
 FORMAT = "AEC"
 OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")

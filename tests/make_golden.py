@@ -15,7 +15,9 @@ from raw_files import raw_file
 
 import codec
 from codec.coding.data_path import decode_symbols
-from codec.file.container import DIGEST_BYTES, SIDE_MAX_PX, Container, unpack
+from codec.file.container import Container, unpack
+from codec.file.header import DIGEST_BYTES
+from codec.limits import SIDE_MAX_PX
 from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
 from codec.networks.runtime import Networks
 

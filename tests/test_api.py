@@ -14,13 +14,9 @@ from codec import api
 from codec.coding import data_path as coding
 from codec.coding.data_path import decode_symbols
 from codec.errors import FormatError, UsageError
-from codec.file.container import (
-    DIGEST_BYTES,
-    MAX_PIXELS,
-    QUALITY_CODE_MAX,
-    pack,
-    unpack,
-)
+from codec.file.container import pack, unpack
+from codec.file.header import DIGEST_BYTES, QUALITY_CODE_MAX
+from codec.limits import MAX_PIXELS
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
 

@@ -10,20 +10,16 @@ from hypothesis import strategies as st
 from raw_files import leb128, raw_file, with_crc
 
 from codec.errors import FormatError, UsageError
-from codec.file.container import (
+from codec.file.chunks import (
     EXTRA_CHUNKS_MAX,
     KNOWN_CHUNKS,
-    MAX_PIXELS,
     METADATA_CHUNKS,
     METADATA_MAX_BYTES,
-    QUALITY_CODE_MAX,
-    SIDE_MAX_PX,
-    Header,
-    Reader,
-    pack,
-    unpack,
-    varint,
 )
+from codec.file.container import pack, unpack
+from codec.file.header import QUALITY_CODE_MAX, Header
+from codec.file.primitives import Reader, varint
+from codec.limits import MAX_PIXELS, SIDE_MAX_PX
 
 HEADER = Header(1, b"abcd", 0x1234, 10, 5, 3)
 QUICK = settings(deadline=None, max_examples=60)

@@ -9,7 +9,7 @@ import pytest
 from pictures import picture
 
 import codec
-from codec.networks import runtime
+from codec import machine
 
 SIZES = ((40, 60), (90, 120), (300, 400), (64, 1100), (130, 70), (1, 1))
 
@@ -27,7 +27,7 @@ def decoded(data: bytes) -> bytes:
 def test_files_do_not_depend_on_the_number_of_threads(monkeypatch, effort):
     files = set()
     for threads in (1, 2, 3, 8):
-        monkeypatch.setattr(runtime, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cpu_count", lambda threads=threads: threads)
         files.add(encoded(2, effort))
     assert len(files) == 1
 

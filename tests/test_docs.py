@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import codec
+from codec import limits
 from codec.entropy import tables
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import Tables
-from codec.file import container
+from codec.file import chunks, container, header
 
 ROOT = Path(codec.__file__).parent.parent
 FOLDERS = ("benchmarks", "codec", "docs", "tests")
@@ -20,17 +21,17 @@ DOCUMENTS = sorted(
 )
 TEXT = (Path(codec.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 CONSTANTS = {
-    "MAGIC": container.MAGIC,
-    "FORMAT_VERSION": container.FORMAT_VERSION,
-    "DIGEST_BYTES": container.DIGEST_BYTES,
-    "QUALITY_CODE_MAX": container.QUALITY_CODE_MAX,
-    "SIDE_MAX_PX": container.SIDE_MAX_PX,
-    "TILE_CHUNK": container.TILE_CHUNK,
-    "FIRST_ANCILLARY_CHUNK": container.FIRST_ANCILLARY_CHUNK,
-    "EXTRA_CHUNKS_MAX": container.EXTRA_CHUNKS_MAX,
-    "GRAY_CHUNK": container.GRAY_CHUNK,
-    "ALPHA_CHUNK": container.ALPHA_CHUNK,
-    "METADATA_MAX_BYTES": container.METADATA_MAX_BYTES,
+    "MAGIC": header.MAGIC,
+    "FORMAT_VERSION": header.FORMAT_VERSION,
+    "DIGEST_BYTES": header.DIGEST_BYTES,
+    "QUALITY_CODE_MAX": header.QUALITY_CODE_MAX,
+    "SIDE_MAX_PX": limits.SIDE_MAX_PX,
+    "TILE_CHUNK": chunks.TILE_CHUNK,
+    "FIRST_ANCILLARY_CHUNK": chunks.FIRST_ANCILLARY_CHUNK,
+    "EXTRA_CHUNKS_MAX": chunks.EXTRA_CHUNKS_MAX,
+    "GRAY_CHUNK": chunks.GRAY_CHUNK,
+    "ALPHA_CHUNK": chunks.ALPHA_CHUNK,
+    "METADATA_MAX_BYTES": chunks.METADATA_MAX_BYTES,
     "PRECISION_BITS": tables.PRECISION_BITS,
     "CODER_BITS": tables.CODER_BITS,
     "ESCAPE_CLASSES": tables.ESCAPE_CLASSES,
@@ -76,7 +77,7 @@ def test_the_worked_file_is_packed_to_the_same_bytes():
 
 
 def test_the_documented_field_ranges_are_those_of_the_code():
-    for name, size, low, high in container.FIELDS:
+    for name, size, low, high in header.FIELDS:
         (row,) = re.findall(rf"^\| {name} \|([^|]*)\|([^|]*)\|", TEXT, re.MULTILINE)
         assert row[0].strip() == (str(size) if size else "varint")
         if name == "tile_log2":

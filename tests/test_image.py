@@ -8,14 +8,9 @@ import pytest
 from PIL import Image
 
 from codec.errors import FormatError, UsageError
-from codec.picture.image import (
-    pack_alpha,
-    pad,
-    padded_size,
-    read_picture,
-    smooth_where_invisible,
-    unpack_alpha,
-)
+from codec.picture.alpha import pack_alpha, smooth_where_invisible, unpack_alpha
+from codec.picture.padding import pad, padded_size
+from codec.picture.reading import read_picture
 
 GRAY = np.array([[0, 100, 255], [7, 8, 9]], np.uint8)
 COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14

@@ -21,19 +21,21 @@ FRAMEWORKS = {
 }
 # Which rooms a room's modules may import from, besides their own. A room is a folder of
 # `codec`, or a module that stands alone there; "codec" is the package itself.
-GROUND = {"errors", "progress"}
+GROUND = {"errors", "limits", "machine", "progress"}
 LIBRARY = {"file", "entropy", "picture", "networks", "coding"}
 ROOMS = {
     "errors": set(),
+    "limits": set(),
+    "machine": set(),
     "progress": set(),
-    "file": {"errors"},
+    "file": {"errors", "limits"},
     "entropy": {"errors"},
-    "picture": {"errors"},
+    "picture": {"errors", "limits"},
     "networks": GROUND | {"file", "entropy", "picture"},
     "coding": GROUND | {"file", "entropy", "picture", "networks"},
     "api": GROUND | LIBRARY,
     "codec": {"errors", "api", "networks"},
-    "pillow_plugin": {"errors", "file", "picture", "api"},
+    "pillow_plugin": {"errors", "limits", "file", "picture", "api"},
     "register_pillow": {"pillow_plugin"},
     "app": GROUND | {"codec", "api", "file", "picture", "networks", "coding"},
     "__main__": {"app"},

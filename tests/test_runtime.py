@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from codec.errors import CodecError
-from codec.file.container import QUALITY_CODE_MAX
+from codec.file.header import QUALITY_CODE_MAX
+from codec.machine import native_stderr_silenced
 from codec.networks.bundle import EXACT
-from codec.networks.runtime import Graph, Networks, native_stderr_silenced
+from codec.networks.runtime import Graph, Networks
 
 
 @pytest.fixture(scope="module")

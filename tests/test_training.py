@@ -22,7 +22,7 @@ keras = pytest.importorskip("keras", reason=REASON)
 
 import codec  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
-from codec.file.container import QUALITY_CODE_MAX  # noqa: E402
+from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
     DEFAULT_MODEL_ID,
     bundle_digest,

@@ -11,8 +11,8 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.app.files import load_picture
-from codec.file.container import MAX_PIXELS
+from codec.limits import MAX_PIXELS
+from codec.picture.reading import picture_in
 
 HEIGHT, WIDTH = 9, 14
 RANDOM = np.random.default_rng(5)
@@ -27,7 +27,7 @@ PALETTE = RANDOM.integers(0, 256, (256, 3))
 
 def loaded(data: bytes):
     Path("picture").write_bytes(data)
-    return load_picture("picture", MAX_PIXELS, ())
+    return picture_in(Path("picture").read_bytes(), MAX_PIXELS, ())
 
 
 def png_file(samples: np.ndarray, **options: object) -> bytes:
@@ -135,7 +135,7 @@ def image_of(mode: str) -> Image.Image:
 def test_files_of_every_format_are_read_as_pillow_reads_them(name):
     mode, image_format, options = SAVED[name]
     image_of(mode).save("picture", image_format, **options)
-    found = load_picture("picture", MAX_PIXELS, ())
+    found = picture_in(Path("picture").read_bytes(), MAX_PIXELS, ())
     with Image.open("picture") as read:
         if mode == "I;16":
             expected = np.repeat(np.asarray(read)[..., None] >> 8, 3, axis=2)
@@ -149,7 +149,7 @@ def test_the_first_frame_of_an_animation_is_taken():
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     for image_format in ("GIF", "WEBP", "PNG"):
         frames[0].save("moving", image_format, save_all=True, append_images=frames[1:])
-        found = load_picture("moving", MAX_PIXELS, ())
+        found = picture_in(Path("moving").read_bytes(), MAX_PIXELS, ())
         assert found.rgb[0, 0].argmax() == 0
         assert found.notices == ["one frame of 3 is coded"]
 

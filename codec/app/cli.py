@@ -28,15 +28,7 @@ from codec.app.conversion import (
     aec_name,
     png_name,
 )
-from codec.app.files import (
-    PICTURES,
-    STREAM,
-    check_target,
-    picture_suffixes,
-    quiet_pillow,
-    read,
-    write,
-)
+from codec.app.files import STREAM, check_target, read, write
 from codec.app.options import (
     effort_option,
     force_option,
@@ -54,10 +46,12 @@ from codec.app.options import (
     stripped,
     tune_option,
 )
+from codec.app.picture_files import PICTURES, picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import each, run_all
 from codec.app.shards import SHARD_SUFFIX, is_shard
 from codec.networks.bundle import EXACT, PRECISIONS, Bundle
+from codec.picture.reading import quiet_pillow
 
 FILES_AT_ONCE = 2
 SIGNALS = [

@@ -10,7 +10,7 @@ import click
 
 import codec
 from codec.app.conversion import Encoding
-from codec.app.files import check_target, picture_suffixes, write
+from codec.app.files import check_target, write
 from codec.app.options import (
     effort_option,
     force_option,
@@ -21,6 +21,7 @@ from codec.app.options import (
     stripped,
     tune_option,
 )
+from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all
 from codec.networks.runtime import native_stderr_silenced

@@ -36,8 +36,9 @@ from tqdm import tqdm
 
 from codec.api import SUFFIX, read_info
 from codec.app.conversion import PNG, Decoding, Encoding, aec_name, png_name
-from codec.app.files import picture_in, picture_suffixes, replacing
+from codec.app.files import replacing
 from codec.app.folders import Summary
+from codec.app.picture_files import picture_suffixes
 from codec.app.shards import (
     SHARD_SUFFIX,
     convert_shard,
@@ -46,10 +47,11 @@ from codec.app.shards import (
     members_of,
     renamed,
 )
-from codec.coding.targets import psnr_of
 from codec.errors import CodecError, UsageError, reason
-from codec.file.container import MAX_PIXELS
-from codec.networks.runtime import native_stderr_silenced
+from codec.limits import MAX_PIXELS
+from codec.machine import native_stderr_silenced
+from codec.picture.color import psnr_of
+from codec.picture.reading import picture_in
 
 MANIFEST = "_manifest"
 BATCH_MAX, BATCH_BYTES = 32, 2**26  # files, and bytes from which on it is whole

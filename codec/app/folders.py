@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from codec.app.conversion import Conversion, Converted
 from codec.errors import CodecError, UsageError, reason
-from codec.networks.runtime import cpu_count
+from codec.machine import cpu_count
 
 QUEUED_PER_JOB = 2
 JOBS_MAX = 60  # Windows can wait for no more

@@ -16,7 +16,8 @@ from codec.api import (
     QUALITY_MIN,
 )
 from codec.app.conversion import region_in
-from codec.file.container import MAX_PIXELS, METADATA_CHUNKS
+from codec.file.chunks import METADATA_CHUNKS
+from codec.limits import MAX_PIXELS
 from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 
 FACTORS = {"": 1, "k": 1000, "m": 1000**2}

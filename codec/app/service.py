@@ -42,9 +42,11 @@ from starlette.types import ASGIApp
 from codec import __version__
 from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
 from codec.app.conversion import region_in
-from codec.app.files import file_bytes, picture_in, upright, write
+from codec.app.files import write
+from codec.app.picture_files import file_bytes, upright
 from codec.errors import CodecError, UsageError, reason
 from codec.networks.bundle import TUNE_DEFAULT
+from codec.picture.reading import picture_in
 
 T = TypeVar("T")
 CONNECTIONS_MAX = 1000

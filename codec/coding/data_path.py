@@ -22,19 +22,17 @@ from PIL import Image
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import FormatError, UsageError
-from codec.file.container import (
+from codec.file.chunks import (
     ALPHA_CHUNK,
-    DIGEST_BYTES,
     GRAY_CHUNK,
     METADATA_CHUNKS,
     METADATA_MAX_BYTES,
     METADATA_NAMES,
-    Container,
-    Header,
-    check_field,
     inflate,
-    pack,
 )
+from codec.file.container import Container, pack
+from codec.file.header import DIGEST_BYTES, Header
+from codec.limits import check_field
 from codec.networks.bundle import Bundle
 from codec.networks.quantization import RATE_SHARE, rounding_by_table
 from codec.networks.refinement import Refinement, refine
@@ -50,14 +48,10 @@ from codec.networks.windows import (
     overlap,
     widened,
 )
-from codec.picture.image import (
-    INFO_KEYS,
-    Picture,
-    info_value,
-    pack_alpha,
-    padded_size,
-    unpack_alpha,
-)
+from codec.picture.alpha import pack_alpha, unpack_alpha
+from codec.picture.metadata import INFO_KEYS, info_value
+from codec.picture.padding import padded_size
+from codec.picture.reading import Picture
 from codec.progress import Progress, untold
 
 TILE_LOG2 = 10

@@ -7,10 +7,12 @@ import numpy as np
 
 from codec.coding.data_path import Encoder, decode_bands, whole
 from codec.errors import UsageError
-from codec.file.container import NO_LIMIT, QUALITY_CODE_MAX, unpack
+from codec.file.container import unpack
+from codec.file.header import QUALITY_CODE_MAX
+from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
-from codec.picture.image import luma
+from codec.picture.color import luma, psnr_of
 
 SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
 PSNR_TOLERANCE_DB = 0.1
@@ -131,10 +133,3 @@ def highest(
             high = number, value
         halve = not halve
     return low[0]
-
-
-def psnr_of(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error in gray levels; at most
-    100.
-    """
-    return 10 * math.log10(255**2 / max(mse, 255**2 / 1e10))

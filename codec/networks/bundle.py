@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codec.entropy.tables import Tables
 from codec.errors import CodecError, FormatError
-from codec.file.container import QUALITY_CODE_MAX
+from codec.file.header import QUALITY_CODE_MAX
 
 GRAPHS = (
     "analysis",

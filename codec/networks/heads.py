@@ -17,7 +17,7 @@ from codec.networks.bundle import MODEL_OF_TUNE, MODELS, graph_file, model_name
 from codec.networks.outputs import synthesis_of
 from codec.networks.runtime import Networks
 from codec.networks.windows import SYNTHESIS_HALO, Output
-from codec.picture.image import luma
+from codec.picture.color import luma
 
 HEADS = ("denoise", "restore", "upscale", "colorize")
 COLORIZE = "colorize"

@@ -4,10 +4,7 @@ Importing this module is cheap; the engine is imported with the first graph, and
 graph is loaded when it is first used.
 """
 
-import contextlib
-import os
 import threading
-from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,36 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codec import machine
 from codec.errors import CodecError
+from codec.machine import native_stderr_silenced
 from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
 
 Array = NDArray[Any]
-
-
-def cpu_count() -> int:
-    """Cores that this process may use."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
-
-
-STDERR_LOCK = threading.Lock()
-
-
-@contextlib.contextmanager
-def native_stderr_silenced() -> Iterator[None]:
-    """LiteRT announces its delegate on the C level, with no switch to turn that off."""
-    with STDERR_LOCK:
-        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            os.close(sink)
 
 
 PATCHED_MAX = 8  # graphs of adapted models kept at once; each has at most 4
@@ -116,7 +89,7 @@ class Networks:
         analysis: str = EXACT,
         synthesis: str = EXACT,
     ) -> None:
-        self.bundle, self.threads = bundle, threads or cpu_count()
+        self.bundle, self.threads = bundle, threads or machine.cpu_count()
         self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
 from codec.networks.runtime import Networks
-from codec.picture.image import pad
+from codec.picture.padding import pad
 from codec.progress import Progress, untold
 
 Array = NDArray[Any]

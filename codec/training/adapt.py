@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from codec.app.files import load_picture
 from codec.errors import CodecError, UsageError, reason
+from codec.machine import native_stderr_silenced
 from codec.networks.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
 from codec.networks.bundle import MODEL_OF_TUNE, load_bundle
-from codec.networks.runtime import native_stderr_silenced
+from codec.picture.reading import picture_in
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
 from codec.training.networks import STRIDE_PX
@@ -87,7 +87,7 @@ def load_tiles(paths, max_pixels):
     pool, parts, count = [], [], 0
     for path in random.permutation(paths):
         try:
-            image = load_picture(str(path), max_pixels, ()).rgb
+            image = picture_in(path.read_bytes(), max_pixels, ()).rgb
         except (CodecError, OSError, MemoryError) as error:
             raise UsageError(f"{path}: {reason(error)}") from None
         sides = image.shape[:2]

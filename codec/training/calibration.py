@@ -8,7 +8,7 @@ from keras import ops
 from tensorflow_compression_ops import pmf_to_quantized_cdf
 
 from codec.entropy.tables import PRECISION_BITS, Tables
-from codec.file.container import QUALITY_CODE_MAX
+from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.bundle import nearest_fraction
 from codec.networks.quantization import rounding_by_table
 from codec.progress import untold

@@ -16,7 +16,7 @@ from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.quantizer import Quantizer
 from keras import ops
 
-from codec.file.container import QUALITY_CODE_MAX
+from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.quantization import rounding_by_table
 from codec.training.calibration import coder_of, decoder_vectors
 

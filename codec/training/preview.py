@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from codec.file.container import QUALITY_CODE_MAX
+from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.quantization import rounding_by_table
 from codec.training import networks as net
 from codec.training.calibration import coder_of, decoder_vectors

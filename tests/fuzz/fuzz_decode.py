@@ -32,26 +32,27 @@ def repaired(data: bytes) -> bytes:
     readable header stays as it is.
     """
     from codec.errors import FormatError
-    from codec.file import container
+    from codec.file.chunks import read_table
+    from codec.file.header import read_header
+    from codec.file.primitives import CRC_BYTES, Reader, crc
+    from codec.limits import check_size
 
-    reader = container.Reader(data)
+    reader = Reader(data)
     try:
-        reader.take(len(container.MAGIC) + 1, "the header")
-        fields = {f[0]: container.read_field(reader, *f) for f in container.FIELDS}
-        header = container.Header(**fields)
-        container.check_size(header.width, header.height, MAX_PIXELS, FormatError)
-        table = container.read_table(reader, header)
+        header = read_header(reader)
+        check_size(header.width, header.height, MAX_PIXELS, FormatError)
+        table = read_table(reader, header.tile_count)
     except FormatError:
         return data
     if sum(length for _, length in table) > 2 * MAX_BYTES:
         return data
     out = data[: reader.position]
-    out += container.crc(out)
-    offset = reader.position + container.CRC_BYTES
+    out += crc(out)
+    offset = reader.position + CRC_BYTES
     for _, length in table:
         payload = data[offset : offset + length].ljust(length, b"\0")
-        out += payload + container.crc(payload)
-        offset += length + container.CRC_BYTES
+        out += payload + crc(payload)
+        offset += length + CRC_BYTES
     return out
 
 

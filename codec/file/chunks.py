@@ -1,0 +1,80 @@
+"""Kinds of chunks, the table of chunks <-> bytes, and compressed metadata."""
+
+import zlib
+from collections.abc import Sequence
+
+from codec.errors import FormatError, UsageError
+from codec.file.primitives import Reader, varint
+from codec.limits import check_field
+
+TILE_CHUNK = 0x01
+# Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown
+# lower ones.
+FIRST_ANCILLARY_CHUNK = 0x80
+EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
+GRAY_CHUNK = 0x80
+ALPHA_CHUNK = 0x81
+METADATA_CHUNKS = {"icc": 0x82, "exif": 0x83, "xmp": 0x84}
+METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
+KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
+METADATA_MAX_BYTES = 2**24  # of one kind, before compression
+
+
+def write_table(
+    tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]]
+) -> tuple[bytes, list[bytes]]:
+    """(the table of all chunks, their payloads in the same order); UsageError for
+    chunks that no file can hold.
+    """
+    check_field(
+        "number of further chunks", len(chunks), 0, EXTRA_CHUNKS_MAX, UsageError
+    )
+    for chunk_id, _ in chunks:
+        check_field("chunk id", chunk_id, FIRST_ANCILLARY_CHUNK, 255, UsageError)
+    everything = [(TILE_CHUNK, tile) for tile in tiles] + list(chunks)
+    out = bytearray(varint(len(everything)))
+    for chunk_id, payload in everything:
+        out += bytes([chunk_id]) + varint(len(payload))
+    return bytes(out), [payload for _, payload in everything]
+
+
+def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
+    """(chunk id, length) of every chunk: all tiles first, then the others."""
+    count = reader.varint("the number of chunks")
+    check_field(
+        "number of chunks",
+        count,
+        tile_count,
+        tile_count + EXTRA_CHUNKS_MAX,
+        FormatError,
+    )
+    if 2 * count > len(reader.data):  # before anything of that size is made
+        raise FormatError("file is cut off: not enough bytes for the chunk table")
+    table: list[tuple[int, int]] = []
+    for number in range(count):
+        chunk_id = reader.take(1, "the chunk table")[0]
+        if (chunk_id == TILE_CHUNK) != (number < tile_count):
+            raise FormatError(
+                f"chunk {number + 1} has id {chunk_id:#04x}; expected "
+                f"{tile_count} tiles first and no others"
+            )
+        if chunk_id != TILE_CHUNK and chunk_id < FIRST_ANCILLARY_CHUNK:
+            raise FormatError(
+                f"chunk id {chunk_id:#04x} is not supported by this program"
+            )
+        if chunk_id in KNOWN_CHUNKS and any(chunk_id == known for known, _ in table):
+            raise FormatError(f"chunk id {chunk_id:#04x} occurs twice")
+        table.append((chunk_id, reader.varint("the chunk table")))
+    return table
+
+
+def inflate(packed: bytes, name: str) -> bytes:
+    """What a zlib stream holds, up to METADATA_MAX_BYTES."""
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, METADATA_MAX_BYTES)
+    except zlib.error:
+        raise FormatError(f"{name} data cannot be decompressed") from None
+    if not stream.eof or stream.unused_data:
+        raise FormatError(f"{name} data is too large, or not one whole stream")
+    return data

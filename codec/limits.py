@@ -1,0 +1,26 @@
+"""How large a picture may be, tested before memory is taken for it."""
+
+SIDE_MAX_PX = 2**24 - 1
+EXTENSION_PX = 64  # pictures are extended to multiples of this
+MAX_PIXELS = 2**28  # default limit, on the extended picture
+NO_LIMIT = (SIDE_MAX_PX + EXTENSION_PX) ** 2  # the extended picture of any header
+
+
+def check_field(
+    name: str, value: int, low: int, high: int, error: type[Exception]
+) -> None:
+    """Raise `error` if the value is not from `low` to `high`."""
+    if not low <= value <= high:
+        raise error(f"{name} is {value}; expected {low} to {high}")
+
+
+def check_size(
+    width: int, height: int, max_pixels: int, error: type[Exception]
+) -> None:
+    """Raise `error` if the extended picture is over the limit; memory goes by that."""
+    rows, columns = (-(-side // EXTENSION_PX) for side in (height, width))
+    if rows * columns * EXTENSION_PX**2 > max_pixels:
+        raise error(
+            f"image of {width} x {height} pixels is over the limit of {max_pixels} "
+            f"(sides count in steps of {EXTENSION_PX})"
+        )

@@ -1,0 +1,31 @@
+"""What this process may use of the machine, and what native code may print."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+STDERR_LOCK = threading.Lock()
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+
+
+@contextlib.contextmanager
+def native_stderr_silenced() -> Iterator[None]:
+    """LiteRT announces its delegate on the C level, with no switch to turn that off."""
+    with STDERR_LOCK:
+        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(sink)

@@ -1,0 +1,62 @@
+"""Alpha <-> a PNG file, and colors where nothing can be seen."""
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from codec.errors import FormatError
+
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+GRAY_8_BITS = bytes([8, 0])  # of a PNG header, after the size
+
+
+def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
+    """A PNG file of uint8 [H, W]."""
+    buffer = io.BytesIO()
+    Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+    """uint8 [height, width] from a gray PNG file of just this size."""
+    header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
+        raise FormatError(f"alpha is no gray PNG file of {width} x {height} pixels")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(PngImageFile(io.BytesIO(data)))
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises all kinds on damaged files
+        raise FormatError("alpha cannot be decoded") from None
+
+
+def smooth_where_invisible(
+    rgb: NDArray[np.uint8], visible: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """`rgb` [H, W, 3] with colors that run on smoothly from the visible ones wherever
+    [H, W] `visible` is false: they cost next to nothing.
+
+    Pull and push: means of visible pixels over ever larger blocks, from coarse to fine
+    (Gortler et al., "The lumigraph", SIGGRAPH 1996).
+    """
+    if visible.all():
+        return rgb
+    height, width = visible.shape
+    if height == width == 1:
+        return np.full_like(rgb, 128)
+    even = ((0, height % 2), (0, width % 2))
+    weight = np.pad(visible, even).astype(np.float32)[..., None]
+    sums = np.pad(rgb, (*even, (0, 0))) * weight
+    block = (weight.shape[0] // 2, 2, weight.shape[1] // 2, 2, -1)
+    weight, sums = (part.reshape(block).sum((1, 3)) for part in (weight, sums))
+    means = (sums / np.maximum(weight, 1)).round().astype(np.uint8)
+    coarse = smooth_where_invisible(means, weight[..., 0] > 0)
+    size = 2 * coarse.shape[1], 2 * coarse.shape[0]
+    fine = Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)
+    return np.where(visible[..., None], rgb, np.asarray(fine)[:height, :width])
