@@ -24,7 +24,7 @@ from codec.app.options import (
 from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all
-from codec.networks.runtime import native_stderr_silenced
+from codec.machine import native_stderr_silenced
 
 
 @contextmanager
