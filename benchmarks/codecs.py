@@ -13,14 +13,8 @@ from PIL import Image, features
 
 import codec
 from codec.file.header import DIGEST_BYTES
-from codec.networks.bundle import (
-    EXACT,
-    FAST,
-    MODEL_OF_TUNE,
-    TUNE_DEFAULT,
-    load_bundle,
-    model_name,
-)
+from codec.networks.bundle import EXACT, FAST
+from codec.networks.shipped import TUNE_DEFAULT, TUNES, load_bundle, model_name
 
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401, adds the format to Pillow
@@ -74,7 +68,7 @@ def aecodec(
     decode = partial(codec.decode, precision=precision)
     encode = partial(encode_aecodec, **options)
     qualities = (1, *range(10, 101, 10))
-    model_id = MODEL_OF_TUNE[options.get("tune", TUNE_DEFAULT)]
+    model_id = TUNES[options.get("tune", TUNE_DEFAULT)].model_id
     digest = load_bundle(model_id).digest[:DIGEST_BYTES].hex()
     version = f"{codec.__version__}, {model_name(model_id)} ({digest})"
     return ImageCodec(name, description, qualities, encode, decode, version)

@@ -7,7 +7,7 @@ import click
 from benchmarks.environment import write_versions
 from benchmarks.options import output_option
 from benchmarks.results import write_rows
-from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
+from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle
 from codec.training.complexity import Complexity, complexities
 
 

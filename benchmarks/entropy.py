@@ -17,12 +17,13 @@ from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
-from codec.coding.data_path import tile_symbols
+from codec.coding.symbols import tile_symbols
 from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.file.container import unpack
-from codec.networks.bundle import DEFAULT_MODEL_ID, Bundle, load_bundle
+from codec.networks.bundle import Bundle
 from codec.networks.runtime import Networks
+from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle
 
 QUALITIES = (20, 60, 90)
 ROUNDS = 5

@@ -18,7 +18,7 @@ from benchmarks.metrics import psnr
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, timed
-from codec.networks.bundle import MODEL_OF_TUNE
+from codec.networks.shipped import TUNES
 
 FACTORS = (1, 2, 4, 8)
 QUALITIES = (20, 60, 90)
@@ -61,7 +61,7 @@ def fidelities(path: Path, tune: str, quality: float) -> list[list[float]]:
 
 def rows_of(paths: Sequence[Path]) -> Iterator[Preview]:
     large = Image.fromarray(mosaic(paths, MEGAPIXELS))
-    for tune, quality in itertools.product(MODEL_OF_TUNE, QUALITIES):
+    for tune, quality in itertools.product(TUNES, QUALITIES):
         data = codec.encode(large, tune=tune, quality=quality)
         means = np.mean([fidelities(path, tune, quality) for path in paths], axis=0)
         for factor, mean in zip(FACTORS, means.tolist(), strict=True):

@@ -29,7 +29,7 @@ from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
 from codec import machine
 from codec.app.picture_files import file_bytes
-from codec.coding import data_path as coding
+from codec.coding import symbols
 from codec.entropy.coder import SymbolDecoder
 from codec.networks import runtime
 
@@ -176,7 +176,7 @@ STAGES = {
     "scales": (runtime.Networks, "table_index"),
     "means": (runtime.Networks, "_mean_context"),
     "synthesis": (runtime.Networks, "synthesize"),
-    "entropy coding": (coding, "encode_symbols"),
+    "entropy coding": (symbols, "encode_symbols"),
     "entropy decoding": (SymbolDecoder, "decode"),
 }
 
@@ -198,7 +198,7 @@ def stages_timed() -> Iterator[dict[str, float]]:
         return wrapped
 
     with ExitStack() as stack:
-        ahead = mock.patch.object(coding, "ThreadPoolExecutor", lambda count: None)
+        ahead = mock.patch.object(symbols, "ThreadPoolExecutor", lambda count: None)
         stack.enter_context(ahead)
         for stage, (owner, name) in STAGES.items():
             wrapped = wrap(stage, getattr(owner, name))

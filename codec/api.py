@@ -12,36 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.coding.data_path import (
-    Encoder,
-    Region,
-    add_extras,
-    decode_latents,
-    decode_picture,
-    tile_spans,
-    whole,
-)
+from codec.coding.decoder import decode_colors, decode_latents
+from codec.coding.encoder import Encoder
+from codec.coding.extras import add_extras
 from codec.coding.targets import file_of_psnr, file_within
+from codec.coding.tiles import Region, tile_spans, whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
 from codec.file.container import Container, unpack
 from codec.file.header import DIGEST_BYTES, FORMAT_VERSION, QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS, NO_LIMIT, SIDE_MAX_PX, check_field, check_size
-from codec.networks.bundle import (
-    EXACT,
-    FAST,
-    MODEL_OF_TUNE,
-    PRECISIONS,
-    TUNE_DEFAULT,
-    Bundle,
-    load_bundle,
-    model_name,
-)
+from codec.networks.bundle import EXACT, FAST, PRECISIONS, Bundle
 from codec.networks.descriptors import describe
 from codec.networks.heads import COLORIZE, HEADS, output_of
 from codec.networks.outputs import preview_of, synthesis_of
 from codec.networks.refinement import Refinement
 from codec.networks.runtime import Networks
+from codec.networks.shipped import (
+    TUNE_DEFAULT,
+    bundle_of_tune,
+    load_bundle,
+    model_name,
+)
 from codec.picture.metadata import INFO_KEYS
 from codec.picture.reading import Picture, read_picture
 from codec.picture.repair import fill_in
@@ -178,13 +170,6 @@ def networks_of(bundle: Bundle, threads: int | None, **precision: str) -> Networ
     return Networks(bundle, threads, **precision)
 
 
-def bundle_of_tune(tune: str) -> Bundle:
-    """The shipped model of a tune; UsageError for others."""
-    if tune not in list(MODEL_OF_TUNE):
-        raise UsageError(f"tune is {tune!r}; expected {' or '.join(MODEL_OF_TUNE)}")
-    return load_bundle(MODEL_OF_TUNE[tune])
-
-
 def check_effort(effort: int, bundle: Bundle) -> None:
     """UsageError for an effort that there is not, or not with this model."""
     if effort not in range(EFFORT_MIN, EFFORT_MAX + 1):
@@ -243,7 +228,9 @@ def decode(
     if head and (scale != 1 or precision != EXACT):
         raise UsageError("a head has no scale and is always exact")
     container = unpack(checked_bytes(data), max_pixels=max_pixels)
-    region = whole(container) if region is None else checked_region(region, container)
+    region = (
+        whole(container.header) if region is None else checked_region(region, container)
+    )
     networks = networks_of(bundle_of(container, bundle), threads, synthesis=precision)
     mode = "L" if container.has(GRAY_CHUNK) else "RGB"
     if head:
@@ -256,7 +243,7 @@ def decode(
         if mode != "L":
             raise UsageError("the picture has colors already")
         mode = "RGB"
-    image = decode_picture(container, networks, region, output, mode, None, progress)
+    image = decode_colors(container, networks, region, output, mode, None, progress)
     factor = round(1 / scale)
     if factor > 1:
         image = image.reduce(factor // networks.bundle.preview_factor)
@@ -304,11 +291,11 @@ def salvage(
     """
     data = checked_bytes(data)
     container = unpack(data, max_pixels=max_pixels, whole=False)
-    region, damage = whole(container), dict[int, str]()
+    region, damage = whole(container.header), dict[int, str]()
     networks = networks_of(bundle_of(container, bundle), threads)
     mode = "L" if container.has(GRAY_CHUNK) else "RGB"
     output = synthesis_of(networks)
-    image = decode_picture(container, networks, region, output, mode, damage, progress)
+    image = decode_colors(container, networks, region, output, mode, damage, progress)
     rows, columns = tile_spans(container.header)
     if damage:
         tiles = list(itertools.product(rows, columns))

@@ -10,7 +10,8 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.networks.bundle import DEFAULT_MODEL_ID, MODEL_OF_TUNE, Bundle, load_bundle
+from codec.networks.bundle import Bundle
+from codec.networks.shipped import DEFAULT_MODEL_ID, TUNES, load_bundle
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="session")
 def refinable() -> Bundle:
     """The shipped model whose latents can be refined."""
-    return load_bundle(MODEL_OF_TUNE["psnr"])
+    return load_bundle(TUNES["psnr"].model_id)
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from PIL import Image
 from raw_files import raw_file
 
 import codec
-from codec.coding.data_path import decode_symbols
+from codec.coding.symbols import decode_symbols
 from codec.file.container import Container, unpack
 from codec.file.header import DIGEST_BYTES
 from codec.limits import SIDE_MAX_PX
-from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
 from codec.networks.runtime import Networks
+from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "v2"

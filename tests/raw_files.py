@@ -5,7 +5,7 @@ codec.file.container.
 import zlib
 from collections.abc import Sequence
 
-from codec.networks.bundle import DEFAULT_MODEL_ID
+from codec.networks.shipped import DEFAULT_MODEL_ID
 
 
 def leb128(value: int) -> bytes:

@@ -28,6 +28,7 @@ from codec.networks.adaptation import (
 )
 from codec.networks.bundle import CONFIG, Bundle, graph_file
 from codec.networks.runtime import Networks
+from codec.networks.shipped import DEFAULT_MODEL_ID
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -182,7 +183,7 @@ def test_a_model_of_another_base_or_format_is_refused(folder, packed):
     for key, value, message in (
         ("base", 3, "model 3 that"),
         ("base", 8, "model 8 that"),
-        ("base_digest", "00", "model 7 that"),
+        ("base_digest", "00", f"model {DEFAULT_MODEL_ID} that"),
         ("format", 2, "format 2"),
         ("skip_below", 64, "skip_below"),
         ("skip_below", 7.0, "not an adapted"),

@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 
-import codec.bundle as codec_bundle
 import numpy as np
 import pytest
 from pictures import picture, psnr
@@ -11,12 +10,13 @@ from PIL import Image
 
 import codec
 from codec import api
-from codec.coding import data_path as coding
-from codec.coding.data_path import decode_symbols
+from codec.coding import symbols
+from codec.coding.symbols import decode_symbols
 from codec.errors import FormatError, UsageError
 from codec.file.container import pack, unpack
 from codec.file.header import DIGEST_BYTES, QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS
+from codec.networks import shipped
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
 
@@ -233,20 +233,20 @@ def test_a_file_of_an_unknown_model_is_refused_and_both_are_named(small_file):
 
 
 def test_a_model_whose_files_were_changed_is_refused(tmp_path, monkeypatch):
-    shutil.copytree(codec_bundle.MODELS, tmp_path / "models")
-    name, _ = codec_bundle.SHIPPED[codec_bundle.DEFAULT_MODEL_ID]
+    shutil.copytree(shipped.MODELS, tmp_path / "models")
+    name, _ = shipped.SHIPPED[shipped.DEFAULT_MODEL_ID]
     config = tmp_path / "models" / name / "config.json"
     config.write_bytes(config.read_bytes().replace(b"\n", b"\r\n"))
-    monkeypatch.setattr(codec_bundle, "MODELS", tmp_path / "models")
-    codec_bundle.read_released.cache_clear()
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
+    shipped.read_released.cache_clear()
     try:
         with pytest.raises(codec.CodecError, match="damaged"):
-            codec_bundle.load_bundle(codec_bundle.DEFAULT_MODEL_ID)
+            shipped.load_bundle(shipped.DEFAULT_MODEL_ID)
         config.unlink()
         with pytest.raises(codec.CodecError, match="not installed whole"):
-            codec_bundle.load_bundle(codec_bundle.DEFAULT_MODEL_ID)
+            shipped.load_bundle(shipped.DEFAULT_MODEL_ID)
     finally:
-        codec_bundle.read_released.cache_clear()
+        shipped.read_released.cache_clear()
 
 
 def test_the_limit_on_pixels_counts_the_extended_picture(small_file):
@@ -264,7 +264,7 @@ def test_a_damaged_tile_is_refused_before_any_memory_is_taken_for_the_picture(
     data = bytearray(container.data)
     data[-1] ^= 1
     damaged = unpack(bytes(data))
-    monkeypatch.setattr(coding.np, "zeros", lambda *a: pytest.fail("memory taken"))
+    monkeypatch.setattr(symbols.np, "zeros", lambda *a: pytest.fail("memory taken"))
     with pytest.raises(FormatError, match="tile 2 of 2 is damaged"):
         decode_symbols(damaged, Networks(bundle))
 

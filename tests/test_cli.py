@@ -14,7 +14,7 @@ from PIL import Image
 
 import codec
 from codec.app.cli import main
-from codec.networks.bundle import DEFAULT_MODEL_ID
+from codec.networks.shipped import DEFAULT_MODEL_ID
 
 README = Path(__file__).parent.parent / "README.md"
 pytestmark = pytest.mark.usefixtures("folder")
@@ -282,9 +282,9 @@ def test_a_picture_over_the_limit_gives_one_line(command, coded):
 
 
 def test_a_file_of_another_model_is_said_to_be_so(coded, monkeypatch):
-    from codec.networks import bundle
+    from codec.networks import shipped
 
-    monkeypatch.setattr(bundle, "SHIPPED", {99: ("base-99", "")})
+    monkeypatch.setattr(shipped, "SHIPPED", {99: ("base-99", "")})
     assert f"needs model {DEFAULT_MODEL_ID}, which this program does not have" in fails(
         "decode", "photo.aec", "-o", "out.png"
     )

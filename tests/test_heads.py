@@ -8,11 +8,11 @@ from PIL import Image
 
 import codec
 from codec.errors import CodecError, UsageError
-from codec.networks import heads
+from codec.networks import heads, shipped
 from codec.networks import windows as win
-from codec.networks.bundle import MODEL_OF_TUNE
+from codec.networks.shipped import TUNES
 
-MODEL_ID = MODEL_OF_TUNE["psnr"]
+MODEL_ID = TUNES["psnr"].model_id
 IMAGE_HEADS = [name for name in heads.HEADS if name != heads.COLORIZE]
 
 
@@ -27,14 +27,14 @@ def gray_file():
 
 
 def test_every_head_is_shipped_for_the_tune_psnr_and_small():
-    assert set(heads.SHIPPED[MODEL_ID]) == set(heads.HEADS)
+    assert set(shipped.HEAD_DIGESTS[MODEL_ID]) == set(heads.HEADS)
     for name in heads.HEADS:
-        assert heads.head_file(MODEL_ID, name).stat().st_size <= 3_000_000
+        assert shipped.head_file(MODEL_ID, name).stat().st_size <= 3_000_000
 
 
 @pytest.mark.parametrize("name", IMAGE_HEADS)
 def test_a_head_gives_nearly_the_same_picture(file, name):
-    factor = heads.ENLARGEMENT.get(name, 1)
+    factor = heads.HEADS[name].enlargement
     made = codec.decode(file, head=name)
     assert (made.size, made.mode) == ((330 * factor, 200 * factor), "RGB")
     plain = codec.decode(file)
@@ -89,7 +89,7 @@ def test_alpha_is_enlarged_too():
 @pytest.mark.parametrize("name", heads.HEADS)
 def test_a_region_is_that_of_the_whole(file, gray_file, name):
     data = gray_file if name == heads.COLORIZE else file
-    factor = heads.ENLARGEMENT.get(name, 1)
+    factor = heads.HEADS[name].enlargement
     whole = np.asarray(codec.decode(data, head=name), int)
     part = np.asarray(codec.decode(data, region=(70, 30, 101, 99), head=name), int)
     left, top, width, height = (factor * side for side in (70, 30, 101, 99))
@@ -120,7 +120,7 @@ def test_an_unknown_head_is_wrong_usage(file):
 
 def test_a_model_without_heads_is_named():
     data = codec.encode(picture(64, 64, seed=1), tune="visual")
-    assert MODEL_OF_TUNE["visual"] not in heads.SHIPPED
+    assert TUNES["visual"].model_id not in shipped.HEAD_DIGESTS
     message = "no head denoise for model visual-.*; encode with --tune psnr for one"
     with pytest.raises(UsageError, match=message):
         codec.decode(data, head="denoise")
@@ -128,11 +128,11 @@ def test_a_model_without_heads_is_named():
 
 def test_a_damaged_head_is_refused(monkeypatch):
     wrong = {MODEL_ID: {"denoise": "0" * 64}}
-    monkeypatch.setattr(heads, "SHIPPED", wrong)
-    heads.head_file.cache_clear()
+    monkeypatch.setattr(shipped, "HEAD_DIGESTS", wrong)
+    shipped.head_file.cache_clear()
     with pytest.raises(CodecError, match="head denoise is damaged"):
-        heads.head_file(MODEL_ID, "denoise")
-    heads.head_file.cache_clear()
+        shipped.head_file(MODEL_ID, "denoise")
+    shipped.head_file.cache_clear()
 
 
 def test_the_command_line_has_an_option_for_each(tmp_path, monkeypatch, gray_file):

@@ -8,7 +8,7 @@ from make_golden import GOLDEN, MALFORMED, malformed_files
 
 import codec
 from codec import api
-from codec.coding.data_path import decode_symbols
+from codec.coding.symbols import decode_symbols
 from codec.errors import FormatError
 from codec.file.container import pack, unpack
 from codec.networks.runtime import Networks

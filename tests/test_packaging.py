@@ -14,8 +14,8 @@ from make_golden import GOLDEN
 from PIL import Image
 
 import codec
-from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS, SHIPPED
-from codec.networks.heads import SHIPPED as HEADS_SHIPPED
+from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
+from codec.networks.shipped import HEAD_DIGESTS, SHIPPED
 
 ROOT = Path(__file__).parent.parent
 SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
@@ -97,7 +97,7 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     models = {f"codec/models/{m}/{file}" for m, _ in SHIPPED.values() for file in files}
     heads = {
         f"codec/models/heads-{model_id}/{head}.tflite"
-        for model_id, shipped in HEADS_SHIPPED.items()
+        for model_id, shipped in HEAD_DIGESTS.items()
         for head in shipped
     }
     found = {name for name in names if name.startswith("codec/models/")}

@@ -8,10 +8,11 @@ from pictures import picture, psnr
 import codec
 from codec.networks import runtime
 from codec.networks import windows as win
-from codec.networks.bundle import EXACT, FAST, MODEL_OF_TUNE, load_bundle
+from codec.networks.bundle import EXACT, FAST
+from codec.networks.shipped import TUNES, load_bundle
 
 
-@pytest.mark.parametrize("tune", MODEL_OF_TUNE)
+@pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.parametrize("quality", [10, 60, 95])
 def test_a_fast_picture_is_nearly_the_exact_one(tune, quality):
     data = codec.encode(picture(192, 256), quality=quality, tune=tune)
@@ -20,7 +21,7 @@ def test_a_fast_picture_is_nearly_the_exact_one(tune, quality):
     assert np.array_equal(codec.decode(data, precision=EXACT), exact)
 
 
-@pytest.mark.parametrize("tune", MODEL_OF_TUNE)
+@pytest.mark.parametrize("tune", TUNES)
 def test_a_fast_analysis_gives_nearly_as_good_a_file(tune):
     image = picture(192, 256)
     fast, exact = (codec.encode(image, tune=tune, effort=effort) for effort in (3, 4))
@@ -28,9 +29,9 @@ def test_a_fast_analysis_gives_nearly_as_good_a_file(tune):
     assert psnr(codec.decode(fast), image) > psnr(codec.decode(exact), image) - 0.1
 
 
-@pytest.mark.parametrize("tune", MODEL_OF_TUNE)
+@pytest.mark.parametrize("tune", TUNES)
 def test_fast_latents_are_nearly_the_exact_ones(tune):
-    bundle = load_bundle(MODEL_OF_TUNE[tune])
+    bundle = load_bundle(TUNES[tune].model_id)
     image = picture(256, 256)[None]
     fast, exact = (
         runtime.Networks(bundle, analysis=precision).analyze(image)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from codec.entropy.tables import Tables
-from codec.networks.bundle import DEFAULT_MODEL_ID, load_bundle
 from codec.networks.quantization import NOT_CODED, rounding_by_table
+from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_the_page_needs_no_network_and_has_all_pictures(page):
     sizes = {name: int(file["facts"].split()[0]) for name, file in files.items()}
     assert all(size <= sizes["aecodec"] for size in sizes.values())
     uses = re.findall(r"<h3>(\w+): ", text)
-    assert tuple(uses) == HEADS
+    assert list(uses) == list(HEADS)
     assert text.count('alt="aecodec"') == len(HEADS)
 
 

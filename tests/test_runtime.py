@@ -1,10 +1,13 @@
 """The graphs as LiteRT runs them; above all that the integer network is exact."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 
 import integer_scale_network as reference
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 from codec.errors import CodecError
 from codec.file.header import QUALITY_CODE_MAX
 from codec.machine import native_stderr_silenced
-from codec.networks.bundle import EXACT
+from codec.networks.bundle import CONFIG, EXACT, FIRST_HALOS, read_bundle
 from codec.networks.runtime import Graph, Networks
 
 
@@ -187,3 +190,12 @@ def test_standard_error_works_after_the_engine_has_started():
         [sys.executable, "-c", script], capture_output=True, check=True, text=True
     )
     assert result.stderr == "heard\n"
+
+
+def test_a_bundle_may_say_how_far_its_networks_see(tmp_path, bundle):
+    shutil.copytree(bundle.folder, tmp_path / "wide")
+    halos = {"analysis": 3, "hyper_analysis": 2, "mean": 4, "synthesis": 2}
+    config = json.loads((bundle.folder / CONFIG).read_text()) | {"halos": halos}
+    (tmp_path / "wide" / CONFIG).write_text(json.dumps(config))
+    assert asdict(read_bundle(tmp_path / "wide").halos) == halos
+    assert bundle.halos == FIRST_HALOS

@@ -14,9 +14,10 @@ pytest.importorskip("tensorflow", reason=REASON)
 pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
-from codec.networks.bundle import DEFAULT_MODEL_ID, EXACT, load_bundle  # noqa: E402
+from codec.networks.bundle import EXACT  # noqa: E402
 from codec.networks.heads import HEADS  # noqa: E402
 from codec.networks.runtime import Graph  # noqa: E402
+from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle  # noqa: E402
 from codec.training import heads  # noqa: E402
 from codec.training.degradation import gray, halved, noisy, worn  # noqa: E402
 from codec.training.export import export_head  # noqa: E402
@@ -32,7 +33,7 @@ def samples(*shape):
 
 
 def test_every_head_has_a_network_and_what_it_undoes():
-    assert tuple(heads.KINDS) == HEADS
+    assert list(heads.KINDS) == list(HEADS)
 
 
 @pytest.mark.parametrize(

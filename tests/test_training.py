@@ -24,12 +24,12 @@ import codec  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
-    DEFAULT_MODEL_ID,
     bundle_digest,
     nearest_fraction,
     read_bundle,
 )
 from codec.networks.runtime import Networks  # noqa: E402
+from codec.networks.shipped import DEFAULT_MODEL_ID  # noqa: E402
 from codec.training import networks as net  # noqa: E402
 from codec.training.rate import rounding_of_scale  # noqa: E402
 from codec.training.soap import Soap  # noqa: E402

@@ -9,17 +9,17 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.networks.bundle import MODEL_OF_TUNE, load_bundle
+from codec.networks.shipped import TUNES, load_bundle
 
 # A photograph's worth of structure, large enough for five scales.
 PICTURE = picture(192, 256)
 
 
-@pytest.mark.parametrize("tune", MODEL_OF_TUNE)
+@pytest.mark.parametrize("tune", TUNES)
 def test_every_tune_has_a_model_of_its_own_that_decodes(tune):
     data = codec.encode(PICTURE, tune=tune)
     info = codec.read_info(data)
-    assert info.model_id == MODEL_OF_TUNE[tune]
+    assert info.model_id == TUNES[tune].model_id
     assert psnr(codec.decode(data), PICTURE) > 25
 
 
@@ -30,7 +30,7 @@ def test_the_tunes_are_good_at_what_they_are_for():
     size = len(codec.encode(PICTURE, quality=40))
     by_tune = {
         tune: codec.decode(codec.encode(PICTURE, tune=tune, size_bytes=size))
-        for tune in MODEL_OF_TUNE
+        for tune in TUNES
     }
     assert psnr(by_tune["psnr"], PICTURE) > psnr(by_tune["visual"], PICTURE)
 
@@ -46,8 +46,8 @@ def test_other_tunes_are_wrong_usage(tune):
 
 
 def test_the_error_is_refined_only_where_it_was_trained_for(folder):
-    assert load_bundle(MODEL_OF_TUNE["psnr"]).can_refine
-    assert not load_bundle(MODEL_OF_TUNE["visual"]).can_refine
+    assert load_bundle(TUNES["psnr"].model_id).can_refine
+    assert not load_bundle(TUNES["visual"].model_id).can_refine
     for effort in (7, 8, 9):
         with pytest.raises(codec.UsageError, match=f"effort {effort} .*at most 6"):
             codec.encode(PICTURE, effort=effort)
@@ -62,7 +62,7 @@ def test_the_command_line_passes_the_tune_on(folder):
     data = Path("photo.aec").read_bytes()
     assert data == codec.encode(ORIGINAL, tune="psnr")
     info = succeeds("info", "photo.aec").stdout
-    assert f"model {MODEL_OF_TUNE['psnr']} (psnr-" in info
+    assert f"model {TUNES['psnr'].model_id} (psnr-" in info
     succeeds("decode", "photo.aec", "-o", "back.png")
     with Image.open("back.png") as image:
         assert np.array_equal(image, codec.decode(data))

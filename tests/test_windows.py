@@ -11,7 +11,10 @@ from codec.file.container import unpack
 from codec.networks import windows as win
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import rounding_by_table
+from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
+from codec.networks.shipped import SHIPPED, load_bundle
+from codec.networks.windowed import WindowedNetworks
 
 CODE = 40000
 OFFSET = 18  # of the table index, whatever the quality
@@ -44,7 +47,7 @@ def test_a_picture_of_usual_size_is_one_window():
 
 def all_at_once(units, *arrays):
     """Rows of arrays that are there already."""
-    return win.Rows([slice(0, GRID[0])], units, lambda band: arrays)
+    return Rows([slice(0, GRID[0])], units, lambda band: arrays)
 
 
 def test_rows_are_made_once_until_they_are_forgotten():
@@ -55,7 +58,7 @@ def test_rows_are_made_once_until_they_are_forgotten():
         double = np.add.outer(np.arange(2 * band.start, 2 * band.stop), [0.1, 0.2])
         return [double[None, ..., None], double[None, ::2, :1, None]]
 
-    rows = win.Rows([slice(0, 3), slice(3, 5), slice(5, 6)], [2, 1], make)
+    rows = Rows([slice(0, 3), slice(3, 5), slice(5, 6)], [2, 1], make)
     column = slice(0, 1)
     double, single = rows[slice(2, 4), column]
     assert double[0, :, 1, 0].tolist() == [4.2, 5.2, 6.2, 7.2]
@@ -83,7 +86,7 @@ def test_a_worker_makes_the_band_that_follows_once():
             return future
 
     bands = [slice(0, 3), slice(3, 5), slice(5, 6)]
-    rows = win.Rows(bands, [1], make, Worker())
+    rows = Rows(bands, [1], make, Worker())
     for band, ahead in zip(bands, ([3], [3, 5], [3, 5]), strict=True):
         (array,) = rows[band, slice(0, 2)]
         assert np.all(array == band.start)
@@ -101,7 +104,7 @@ def test_windows_change_nothing(bundle, monkeypatch):
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)
 
     def coded():
-        windowed = win.WindowedNetworks(networks, GRID)
+        windowed = WindowedNetworks(networks, GRID)
         latents = windowed.analyze(rgb)
         hyper = windowed.hyper_analyze(latents, vectors["gain"])
         index = all_at_once([4], networks.table_index(hyper[region][0], OFFSET))
@@ -109,7 +112,7 @@ def test_windows_change_nothing(bundle, monkeypatch):
         return [rows[region][0] for rows in (latents, hyper, residuals)]
 
     def decoded(symbols):
-        windowed = win.WindowedNetworks(networks, GRID)
+        windowed = WindowedNetworks(networks, GRID)
         image = windowed.synthesize(
             all_at_once([1, 4], *symbols), vectors, region, synthesis_of(networks)
         )
@@ -145,9 +148,11 @@ def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, effort):
     assert np.abs(np.asarray(salvaged)[:1700] - whole[:1700]).max() <= 1
 
 
-def test_an_impulse_does_not_reach_beyond_the_halo(bundle):
+@pytest.mark.parametrize("model_id", SHIPPED)
+def test_an_impulse_does_not_reach_beyond_the_halo(model_id):
     """Or windows would show as seams."""
-    networks, vectors = Networks(bundle), bundle.vectors(CODE)
+    bundle = load_bundle(model_id)
+    networks, vectors, halos = Networks(bundle), bundle.vectors(CODE), bundle.halos
     grid = 13, 1
     middle = slice(6, 7)
 
@@ -160,10 +165,10 @@ def test_an_impulse_does_not_reach_beyond_the_halo(bundle):
     impulse = flat.copy()
     win.cut(impulse, (middle, slice(0, 1)), 64)[...] = 255
     analyzed = [networks.analyze(image) for image in (flat, impulse)]
-    assert reach(*analyzed, 4) <= win.ANALYSIS_HALO
+    assert reach(*analyzed, 4) <= halos.analysis
 
     hyper = [networks.hyper_analyze(y, vectors["gain"]) for y in analyzed]
-    assert reach(*hyper, 1) <= win.ANALYSIS_HALO + win.HYPER_HALO
+    assert reach(*hyper, 1) <= halos.analysis + halos.hyper_analysis
 
     residuals = np.zeros_like(analyzed[0])
     other = residuals.copy()
@@ -174,9 +179,9 @@ def test_an_impulse_does_not_reach_beyond_the_halo(bundle):
     other_z[:, 6] = 5
     decoded = networks.reconstruct(residuals, z, *gains)
     for r, h in ((other, z), (residuals, other_z)):
-        assert reach(decoded, networks.reconstruct(r, h, *gains), 4) <= win.MEAN_HALO
+        assert reach(decoded, networks.reconstruct(r, h, *gains), 4) <= halos.mean
     pictures = [
         networks.synthesize(y, vectors["inverse_gain"], vectors["block_scale"])
         for y in (decoded, decoded + other)
     ]
-    assert reach(*(p.astype(int) for p in pictures), 64) <= win.SYNTHESIS_HALO
+    assert reach(*(p.astype(int) for p in pictures), 64) <= halos.synthesis

@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 import codec
-from codec.api import SCALES, SUFFIX, bundle_of_tune, check_effort
+from codec.api import SCALES, SUFFIX, check_effort
 from codec.app import feature_files
 from codec.app.cli_extras import adapt, corpus, serve
 from codec.app.conversion import (
@@ -51,6 +51,7 @@ from codec.app.progress_bar import progress_bar
 from codec.app.reporting import each, run_all
 from codec.app.shards import SHARD_SUFFIX, is_shard
 from codec.networks.bundle import EXACT, PRECISIONS, Bundle
+from codec.networks.shipped import bundle_of_tune
 from codec.picture.reading import quiet_pillow
 
 FILES_AT_ONCE = 2

@@ -13,7 +13,7 @@ from codec.api import SUFFIX, decode, encode, read_info, salvage
 from codec.app.files import check_target, read, replacing, write
 from codec.app.picture_files import file_bytes, format_of, picture_suffixes
 from codec.app.shards import convert_shard, is_shard
-from codec.coding.data_path import Region
+from codec.coding.tiles import Region
 from codec.errors import FormatError, UsageError
 from codec.networks.bundle import EXACT, Bundle
 from codec.picture.reading import Picture, picture_in

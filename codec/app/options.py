@@ -18,7 +18,7 @@ from codec.api import (
 from codec.app.conversion import region_in
 from codec.file.chunks import METADATA_CHUNKS
 from codec.limits import MAX_PIXELS
-from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
+from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
 FACTORS = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
@@ -29,10 +29,7 @@ EFFORT_HELP = (
     "psnr only: -2.6 % in 1.9 s, -3.9 % in 6 s, -5.2 % in 24 s per megapixel. All "
     "decode alike."
 )
-TUNE_HELP = (
-    "What a file is small for: to look alike (SSIMULACRA 2, ColorVideoVDP), or its "
-    "error (PSNR)."
-)
+AIMS = ", or ".join(tune.aim for tune in TUNES.values())
 
 
 def parse_size(
@@ -121,10 +118,10 @@ quality_option = click.option(
 )
 tune_option = click.option(
     "--tune",
-    type=click.Choice(list(MODEL_OF_TUNE)),
+    type=click.Choice(list(TUNES)),
     default=TUNE_DEFAULT,
     show_default=True,
-    help=TUNE_HELP,
+    help=f"What a file is small for: {AIMS}.",
 )
 effort_option = click.option(
     "-e",

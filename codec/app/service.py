@@ -45,7 +45,7 @@ from codec.app.conversion import region_in
 from codec.app.files import write
 from codec.app.picture_files import file_bytes, upright
 from codec.errors import CodecError, UsageError, reason
-from codec.networks.bundle import TUNE_DEFAULT
+from codec.networks.shipped import TUNE_DEFAULT
 from codec.picture.reading import picture_in
 
 T = TypeVar("T")

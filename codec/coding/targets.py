@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from codec.coding.data_path import Encoder, decode_bands, whole
+from codec.coding.decoder import decode_bands
+from codec.coding.encoder import Encoder
+from codec.coding.tiles import whole
 from codec.errors import UsageError
 from codec.file.container import unpack
 from codec.file.header import QUALITY_CODE_MAX
@@ -48,7 +50,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
         container = unpack(file, max_pixels=NO_LIMIT)
         networks = encoder.networks.networks
         output = synthesis_of(networks)
-        bands = decode_bands(container, networks, whole(container), output)
+        bands = decode_bands(container, networks, whole(container.header), output)
         top, square_sum, count = 0, 0.0, 0
         for band in bands:
             original = picture.rgb[top : top + len(band)]

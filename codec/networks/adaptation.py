@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from codec.entropy.tables import PRECISION_BITS, RESIDUAL_LIMIT, Tables
 from codec.errors import FormatError
-from codec.networks.bundle import CONFIG, SHIPPED, Bundle, load_bundle, read_tables
+from codec.networks.bundle import CONFIG, Bundle, read_tables
+from codec.networks.shipped import SHIPPED, load_bundle
 
 ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}

@@ -8,14 +8,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.entropy.tables import Tables
-from codec.errors import CodecError, FormatError
 from codec.file.header import QUALITY_CODE_MAX
 
 GRAPHS = (
@@ -34,17 +32,29 @@ GRADIENT = "gradient"  # of the synthesis, if the bundle can refine
 PRECISIONS = (EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
-# Model ids in files are literals, never reused. From the first release on, every one
-# decodes for ever.
-# (folder, SHA-256 of the bundle)
-SHIPPED = {
-    7: ("psnr-7", "0459972a63925d2fe8be622a6769bab15cad83a5ede58a1bb3ba1436f71c3125"),
-    9: ("visual-9", "d1c6d381925e6cda07422e1076576ddeddd26c9db5edbe4f36331485ec439d11"),
-}
-MODEL_OF_TUNE = {"visual": 9, "psnr": 7}
-TUNE_DEFAULT = "visual"
-DEFAULT_MODEL_ID = MODEL_OF_TUNE[TUNE_DEFAULT]
-MODELS = Path(__file__).parent.parent / "models"
+
+
+@dataclass(frozen=True)
+class Halos:
+    """How far each network sees beyond what it makes, in cells."""
+
+    analysis: int
+    hyper_analysis: int
+    mean: int
+    synthesis: int
+
+    @property
+    def decoder(self) -> int:
+        """Of the mean and the synthesis after it."""
+        return self.mean + self.synthesis
+
+
+# Of bundles whose config names none: models 7 and 9. From the kernels in
+# codec/training/networks.py. Analysis: 3 x 3 seven times at 1/8 and once at 1/16, 72
+# pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32, 48. Mean: 3 x 3 at 1/64,
+# at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once at 1/16 and four times at
+# 1/8, 48.
+FIRST_HALOS = Halos(analysis=2, hyper_analysis=1, mean=3, synthesis=1)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class Bundle:
     model_id: int
     digest: bytes  # SHA-256, see "Bundle" in codec/FORMAT.md
     stride_px: int  # side of one hyper-latent cell
-    latent_px: int  # side of one latent cell
+    latent_px: int  # side of one latent
+    halos: Halos
     preview_factor: int  # sides of the picture are as many times those of the preview
     latent_channels: int
     hyper_channels: int
@@ -74,6 +85,11 @@ class Bundle:
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
     # By graph what an adapted model has in place of its file's bytes: (offset, bytes).
     patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
+
+    @property
+    def latents_per_cell(self) -> int:
+        """Along one side."""
+        return self.stride_px // self.latent_px
 
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)
@@ -147,11 +163,13 @@ def read_bundle(folder: Path) -> Bundle:
 
 def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     config = json.loads((folder / CONFIG).read_text())
+    halos = config.pop("halos", None)
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(
         folder=folder,
         digest=digest,
+        halos=Halos(**halos) if halos else FIRST_HALOS,
         hyper_tables=tuple(
             read_tables(arrays, f"hyper_{i}")
             for i in range(config.pop("hyper_table_sets"))
@@ -163,34 +181,3 @@ def parse_bundle(folder: Path, digest: bytes) -> Bundle:
         },
         **config,
     )
-
-
-def load_bundle(model_id: int) -> Bundle:
-    """The shipped bundle with this id.
-
-    Raises FormatError if there is none, CodecError if its files are not those released.
-    """
-    if model_id not in SHIPPED:
-        known = ", ".join(map(str, SHIPPED))
-        raise FormatError(
-            f"file needs model {model_id}, which this program does not have "
-            f"(it has {known})"
-        )
-    return read_released(*SHIPPED[model_id])
-
-
-@cache
-def read_released(name: str, digest: str) -> Bundle:
-    """The bundle `name`, its digest tested before anything in it is parsed."""
-    try:
-        found = bundle_digest(MODELS / name)
-    except OSError as error:
-        raise CodecError(f"model {name} is not installed whole: {error}") from None
-    if found.hex() != digest:
-        raise CodecError(f"model {name} is damaged: its files are not those released")
-    return parse_bundle(MODELS / name, found)
-
-
-def model_name(model_id: int) -> str:
-    """Name of a shipped model, "unknown" for others."""
-    return SHIPPED[model_id][0] if model_id in SHIPPED else "unknown"

@@ -1,13 +1,30 @@
 """The pictures that networks make of decoded latents: the whole, and a smaller one."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from codec.networks.runtime import Networks
-from codec.networks.windows import Output
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A network that makes pixels of decoded latents: `make(latents, vectors)` gives
+    uint8 [1, H, W, 3] with `cell_px` rows and columns to a cell, and needs a `halo` of
+    cells around what counts.
+    """
+
+    make: Callable[[Array, dict[str, Array]], Array]
+    cell_px: int
+    halo: int
+
+    def sides(self, pixels: int, stride_px: int) -> int:
+        """Pixels of the output for so many of the picture, rounded up."""
+        return -(-pixels * self.cell_px // stride_px)
 
 
 def synthesis_of(networks: Networks) -> Output:
@@ -18,7 +35,8 @@ def synthesis_of(networks: Networks) -> Output:
             latents, vectors["inverse_gain"], vectors["block_scale"]
         )
 
-    return Output(make, networks.bundle.stride_px)
+    bundle = networks.bundle
+    return Output(make, bundle.stride_px, bundle.halos.synthesis)
 
 
 def preview_of(networks: Networks) -> Output:
@@ -28,4 +46,5 @@ def preview_of(networks: Networks) -> Output:
         return networks.preview(latents, vectors["inverse_gain"])
 
     bundle = networks.bundle
-    return Output(make, bundle.stride_px // bundle.preview_factor)
+    cell_px = bundle.stride_px // bundle.preview_factor
+    return Output(make, cell_px, bundle.halos.synthesis)

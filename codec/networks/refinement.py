@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.networks.quantization import STEP_WEIGHT, rounding_by_table
+from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
-from codec.networks.windows import DECODER_HALO, Rows, Window, WindowedNetworks, cut
+from codec.networks.windowed import WindowedNetworks
+from codec.networks.windows import Window, cut
 
 Array = NDArray[Any]
 
@@ -78,7 +80,9 @@ def refine(
 
     inputs = [latents, hyper_latents, table_index]
     steps = refinement.iterations + 1
-    return windowed.by_windows(unit, DECODER_HALO, inputs, result, steps=steps)
+    return windowed.by_windows(
+        unit, windowed.halos.decoder, inputs, result, steps=steps
+    )
 
 
 def refine_window(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from codec.networks.bundle import MODEL_OF_TUNE, TUNE_DEFAULT
 from codec.networks.heads import HEADS
+from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
 
 def paths_argument(name):
@@ -86,7 +86,7 @@ def options_of_training(command):
 @options_of_training
 @click.option(
     "--tune",
-    type=click.Choice(list(MODEL_OF_TUNE)),
+    type=click.Choice(list(TUNES)),
     default=TUNE_DEFAULT,
     help="What distortion is: mostly MS-SSIM, or the squared error.",
 )
@@ -103,7 +103,7 @@ def train(data, output, **options):
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(HEADS))
+@click.argument("kind", type=click.Choice(list(HEADS)))
 @paths_argument("data")
 @options_of_training
 @bundle_option
@@ -160,7 +160,7 @@ def export(run, data, output, **options):
     from codec.training.train import load_codec, read_state
 
     _, tune = read_state(run)
-    if tune not in MODEL_OF_TUNE:
+    if tune not in TUNES:
         raise SystemExit(f"{run} is no run of a codec")
     write(load_codec(run), output, data=data, tune=tune, **options)
 

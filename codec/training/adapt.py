@@ -16,7 +16,7 @@ from keras import ops
 from codec.errors import CodecError, UsageError, reason
 from codec.machine import native_stderr_silenced
 from codec.networks.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
-from codec.networks.bundle import MODEL_OF_TUNE, load_bundle
+from codec.networks.shipped import TUNES, load_bundle
 from codec.picture.reading import picture_in
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
@@ -57,7 +57,7 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     pool, parts, count = load_tiles(paths, max_pixels)
     with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
         codec = build_codec()
-    bundle = load_bundle(MODEL_OF_TUNE[tune])
+    bundle = load_bundle(TUNES[tune].model_id)
     start_from(codec, bundle)
     share = freeze(codec)
     train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from codec import api
-from codec.coding.data_path import channel_index, tile_symbols
+from codec.coding.symbols import channel_index, tile_symbols
 from codec.file.container import unpack
 from codec.networks.bundle import Bundle, read_bundle
 from codec.networks.runtime import Networks

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from codec.networks.bundle import TUNE_DEFAULT, read_bundle
+from codec.networks.bundle import read_bundle
+from codec.networks.shipped import TUNE_DEFAULT
 from codec.training.data import CROP_PX, CropPositions, crop, load_pool, read_images
 from codec.training.networks import (
     HYPER,

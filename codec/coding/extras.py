@@ -1,0 +1,76 @@
+"""All that a file holds besides the tiles: gray or not, alpha, and metadata."""
+
+import zlib
+
+from PIL import Image
+
+from codec.coding.tiles import Region
+from codec.errors import FormatError, UsageError
+from codec.file.chunks import (
+    ALPHA_CHUNK,
+    GRAY_CHUNK,
+    METADATA_CHUNKS,
+    METADATA_MAX_BYTES,
+    METADATA_NAMES,
+    inflate,
+)
+from codec.file.container import Container
+from codec.limits import check_field
+from codec.picture.alpha import pack_alpha, unpack_alpha
+from codec.picture.metadata import INFO_KEYS, info_value
+from codec.picture.reading import Picture
+
+
+def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
+    """The chunks besides the tiles; UsageError for metadata that are too large."""
+    chunks = [(GRAY_CHUNK, b"")] if picture.gray else []
+    if picture.alpha is not None:
+        chunks.append((ALPHA_CHUNK, pack_alpha(picture.alpha)))
+    for name, chunk_id in METADATA_CHUNKS.items():
+        value = picture.metadata.get(name)
+        if value is not None:
+            check_field(
+                f"bytes of {name}", len(value), 0, METADATA_MAX_BYTES, UsageError
+            )
+            chunks.append((chunk_id, zlib.compress(value, 9)))
+    return chunks
+
+
+def add_extras(
+    image: Image.Image,
+    container: Container,
+    region: Region,
+    faults: list[str] | None = None,
+    factor: int = 1,
+) -> None:
+    """Add alpha, and metadata in `info`, to the decoded colors of `region`, which are
+    `factor` times smaller, or enlarged.
+
+    FormatError for damage, unless `faults` is given: then what is damaged is left out,
+    and noted there.
+    """
+    for number in range(container.header.tile_count, len(container.spans)):
+        try:
+            add_extra(image, container, number, region, factor)
+        except FormatError as error:
+            if faults is None:
+                raise
+            faults.append(f"{error}; left out")
+
+
+def add_extra(
+    image: Image.Image, container: Container, number: int, region: Region, factor: int
+) -> None:
+    """As `add_extras`, of one chunk."""
+    header, chunk_id = container.header, container.spans[number][0]
+    payload = container.payload(number)
+    if chunk_id == ALPHA_CHUNK:
+        left, top, width, height = region
+        alpha = unpack_alpha(payload, header.width, header.height)
+        plane = Image.fromarray(alpha[top : top + height, left : left + width])
+        image.putalpha(plane.reduce(factor).resize(image.size))
+    elif chunk_id in METADATA_NAMES:
+        name = METADATA_NAMES[chunk_id]
+        image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))
+    elif chunk_id == GRAY_CHUNK and payload:
+        raise FormatError("chunk of a gray picture is not empty")

@@ -1,0 +1,160 @@
+"""Integers of a tile <-> its payload, and the integers of a whole file.
+
+hyper-latents -> integer scale network -> table index of every residual; so the decoder
+has the tables of the residuals once it has the hyper-latents.
+"""
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.coding.tiles import all_cells, tile_cells
+from codec.entropy.coder import SymbolDecoder, encode_symbols
+from codec.entropy.tables import RESIDUAL_LIMIT
+from codec.errors import FormatError
+from codec.file.container import Container
+from codec.networks.bundle import Bundle
+from codec.networks.rows import Rows
+from codec.networks.runtime import Networks
+from codec.networks.windows import Spans, cut, overlap
+
+
+def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
+    """Table of each hyper-latent: its channel. Symbols run by row, column, channel."""
+    channels = np.arange(hyper_latents.shape[-1], dtype=np.uint8)
+    return np.broadcast_to(channels, hyper_latents.shape).ravel()
+
+
+def encode_tile(
+    bundle: Bundle,
+    code: int,
+    hyper_latents: NDArray[np.float32],
+    table_index: NDArray[np.uint8],
+    residuals: NDArray[np.int16],
+) -> bytes:
+    """The payload of a tile; `code` is that of the quality."""
+    coded = table_index >= bundle.skip_below
+    hyper_part = (
+        hyper_latents.astype(np.int32).ravel(),
+        channel_index(hyper_latents),
+        bundle.hyper_tables_of(code),
+    )
+    residual_part = (
+        residuals[coded].astype(np.int32),
+        table_index[coded],
+        bundle.residual_tables,
+    )
+    return encode_symbols([hyper_part, residual_part])
+
+
+def decode_tile(
+    networks: Networks,
+    code: int,
+    payload: bytes,
+    hyper_latents: NDArray[np.int32],
+    residuals: NDArray[np.int16],
+) -> None:
+    """Fill in the hyper-latents and the residuals of a tile, zeros so far."""
+    bundle = networks.bundle
+    decoder = SymbolDecoder(payload)
+    hyper_latents[...] = decoder.decode(
+        channel_index(hyper_latents), bundle.hyper_tables_of(code)
+    ).reshape(hyper_latents.shape)
+    if np.abs(hyper_latents).max() > bundle.hyper_limit:
+        raise FormatError("hyper-latents out of range")
+    offset = bundle.index_offset(code)
+    table_index = networks.table_index(hyper_latents.astype(np.float32), offset)
+    coded = table_index >= bundle.skip_below
+    values = decoder.decode(table_index[coded], bundle.residual_tables)
+    if np.abs(values).max(initial=0) > RESIDUAL_LIMIT:
+        raise FormatError("residuals out of range")
+    residuals[coded] = values
+    decoder.finish()
+
+
+def symbol_rows(
+    container: Container,
+    networks: Networks,
+    cells: Spans,
+    damage: dict[int, str] | None = None,
+) -> Rows:
+    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]): the
+    same integers on every machine. Tiles outside `cells` stay zero. Of large pictures,
+    tiles are decoded while networks work on those above.
+
+    FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
+    noted there by its number in raster order.
+    """
+    header, bundle = container.header, networks.bundle
+    rows, columns = tile_cells(header, bundle.stride_px)
+    numbers = {
+        (row.start, column.start): number
+        for number, (row, column) in enumerate(itertools.product(rows, columns))
+        if overlap(row, cells[0]) and overlap(column, cells[1])
+    }
+    payloads = {}  # all checked before any allocation
+    for number in numbers.values():
+        try:
+            payloads[number] = container.payload(number)
+        except FormatError as error:
+            note(damage, number, error)
+    unit = bundle.latents_per_cell
+
+    def make(row: slice) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        height, width = row.stop - row.start, columns[-1].stop
+        hyper_latents = np.zeros((1, height, width, bundle.hyper_channels), np.int32)
+        shape = 1, height * unit, width * unit, bundle.latent_channels
+        residuals = np.zeros(shape, np.int16)
+        for column in columns:
+            number = numbers.get((row.start, column.start))
+            if number not in payloads:
+                continue
+            here = slice(0, height), column
+            tile = cut(hyper_latents, here, 1), cut(residuals, here, unit)
+            try:
+                decode_tile(networks, header.quality_code, payloads[number], *tile)
+            except FormatError as error:
+                for part in tile:
+                    part[...] = 0
+                what = f"tile {number + 1} of {header.tile_count} is damaged"
+                note(damage, number, FormatError(f"{what}: {error}"))
+        return hyper_latents, residuals
+
+    return Rows(rows, [1, unit], make, ThreadPoolExecutor(1))
+
+
+def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None:
+    """Note what is wrong with a tile, or raise it."""
+    if damage is None:
+        raise error from None
+    damage[number] = str(error)
+
+
+def decode_symbols(
+    container: Container, networks: Networks
+) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """All of `symbol_rows` at once."""
+    cells = all_cells(container.header, networks.bundle.stride_px)
+    hyper_latents, residuals = symbol_rows(container, networks, cells)[cells]
+    return hyper_latents, residuals
+
+
+def tile_symbols(
+    container: Container, networks: Networks
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]]:
+    """(hyper-latents [1, h, w, K], coded residuals [n], their table index [n]) of the
+    tiles in raster order.
+    """
+    header, bundle = container.header, networks.bundle
+    hyper_latents, residuals = decode_symbols(container, networks)
+    offset = bundle.index_offset(header.quality_code)
+    for tile in itertools.product(*tile_cells(header, bundle.stride_px)):
+        hyper = cut(hyper_latents, tile, 1)
+        residual = cut(residuals, tile, bundle.latents_per_cell)
+        index = networks.table_index(hyper.astype(np.float32), offset)
+        coded = index >= bundle.skip_below
+        yield hyper, residual[coded].astype(np.int32), index[coded]

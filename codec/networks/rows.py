@@ -1,0 +1,66 @@
+"""Arrays of which a few rows exist at a time, so that memory need not grow with the
+height of a picture.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.networks.windows import Spans, cut, overlap
+
+Array = NDArray[Any]
+
+
+class Rows:
+    """Arrays [1, rows, columns, channels] of which a few rows exist at a time.
+
+    `make` gives the arrays of one of the `bands`, when rows of it are first asked for;
+    they stay until `forget` lets them go. `units` are the elements to a cell, by array.
+    A `worker`, if any, makes the band after those while they are in use.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[slice],
+        units: Sequence[int],
+        make: Callable[[slice], Sequence[Array]],
+        worker: Executor | None = None,
+    ) -> None:
+        self.bands, self.units, self.make = bands, units, make
+        self.worker = worker
+        self.made: dict[int, Sequence[Array]] = {}
+        self.ahead: dict[int, Future[Sequence[Array]]] = {}
+
+    def __getitem__(self, spans: Spans) -> list[Array]:
+        """The arrays over these rows and columns of cells."""
+        rows, columns = spans
+        near = [i for i, band in enumerate(self.bands) if overlap(band, rows)]
+        for i in near:
+            if i in self.ahead:
+                self.made[i] = self.ahead.pop(i).result()
+            elif i not in self.made:
+                self.made[i] = self.make(self.bands[i])
+        after = near[-1] + 1
+        known = after in self.made or after in self.ahead
+        if self.worker and after < len(self.bands) and not known:
+            self.ahead[after] = self.worker.submit(self.make, self.bands[after])
+
+        def part(number: int, i: int) -> Array:
+            start, stop = self.bands[i].start, self.bands[i].stop
+            inside = slice(max(rows.start, start) - start, min(rows.stop, stop) - start)
+            return cut(self.made[i][number], (inside, columns), self.units[number])
+
+        return [
+            np.concatenate([part(number, i) for i in near], axis=1)
+            for number in range(len(self.units))
+        ]
+
+    def forget(self, stop: int) -> None:
+        """Let go of bands that end at or before `stop`; asked for again, they are made
+        again.
+        """
+        for i in [i for i in self.made if self.bands[i].stop <= stop]:
+            del self.made[i]

@@ -1,0 +1,107 @@
+"""The models in this package: their ids and digests, tunes and heads.
+
+A model is released by its folder in codec/models, its line in SHIPPED, and the tunes
+and heads that it serves.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from codec.errors import CodecError, FormatError, UsageError
+from codec.networks.bundle import Bundle, bundle_digest, graph_file, parse_bundle
+
+MODELS = Path(__file__).parent.parent / "models"
+# Model ids in files are literals, never reused. From the first release on, every one
+# decodes for ever.
+# (folder, SHA-256 of the bundle)
+SHIPPED = {
+    7: ("psnr-7", "0459972a63925d2fe8be622a6769bab15cad83a5ede58a1bb3ba1436f71c3125"),
+    9: ("visual-9", "d1c6d381925e6cda07422e1076576ddeddd26c9db5edbe4f36331485ec439d11"),
+}
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A model, and what it was trained for."""
+
+    model_id: int
+    aim: str  # what its files are small for
+
+
+TUNES = {
+    "visual": Tune(9, "to look alike (SSIMULACRA 2, ColorVideoVDP)"),
+    "psnr": Tune(7, "its error (PSNR)"),
+}
+TUNE_DEFAULT = "visual"
+DEFAULT_MODEL_ID = TUNES[TUNE_DEFAULT].model_id
+# Model id -> head -> SHA-256 of its file.
+HEAD_DIGESTS = {
+    7: {
+        "denoise": "86fd64d55ad160aa72670d22ef650f0f398978fc610056936c2e1e34d28b6223",
+        "restore": "4bb993cb6fe9a5bbbe1385c953b233c525d97b3775ac9921786cad9be3b12cb5",
+        "upscale": "d2a5c60fd0524dc08a2fec90e3998d1add4e970a32b5e23505fbf382e78e724a",
+        "colorize": "9c545b30295d974ab98dbecd2ee1a98edba0d7813d5383d0e9cc01c6dbb9deba",
+    },
+}
+
+
+def load_bundle(model_id: int) -> Bundle:
+    """The shipped bundle with this id.
+
+    Raises FormatError if there is none, CodecError if its files are not those released.
+    """
+    if model_id not in SHIPPED:
+        known = ", ".join(map(str, SHIPPED))
+        raise FormatError(
+            f"file needs model {model_id}, which this program does not have "
+            f"(it has {known})"
+        )
+    return read_released(*SHIPPED[model_id])
+
+
+@cache
+def read_released(name: str, digest: str) -> Bundle:
+    """The bundle `name`, its digest tested before anything in it is parsed."""
+    try:
+        found = bundle_digest(MODELS / name)
+    except OSError as error:
+        raise CodecError(f"model {name} is not installed whole: {error}") from None
+    if found.hex() != digest:
+        raise CodecError(f"model {name} is damaged: its files are not those released")
+    return parse_bundle(MODELS / name, found)
+
+
+def model_name(model_id: int) -> str:
+    """Name of a shipped model, "unknown" for others."""
+    return SHIPPED[model_id][0] if model_id in SHIPPED else "unknown"
+
+
+def bundle_of_tune(tune: str) -> Bundle:
+    """The shipped model of a tune; UsageError for others."""
+    if tune not in list(TUNES):
+        raise UsageError(f"tune is {tune!r}; expected {' or '.join(TUNES)}")
+    return load_bundle(TUNES[tune].model_id)
+
+
+@cache
+def head_file(model_id: int, name: str) -> Path:
+    """The graph of a shipped head, its digest tested.
+
+    UsageError if the model has none, CodecError if the file is not the one released.
+    """
+    if name not in HEAD_DIGESTS.get(model_id, {}):
+        tunes = (name for name, tune in TUNES.items() if tune.model_id in HEAD_DIGESTS)
+        raise UsageError(
+            f"there is no head {name} for model {model_name(model_id)}; "
+            f"encode with --tune {' or '.join(tunes)} for one"
+        )
+    path = graph_file(MODELS / f"heads-{model_id}", name)
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CodecError(f"head {name} is not installed: {error}") from None
+    if found != HEAD_DIGESTS[model_id][name]:
+        raise CodecError(f"head {name} is damaged: its file is not the one released")
+    return path
