@@ -10,6 +10,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
+from codec import pillow_plugin
 from codec.networks.bundle import Bundle
 from codec.networks.shipped import DEFAULT_MODEL_ID, TUNES, load_bundle
 
@@ -52,3 +53,12 @@ def coded(folder: Path) -> bytes:
     data = codec.encode(ORIGINAL)
     Path("photo.aec").write_bytes(data)
     return data
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow reads and writes .aec files, in this test alone."""
+    Image.init()
+    for name in ("ID", "OPEN", "SAVE", "EXTENSION", "MIME"):
+        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
+    pillow_plugin.register()

@@ -1,14 +1,16 @@
-"""The wheel: what is in it, and that it works away from the checkout."""
+"""Sdist and wheel: what is in them, and that the wheel works where nothing else is."""
 
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pytest
+from make_golden import GOLDEN
 from PIL import Image
 
 import codec
@@ -16,50 +18,73 @@ from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
 from codec.networks.shipped import HEAD_DIGESTS, SHIPPED
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("pyproject.toml", "README.md", "LICENSE")
+SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
+UNWANTED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
 
 
-def pip(*arguments: object) -> None:
-    """Run pip, its output on standard error only when it fails."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+def run(*command: object, folder: Path | None = None) -> str:
+    """All that a command says; with bytecode, or the build warns of having none."""
+    environment = {k: v for k, v in os.environ.items() if k not in UNWANTED}
     result = subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, check=False
+        list(map(str, command)),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
-def isolation() -> list[str]:
-    """Build with the environment's setuptools if it is new enough, else with a fresh
-    one from the package registry.
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[Path, Path, str]:
+    """(sdist, the wheel that was made of it, what the build said), from a copy, so that
+    the checkout stays clean.
     """
-    try:
-        new_enough = int(version("setuptools").split(".")[0]) >= 77
-    except PackageNotFoundError:
-        new_enough = False
-    return ["--no-build-isolation"] if new_enough else []
+    folder = tmp_path_factory.mktemp("built")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    names = [".git", *(name.rstrip("/") for name in ignored)]
+    shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(*names))
+    options = ("--no-isolation", "--outdir", folder / "out", folder / "source")
+    said = run(sys.executable, "-m", "build", *options)
+    (sdist,) = (folder / "out").glob("*.tar.gz")
+    (wheel,) = (folder / "out").glob("*.whl")
+    return sdist, wheel, said
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """Built from a copy, so that the checkout stays clean."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    shutil.copytree(
-        ROOT / "codec", source / "codec", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in SOURCES:
-        shutil.copy(ROOT / name, source / name)
-    pip("wheel", "--no-deps", *isolation(), source, "-w", folder / "out")
-    (path,) = (folder / "out").iterdir()
-    return path
+def wheel(built) -> Path:
+    return built[1]
 
 
 @pytest.fixture(scope="module")
-def site(wheel, tmp_path_factory) -> Path:
-    """The wheel installed in a folder of its own."""
-    folder = tmp_path_factory.mktemp("installed") / "site"
-    pip("install", "--no-deps", "--target", folder, wheel)
-    return folder
+def programs(wheel, tmp_path_factory) -> Path:
+    """Folder of the programs of an environment with the wheel, and what it needs from
+    the package registry, alone.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    run(sys.executable, "-m", "pip", "--python", folder, "install", "-q", wheel)
+    return folder / ("Scripts" if os.name == "nt" else "bin")
+
+
+def test_the_build_warns_of_nothing(built):
+    assert "warning" not in built[2].lower()
+
+
+def test_the_sdist_is_the_package_and_what_it_says_of_itself(built):
+    with tarfile.open(built[0]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    made = {name for name in names if ".egg-info" in name}
+    made |= {"", "PKG-INFO", "setup.cfg"}
+    package = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "codec").rglob("*")
+        if "__pycache__" not in path.parts and path.name != "RUNS.md"
+    }
+    assert names - made == {"codec", *package, *SAID}
 
 
 def test_the_wheel_is_named_after_the_package_and_fits_every_platform(wheel):
@@ -94,24 +119,29 @@ def test_the_wheel_installs_the_command(wheel):
     assert "aecodec = codec.app.cli:main" in archive.read(name).decode().splitlines()
 
 
-def test_the_installed_package_encodes_and_decodes_elsewhere(site, tmp_path):
+def test_an_empty_environment_encodes_and_decodes(programs, tmp_path):
+    aecodec, python = programs / "aecodec", programs / "python"
     Image.new("RGB", (70, 40), "teal").save(tmp_path / "photo.png")
-    environment = os.environ | {"PYTHONPATH": str(site)}
-
-    def python(*arguments: str) -> str:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-
-    place = python("-c", "import codec; print(codec.__file__)").strip()
-    assert Path(place).is_relative_to(site)
-    python("-m", "codec", "encode", "photo.png")
-    python("-m", "codec", "decode", "photo.aec", "-o", "back.png")
+    run(aecodec, "encode", "photo.png", folder=tmp_path)
+    run(aecodec, "decode", "photo.aec", "-o", "back.png", folder=tmp_path)
     with Image.open(tmp_path / "back.png") as image:
         assert image.size == (70, 40)
-    assert "70 x 40" in python("-m", "codec", "info", "photo.aec")
+    assert "70 x 40" in run(aecodec, "info", "photo.aec", folder=tmp_path)
+    place = run(python, "-c", "import codec; print(codec.__file__)", folder=tmp_path)
+    assert Path(place.strip()).is_relative_to(programs.parent)
+
+
+def test_an_empty_environment_decodes_as_it_should_and_has_no_framework(
+    programs, tmp_path
+):
+    file = GOLDEN / "96x70-q50.aec"
+    run(programs / "aecodec", "decode", file, "-o", "golden.png", folder=tmp_path)
+    with (
+        Image.open(tmp_path / "golden.png") as image,
+        Image.open(file.with_suffix(".png")) as expected,
+    ):
+        difference = np.asarray(image, int) - np.asarray(expected, int)
+    assert np.abs(difference).max() <= 1
+    find = "import importlib.util as u; print(*map(u.find_spec, {!r}))"
+    found = run(programs / "python", "-c", find.format(["keras", "tensorflow"]))
+    assert found.split() == ["None", "None"]

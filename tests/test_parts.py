@@ -5,14 +5,18 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from parts import PARTS, TESTS
+from parts import PARTS
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_every_test_file_is_in_one_part():
+def test_every_file_with_tests_is_in_one_part(pytestconfig):
+    found = set()
+    for name in pytestconfig.getini("testpaths"):
+        path = ROOT / name
+        found |= {path} if path.is_file() else set(path.glob("test_*.py"))
     named = Counter(path for part in PARTS.values() for path in part.paths)
-    assert named == Counter(map(str, TESTS.glob("test_*.py")))
+    assert named == Counter(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def test_every_extra_of_a_part_is_one_of_the_package():
@@ -22,7 +26,7 @@ def test_every_extra_of_a_part_is_one_of_the_package():
             assert f"\n{extra} = [" in text
 
 
-def test_an_unknown_part_is_refused_with_the_names_of_all(tmp_path):
+def test_an_unknown_part_is_refused_with_the_names_of_all():
     result = subprocess.run(
         [sys.executable, ROOT / "bin" / "test", "nothing"],
         capture_output=True,

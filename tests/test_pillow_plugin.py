@@ -10,10 +10,7 @@ from PIL import Image, UnidentifiedImageError
 import codec
 from codec import pillow_plugin
 
-
-@pytest.fixture(autouse=True)
-def registered():
-    pillow_plugin.register()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 def saved(image: Image.Image, **options) -> io.BytesIO:

@@ -91,11 +91,13 @@ def test_the_command_line_refuses_other_scales(coded, scale):
     assert "--scale" in is_refused("decode", "photo.aec", "--scale", scale)
 
 
-def opened(data: bytes) -> Image.Image:
-    pillow_plugin.register()
-    return Image.open(io.BytesIO(data))
+@pytest.fixture
+def opened(data, registered) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        yield image
 
 
+@pytest.mark.usefixtures("registered")
 def test_a_draft_is_the_smallest_that_is_large_enough(data):
     for wanted, expected in (
         ((167, 101), (167, 101)),
@@ -104,21 +106,20 @@ def test_a_draft_is_the_smallest_that_is_large_enough(data):
         ((1, 1), (42, 26)),
         ((400, 10), (333, 201)),
     ):
-        with opened(data) as image:
+        with Image.open(io.BytesIO(data)) as image:
             mode, box = image.draft(None, wanted)
             assert (mode, image.size) == ("RGB", expected)
             assert box[2] / box[3] == 333 / 201
             assert np.asarray(image).shape == (*expected[::-1], 3)
 
 
-def test_a_draft_after_loading_changes_nothing(data):
-    with opened(data) as image:
-        image.load()
-        assert image.draft(None, (10, 10)) is None
-        assert image.size == (333, 201)
+def test_a_draft_after_loading_changes_nothing(opened):
+    opened.load()
+    assert opened.draft(None, (10, 10)) is None
+    assert opened.size == (333, 201)
 
 
-def test_thumbnails_decode_no_more_than_they_need(data, monkeypatch):
+def test_thumbnails_decode_no_more_than_they_need(data, opened, monkeypatch):
     scales = []
 
     def decode(data, options):
@@ -126,10 +127,9 @@ def test_thumbnails_decode_no_more_than_they_need(data, monkeypatch):
         return decode_file(data, options)
 
     monkeypatch.setattr(pillow_plugin, "decode_file", decode)
-    with opened(data) as image:
-        image.thumbnail((25, 25))
-        expected = codec.decode(data)
-        expected.thumbnail((25, 25))
-        assert image.size == expected.size
-        assert psnr(image, expected) > 33
+    opened.thumbnail((25, 25))
+    expected = codec.decode(data)
+    expected.thumbnail((25, 25))
+    assert opened.size == expected.size
+    assert psnr(opened, expected) > 33
     assert scales == [1 / 4]
