@@ -8,7 +8,7 @@ from codec.machine import native_stderr_silenced
 
 
 @contextmanager
-def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
+def needs_extra(doing: str, extra: str, also: str = "") -> Iterator[None]:
     """A package that is missing, or does not go with another, as a UsageError that says
     how to get it.
     """
