@@ -1,6 +1,6 @@
-"""The public functions, and the same for callers that have a record of options.
+"""The public functions with keywords, and the same with a record of options.
 
-Those with keywords fill `EncodeOptions` or `DecodeOptions`; all else is below them.
+The first fill a record and call the second.
 """
 
 from collections.abc import Collection
