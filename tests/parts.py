@@ -31,7 +31,10 @@ PARTS = {
         ("bench", "cluster", "dev", "serve", "train"),
     ),
     "app": Part(
-        tests("faults", "folders", "corpus", "service", "shards", "cli", "files"),
+        (
+            *tests("faults", "folders", "corpus", "service", "shards", "cli"),
+            *tests("files", "options"),
+        ),
         ("cluster", "dev", "serve"),
     ),
     "codec": Part(

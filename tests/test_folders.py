@@ -78,7 +78,13 @@ def convert(source: str, target: str) -> Converted:
         time.sleep(1)
     if text == "fail":
         raise UsageError("cannot be coded")
-    if text == "die":
+    if text == "die with the lock":  # of the results, for which the others wait
+        frame = sys._getframe()
+        while "result_queue" not in frame.f_locals:
+            frame = frame.f_back
+        frame.f_locals["result_queue"]._wlock.acquire()
+        time.sleep(3)
+    if text.startswith("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     Path(target).write_text(text + " done")
     return Converted("", ["a notice"] * (text == "notice"), len(text))
@@ -177,6 +183,25 @@ def test_a_worker_that_dies_takes_no_other_file_with_it():
         "in/5.in",
     ]
     assert all("died" in failure for failure in summary.failures)
+
+
+def test_a_worker_that_dies_as_others_wait_for_it_keeps_none_waiting():
+    script = (
+        "from test_folders import converted\n"
+        "texts = {'0.in': 'die with the lock', '1.in': 'slow', '2.in': 'slow'}\n"
+        "summary = converted(texts)\n"
+        "print(summary.done, *summary.failures)"
+    )
+    here = Path(__file__).parent
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,  # it would wait for ever
+    )
+    assert result.stdout.startswith("2 in/0.in: "), result.stderr
 
 
 def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():

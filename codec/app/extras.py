@@ -9,8 +9,8 @@ from codec.machine import native_stderr_silenced
 
 @contextmanager
 def needs_extra(doing: str, extra: str, also: str = "") -> Iterator[None]:
-    """A package that is missing, or does not go with another, as a UsageError that says
-    how to get it.
+    """Make a package that is missing, or does not go with another, a UsageError that
+    says how to install it.
     """
     try:
         with native_stderr_silenced():  # NumPy prints a traceback for each misfit

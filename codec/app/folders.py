@@ -226,7 +226,10 @@ def run_pool(
 
 def start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def exit_by_signal(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def work(convert: Conversion, task: Task) -> Converted | str:
@@ -235,9 +238,15 @@ def work(convert: Conversion, task: Task) -> Converted | str:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return f"cannot make {folder}: {reason(error)}"
+    signal.signal(signal.SIGTERM, exit_by_signal)  # leave no half of a file
     try:
         return convert(str(task.source), str(task.target))
     except (CodecError, OSError, MemoryError) as error:
         return reason(error)
     except SystemExit as stop:  # or the pool would take it for a result
         os._exit(int(str(stop.code)))
+    finally:
+        # A worker that waits to hand over its result ends at once: the pool takes an
+        # exception for another result, and waits for ever if the one that held the
+        # lock was killed.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
