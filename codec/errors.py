@@ -19,4 +19,6 @@ def reason(error: Exception) -> str:
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)
+    if isinstance(error, CodecError | OSError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}".rstrip(": ")  # a bug, of whomever

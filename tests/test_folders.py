@@ -19,6 +19,7 @@ from codec.app import folders
 from codec.app.cli import main
 from codec.app.conversion import Converted
 from codec.errors import UsageError
+from codec.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("tree")
 
@@ -71,7 +72,7 @@ def test_a_tree_is_mirrored_there_and_back():
     )
 
 
-def convert(source: str, target: str) -> Converted:
+def convert(source: str, target: str, progress: Progress) -> Converted:
     """Stands for a conversion; what it is to do is in the file."""
     text = Path(source).read_text()
     if text == "slow":
@@ -189,10 +190,34 @@ def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():
     assert widths == [9, 60]
 
 
-def test_two_files_of_the_same_output_do_not_overwrite_each_other(capfd):
+def test_two_files_of_the_same_output_do_not_overwrite_each_other():
+    for name in ("a.aec", "a.png.aec"):
+        Path("photos", name).write_bytes(codec.encode(picture(8, 9)))
+    result = aecodec("decode", "-r", "photos", "-o", "out")
+    assert result.returncode == 1
+    first, *_ = result.stderr.splitlines()
+    line = "photos/a.png.aec: photos/a.aec is written to out/a.png, too"
+    assert first == f"aecodec: {line}"
+    assert files("out") == ["a.png"]
+
+
+TWINS = [("a.in", "A.in"), ("Maße.in", "Masse.in"), ("x/é.in", "x/e\u0301.in")]
+TWINS += [("ab/1.in", "AB/1.in"), ("ﬁ.in", "fi.in")]
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_names_that_a_file_system_tells_apart_are_two_files(twins):
+    summary = converted(dict.fromkeys(twins, "a"))
+    there = len(files("in"))  # 1 on a file system that takes them for one
+    assert (summary.done, summary.failures) == (there, [])
+    assert len(files("out")) == there
+
+
+def test_names_that_the_file_system_of_the_output_takes_for_one_are_told(monkeypatch):
+    monkeypatch.setattr(folders, "are_one_file", lambda folder, one, other: True)
     summary = converted({"a.in": "a", "A.in": "b"})
-    assert summary.done == 1
-    assert summary.failures == ["in/a.in: in/A.in is written to out/a.out, too"]
+    if len(files("in")) == 2:
+        assert summary.failures == ["in/a.in: in/A.in is written to out/a.out, too"]
 
 
 def test_a_folder_that_cannot_be_made_is_named():

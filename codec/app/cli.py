@@ -1,12 +1,13 @@
 """Command line: files in and out; all else lies below."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -17,9 +18,10 @@ import click
 from click.core import ParameterSource
 
 import codec
-from codec.api import SCALES, SUFFIX, check_effort
+from codec.api import REFINEMENTS, SCALES, SUFFIX, check_effort
 from codec.app import feature_files
 from codec.app.cli_extras import adapt, corpus, serve
+from codec.app.commands import Commands, debug_option
 from codec.app.conversion import (
     Conversion,
     Converted,
@@ -28,8 +30,16 @@ from codec.app.conversion import (
     aec_name,
     png_name,
 )
-from codec.app.files import STREAM, check_target, read, write
+from codec.app.files import (
+    STREAM,
+    check_target,
+    occupy_closed_streams,
+    read,
+    write,
+)
 from codec.app.options import (
+    REFINING_TIMEOUT_S,
+    TIMEOUT_S,
     effort_option,
     force_option,
     input_argument,
@@ -39,17 +49,20 @@ from codec.app.options import (
     output_option,
     parse_region,
     parse_size,
+    preserve_option,
     quality_option,
     recursive_option,
     refuse_nonfinite,
     strip_option,
     stripped,
+    timeout_option,
     tune_option,
 )
 from codec.app.picture_files import PICTURES, picture_suffixes
 from codec.app.progress_bar import progress_bar
-from codec.app.reporting import each, run_all
+from codec.app.reporting import debugging, each, run_all, say, show
 from codec.app.shards import SHARD_SUFFIX, is_shard
+from codec.app.workers import Task, run
 from codec.networks.bundle import EXACT, PRECISIONS, Bundle
 from codec.networks.shipped import bundle_of_tune
 from codec.picture.reading import quiet_pillow
@@ -61,11 +74,15 @@ SIGNALS = [
     if hasattr(signal, name)
 ]
 
+Pair = tuple[str, str]  # of names: input, output
+Results = Generator[tuple[Pair, Callable[[], Converted]], None, None]
+
 SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(codec.__version__, prog_name="aecodec")
+@debug_option
 @click.pass_context
 def main(context: click.Context) -> None:
     """Learned image codec: photographs to compact .aec files and back.
@@ -81,9 +98,10 @@ def main(context: click.Context) -> None:
         for again in SIGNALS:
             signal.signal(again, signal.SIG_DFL)
         line = f"aecodec: stopped by {signal.Signals(number).name}"
-        context.call_on_close(partial(click.echo, line, err=True))  # after the bar
+        context.call_on_close(partial(say, line))  # after the bar
         sys.exit(128 + number)
 
+    occupy_closed_streams()
     for number in SIGNALS:
         before = signal.getsignal(number)
         if before not in (signal.SIG_IGN, None):  # nobody else's business
@@ -124,8 +142,11 @@ def main(context: click.Context) -> None:
 @strip_option
 @recursive_option
 @jobs_option
+@timeout_option
+@preserve_option
 @force_option
 @max_pixels_option
+@debug_option
 def encode(
     inputs: Sequence[str],
     output: str | None,
@@ -139,6 +160,8 @@ def encode(
     strip: Sequence[str],
     recursive: bool,
     jobs: int | None,
+    timeout: float | None,
+    preserve: bool,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -162,9 +185,10 @@ def encode(
         raise click.UsageError(str(error)) from None
     options = {**targets, "tune": tune, "bundle": bundle, "effort": effort}
     encoding = partial(
-        Encoding, options, stripped(strip), force or recursive, max_pixels
+        Encoding, options, stripped(strip), force or recursive, max_pixels, preserve
     )
     if recursive:
+        default = REFINING_TIMEOUT_S if effort in REFINEMENTS else TIMEOUT_S
         convert_folder(
             inputs,
             output,
@@ -174,13 +198,14 @@ def encode(
             jobs=jobs,
             force=force,
             update=True,
+            timeout_s=timeout or default,
         )
         return
     if output and Path(output).suffix.lower() in PICTURES and not Path(output).is_dir():
         raise click.UsageError(
             f"{output} is the name of a picture, not of a {SUFFIX} file"
         )
-    convert_files(inputs, output, encoding(None), SUFFIX, jobs, force)
+    convert_files(inputs, output, encoding(None), SUFFIX, jobs, timeout)
 
 
 @main.command()
@@ -229,8 +254,11 @@ def encode(
 @model_option
 @recursive_option
 @jobs_option
+@timeout_option
+@preserve_option
 @force_option
 @max_pixels_option
+@debug_option
 def decode(
     inputs: Sequence[str],
     output: str | None,
@@ -245,6 +273,8 @@ def decode(
     model: str | None,
     recursive: bool,
     jobs: int | None,
+    timeout: float | None,
+    preserve: bool,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -269,7 +299,7 @@ def decode(
         raise click.UsageError(f"{what} is always exact")
     head = asked[0] if asked else None
     factor = SCALE_NAMES[scale] if scale else 1
-    how = region, factor, precision, head, adapted(model)
+    how = region, factor, precision, head, adapted(model), preserve
     decoding = partial(Decoding, force, max_pixels, salvage, *how)
     if recursive:
         convert_folder(
@@ -281,9 +311,10 @@ def decode(
             jobs=jobs,
             force=force,
             update=False,
+            timeout_s=timeout or TIMEOUT_S,
         )
         return
-    convert_files(inputs, output, decoding(None), ".png", jobs, force)
+    convert_files(inputs, output, decoding(None), ".png", jobs, timeout)
 
 
 @main.command()
@@ -291,10 +322,11 @@ def decode(
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per line and file."
 )
+@debug_option
 def info(files: Sequence[str], as_json: bool) -> None:
     """Show dimensions, quality and model of .aec files, without decoding them."""
 
-    def show(name: str) -> None:
+    def describe(name: str) -> None:
         facts = codec.read_info(read(name))
         if as_json:
             click.echo(
@@ -307,7 +339,7 @@ def info(files: Sequence[str], as_json: bool) -> None:
                 )
             )
         else:
-            click.echo(
+            show(
                 f"{name}: {facts.width} x {facts.height} {facts.mode}, "
                 f"quality {facts.quality:g}, {facts.size_bytes} bytes, "
                 f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
@@ -315,7 +347,7 @@ def info(files: Sequence[str], as_json: bool) -> None:
                 + ", ".join([f"format {facts.format_version}", *facts.metadata])
             )
 
-    run_all(files, lambda name: name, show)
+    run_all(files, str, describe)
 
 
 @main.command()
@@ -334,6 +366,7 @@ def info(files: Sequence[str], as_json: bool) -> None:
 @model_option
 @force_option
 @max_pixels_option
+@debug_option
 def features(
     files: Sequence[str],
     output: str | None,
@@ -377,7 +410,7 @@ def features(
             if f in described
         ]
         for how_far, name in sorted(found):
-            click.echo(f"{how_far:.3f} {name}")
+            show(f"{how_far:.3f} {name}")
     if not well:
         sys.exit(1)
 
@@ -434,9 +467,9 @@ def plan(
     return pairs
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
@@ -453,9 +486,10 @@ def convert_folder(inputs: Sequence[str], output: str | None, **options: Any) ->
         raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
     if output is None or output == STREAM:
         raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
-    make_folder(Path(output))
+    private = 0o700 | Path(inputs[0]).stat().st_mode & 0o777
+    make_folder(Path(output), private)
     summary = convert_tree(Path(inputs[0]), Path(output), **options)
-    click.echo(f"{inputs[0]} -> {output}: {summary}", err=True)
+    say(f"{inputs[0]} -> {output}: {summary}")
     if summary.failures:
         sys.exit(1)
 
@@ -466,14 +500,37 @@ def convert_files(
     convert: Conversion,
     suffix: str,
     jobs: int | None,
-    force: bool,
+    timeout_s: float | None,
 ) -> None:
-    """Convert every input, report on standard error, exit 1 if one failed. While the
-    networks are at one file, another is read, entropy-coded or written.
-    """
+    """Convert every input, report on standard error, exit 1 if one failed."""
     if jobs is not None:
         raise click.UsageError("--jobs is for --recursive")
+    if timeout_s is not None and STREAM in (*inputs, output):
+        raise click.UsageError("--timeout is for files")
     pairs = plan(inputs, output, suffix)
+    if timeout_s is None:
+        results = converted_here(pairs, convert)
+    else:
+        results = converted_by_worker(pairs, convert, timeout_s)
+    failed: list[str] = []
+
+    def report(item: tuple[Pair, Callable[[], Converted]]) -> None:
+        (source, target), result = item
+        converted = result()
+        say(f"{source} -> {target}: {converted}")
+        for failure in converted.failures:
+            say(f"aecodec: {source}: {failure}")
+            failed.append(failure)
+
+    with contextlib.closing(results):
+        if not each(results, lambda item: item[0][0], report) or failed:
+            sys.exit(1)
+
+
+def converted_here(pairs: Sequence[Pair], convert: Conversion) -> Results:
+    """What becomes of every pair, by calls that raise what failed. While the networks
+    are at one file, another is read, entropy-coded or written.
+    """
     single = len(pairs) == 1
     stopped = threading.Event()
 
@@ -481,28 +538,37 @@ def convert_files(
         if stopped.is_set():
             sys.exit()  # of the thread
 
-    def one(pair: tuple[str, str]) -> Converted:
-        source, target = pair
-        check_target(target, force)
-        with progress_bar(source) if single else nullcontext(go_on) as progress:
-            return convert(source, target, progress)
-
-    def report(item: tuple[tuple[str, str], Callable[[], Converted]]) -> None:
-        (source, target), result = item
-        click.echo(f"{source} -> {target}: {result()}", err=True)
+    def one(pair: Pair) -> Converted:
+        with progress_bar(pair[0]) if single else nullcontext(go_on) as progress:
+            return convert(*pair, progress)
 
     # The filters of warnings are everyone's, so they may not change in threads.
     with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        results: list[Callable[[], Converted]]
         if single:
-            results = [partial(one, pairs[0])]
-        else:
-            results = [pool.submit(one, pair).result for pair in pairs]
+            yield pairs[0], partial(one, pairs[0])
+            return
+        futures = [pool.submit(one, pair) for pair in pairs]
         try:
-            run_all(list(zip(pairs, results, strict=True)), lambda i: i[0][0], report)
+            for pair, future in zip(pairs, futures, strict=True):
+                yield pair, future.result
         finally:
             stopped.set()
             pool.shutdown(cancel_futures=True)
+
+
+def converted_by_worker(
+    pairs: Sequence[Pair], convert: Conversion, timeout_s: float
+) -> Results:
+    """As `converted_here`, in a process that is ended when it takes too long."""
+
+    def told(result: Converted | str) -> Converted:
+        if isinstance(result, str):
+            raise codec.CodecError(result)
+        return result
+
+    tasks = [Task(*pair) for pair in pairs]
+    for task, result in run(tasks, convert, 1, timeout_s, debugging()):
+        yield (task.source, task.target), partial(told, result)
 
 
 for command in (adapt, corpus, serve):

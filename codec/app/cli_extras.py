@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import codec
+from codec.app.commands import Commands, debug_option
 from codec.app.conversion import Encoding
 from codec.app.files import check_target, write
 from codec.app.options import (
@@ -23,7 +24,7 @@ from codec.app.options import (
 )
 from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
-from codec.app.reporting import run_all
+from codec.app.reporting import run_all, say
 
 
 @contextmanager
@@ -61,6 +62,7 @@ def is_picture(path: Path) -> bool:
 )
 @force_option
 @max_pixels_option
+@debug_option
 def adapt(
     folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
 ) -> None:
@@ -87,7 +89,7 @@ def adapt(
                 progress=progress,
             )
         write(target, made.data, force)
-        click.echo(f"{folder} -> {target}: {made}", err=True)
+        say(f"{folder} -> {target}: {made}")
 
     run_all([output], str, run)
 
@@ -122,6 +124,7 @@ def adapt(
     show_default=True,
     help="Refuse pictures with more pixels.",
 )
+@debug_option
 def serve(
     folder: Path,
     host: str,
@@ -147,13 +150,13 @@ def serve(
             port,
             uploads,
             limits,
-            lambda url: click.echo(f"{folder} -> {url}", err=True),
+            lambda url: say(f"{folder} -> {url}"),
         )
 
     run_all([f"{host}:{port}"], str, run)
 
 
-@click.group()
+@click.group(cls=Commands)
 def corpus() -> None:
     """Encode, decode and verify folders of any size, on a cluster or on this machine.
 
@@ -169,6 +172,7 @@ def corpus() -> None:
 
 def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
+        debug_option,
         max_pixels_option,
         click.option(
             "-f", "--force", is_flag=True, help="Do again what is done already."
@@ -247,7 +251,7 @@ def run_corpus(
             from codec.app.corpus import Job, convert_corpus
         job = Job(command, source, target, encoding, max_pixels)
         summary = convert_corpus(job, jobs, force)
-        click.echo(f"{source} -> {target}: {summary}", err=True)
+        say(f"{source} -> {target}: {summary}")
         if summary.failures:
             sys.exit(1)
 

@@ -4,14 +4,16 @@ import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from codec.api import SUFFIX, decode, encode, read_info, salvage
-from codec.app.files import check_target, read, replacing, write
+from codec.app.files import ALREADY_THERE, check_target, read, traits, write
 from codec.app.picture_files import file_bytes, format_of, picture_suffixes
+from codec.app.replacement import replacing
 from codec.app.shards import convert_shard, is_shard
 from codec.coding.tiles import Region
 from codec.errors import FormatError, UsageError
@@ -46,11 +48,14 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of a file: facts about the output, and what is not kept in it."""
+    """What became of a file: facts about the output, what is not kept in it, and, of a
+    tar file, the pictures that were not converted and why.
+    """
 
     facts: str
     notices: Sequence[str]
     size_bytes: int
+    failures: Sequence[str] = ()
 
     def __str__(self) -> str:
         return "; ".join([self.facts, *self.notices])
@@ -66,17 +71,20 @@ class Encoding:
     strip: Sequence[str]
     force: bool
     max_pixels: int
+    preserve: bool = False
     threads: int | None = None
 
     def __call__(
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
+        check_target(target, self.force)
         if is_shard(source):
             kinds = picture_suffixes()
-            convert = self.converted
-            return shard(source, target, kinds, SUFFIX, convert, self.force, progress)
+            convert = partial(shard, kinds=kinds, suffix=SUFFIX, convert=self.converted)
+            return convert(source, target, self.force, self.preserve, progress)
+        like = traits(source, self.preserve)
         data, converted = self.converted(read(source), progress)
-        write(target, data, self.force)
+        write(target, data, self.force, like)
         return converted
 
     def converted(
@@ -113,17 +121,20 @@ class Decoding:
     precision: str = EXACT
     head: str | None = None
     bundle: Bundle | None = None
+    preserve: bool = False
     threads: int | None = None
 
     def __call__(
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
+        check_target(target, self.force)
         if is_shard(source):
             if self.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
-            convert = self.png
-            return shard(source, target, {SUFFIX}, PNG, convert, self.force, progress)
-        image_format, data = format_of(target), read(source)
+            convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.png)
+            return convert(source, target, self.force, self.preserve, progress)
+        image_format, like = format_of(target), traits(source, self.preserve)
+        data = read(source)
         faults: list[str] = []
         if self.salvage:
             image, faults = salvage(
@@ -136,7 +147,7 @@ class Decoding:
         else:
             image = self.decoded(data, progress)
         coded, converted = self.saved(image, image_format)
-        write(target, coded, self.force)
+        write(target, coded, self.force, like)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
         return converted
@@ -171,14 +182,16 @@ Conversion = Encoding | Decoding
 def shard(
     source: str,
     target: str,
+    force: bool,
+    preserve: bool,
+    progress: Progress,
+    *,
     kinds: Collection[str],
     suffix: str,
     convert: Callable[[bytes], tuple[bytes, Converted]],
-    force: bool,
-    progress: Progress,
 ) -> Converted:
-    """`convert_shard` from file to file; UsageError, after it is written, if something
-    in it stays as it was. `progress` is told of nothing done, before every picture.
+    """`convert_shard` from file to file. `progress` is told of nothing done, before
+    every picture.
     """
 
     def converted(content: bytes) -> tuple[bytes, Converted]:
@@ -187,17 +200,14 @@ def shard(
 
     if not is_shard(target):
         raise UsageError(f"a tar file becomes one, and {target} is none")
-    check_target(target, force)
-    with open(source, "rb") as file, replacing(Path(os.path.realpath(target))) as new:
-        said = convert_shard(file, new, kinds, suffix, converted)
-        check_target(target, force)
+    place, like = Path(os.path.realpath(target)), traits(source, preserve)
+    try:
+        with open(source, "rb") as file, replacing(place, like, force) as new:
+            said = convert_shard(file, new, kinds, suffix, converted)
+    except FileExistsError:
+        raise UsageError(ALREADY_THERE.format(target)) from None
+    done = [(name, what) for name, what in said if isinstance(what, Converted)]
+    notices = [f"{name}: {what}" for name, what in done if what.notices]
     failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
-    if failures:
-        raise UsageError(f"written to {target} but for " + "; ".join(failures))
-    notices = [
-        f"{name}: {what}"
-        for name, what in said
-        if isinstance(what, Converted) and what.notices
-    ]
     size = Path(target).stat().st_size
-    return Converted(f"{len(said)} pictures, {size} bytes", notices, size)
+    return Converted(f"{len(done)} pictures, {size} bytes", notices, size, failures)

@@ -36,9 +36,9 @@ from tqdm import tqdm
 
 from codec.api import SUFFIX, read_info
 from codec.app.conversion import PNG, Decoding, Encoding, aec_name, png_name
-from codec.app.files import replacing
 from codec.app.folders import Summary
 from codec.app.picture_files import picture_suffixes
+from codec.app.replacement import replacing
 from codec.app.shards import (
     SHARD_SUFFIX,
     convert_shard,
@@ -197,7 +197,7 @@ class Worker:
             with written(self.target, place) as file:
                 parquet.write_table(table, file)
         except Exception as error:  # file systems raise all kinds
-            what = f"not noted in the manifest: {told(error)}"
+            what = f"not noted in the manifest: {reason(error)}"
             rows = [row | {"error": row.get("error") or what} for row in rows]
             return pa.Table.from_pylist(rows, SCHEMA)
         return table
@@ -209,7 +209,7 @@ class Worker:
         try:
             rows = work(task, output) or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
-            rows = [{"error": told(error)}]
+            rows = [{"error": reason(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
         common = {
             "path": task.path,
@@ -272,7 +272,7 @@ class Worker:
                     what: Row | str = self.compared(content, data, members[name])
                 except KeyError:
                     what = "not encoded"
-                except CodecError as error:
+                except Exception as error:  # of whatever kind: the others are done
                     what = reason(error)
                 rows.append(row_of(name, what))
             return rows
@@ -292,10 +292,6 @@ class Worker:
         if found < before - PSNR_TOLERANCE_DB:
             raise UsageError(f"PSNR is {found:.2f} dB and was {before:.2f} dB")
         return facts_of(data) | {"psnr_db": found}
-
-
-def told(error: Exception) -> str:
-    return reason(error) or type(error).__name__
 
 
 def row_of(member: str, what: Row | str) -> Row:
@@ -331,7 +327,7 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     try:
         target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
     except Exception as error:  # file systems raise all kinds
-        raise UsageError(f"cannot write {job.target}: {told(error)}") from None
+        raise UsageError(f"cannot write {job.target}: {reason(error)}") from None
     present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
     verify = job.command == "verify"
@@ -489,7 +485,7 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
     except (CodecError, OSError):
         raise
     except Exception as error:  # file systems and damaged manifests raise all kinds
-        raise UsageError(told(error)) from None
+        raise UsageError(reason(error)) from None
     waiting = {task.path for task in tasks}
     with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
         for row in run(job, tasks, jobs) if tasks else ():

@@ -20,6 +20,7 @@ from codec.file.chunks import METADATA_CHUNKS
 from codec.limits import MAX_PIXELS
 from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
+TIMEOUT_S, REFINING_TIMEOUT_S = 600, 7200  # of a picture in a folder
 FACTORS = {"": 1, "k": 1000, "m": 1000**2}
 SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
 STRIPPABLE = tuple(METADATA_CHUNKS)
@@ -94,6 +95,18 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     help="Processes for --recursive.  [default: as many as cores]",
+)
+timeout_option = click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nonfinite,
+    help="End the work on a picture that takes longer, and go on with the next.  "
+    f"[default with --recursive: {TIMEOUT_S}, with efforts that refine "
+    f"{REFINING_TIMEOUT_S}]",
+)
+preserve_option = click.option(
+    "-p", "--preserve", is_flag=True, help="Give outputs the times of their inputs."
 )
 model_option = click.option(
     "--model",

@@ -2,29 +2,19 @@
 .aec files in one decoded.
 """
 
+import contextlib
 import io
 import tarfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import IO, TypeVar
 
-from codec.errors import CodecError, UsageError, reason
+from codec.app.tar_reading import Content, Member, members
+from codec.errors import UsageError, reason
 
 T = TypeVar("T")
 SHARD_SUFFIX = ".tar"
-
-
-class StrictMember(tarfile.TarInfo):
-    """Raises ReadError where `tarfile` takes damage for the end."""
-
-    @classmethod
-    def fromtarfile(cls, file: tarfile.TarFile) -> "StrictMember":
-        try:
-            return super().fromtarfile(file)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise  # the block of zeros at the end
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from None
+PICTURE_MAX_BYTES = 2**30  # of its file
 
 
 def is_shard(name: str) -> bool:
@@ -51,52 +41,78 @@ def convert_shard(
     with another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
 
     Returns what `convert` says of the content of each, or the reason for which it stays
-    as it is. Both files are read and written from begin to end, one
-    member in memory. UsageError if the source is no tar file, or cut off.
+    as it is; also that for which a member is left out, as it is no plain file or folder
+    below the place of its archive. Both files are read and written from begin to end,
+    one picture in memory. UsageError if the source is no tar file, or cut off.
     """
     said: list[tuple[str, T | str]] = []
     taken: set[str] = set()
-    try:
-        with (
-            tarfile.open(fileobj=source, mode="r|*", tarinfo=StrictMember) as members,
-            tarfile.open(fileobj=target, mode="w|") as converted,
-        ):
-            for member in members:
-                file = members.extractfile(member) if member.isfile() else None
-                content = file.read() if file else b""
-                if file:
-                    member.type = tarfile.REGTYPE  # also what was sparse
-                elif is_of(kinds, member.name) and is_of(kinds, member.linkname):
-                    member.name = renamed(member.name, suffix)
-                    member.linkname = renamed(member.linkname, suffix)
-                if file and is_of(kinds, member.name):
-                    name = renamed(member.name, suffix)
-                    try:
-                        if name in taken:
-                            raise UsageError(f"there is a {name} already")
-                        content, what = convert(content)
-                    except (CodecError, OSError, MemoryError) as error:
-                        said.append((member.name, reason(error)))
-                    else:
-                        said.append((member.name, what))
-                        member.name, member.size = name, len(content)
-                elif member.name in taken and file:
-                    said.append((member.name, "there is another of this name"))
-                taken.add(member.name)
-                member.pax_headers = {}  # they would win over the new name and size
-                converted.addfile(member, io.BytesIO(content) if file else None)
-    except (tarfile.TarError, EOFError) as error:
-        raise UsageError(f"no tar file, or damaged: {error}") from None
+    with (
+        readable(),
+        tarfile.open(fileobj=target, mode="w|") as converted,
+    ):
+        for member in members(source):
+            name = member.header.name
+            if member.odd:
+                said.append((name, f"left out, as it {member.odd}"))
+                continue
+            content: Content | io.BytesIO = member.content
+            if member.header.isreg() and is_of(kinds, name):
+                content, what = one(member, suffix, taken, convert)
+                said.append((name, what))
+            elif name in taken and member.header.isreg():
+                said.append((name, "there is another of this name"))
+            taken.add(member.header.name)
+            converted.addfile(safe(member.header), content)  # type: ignore[arg-type]
     return said
+
+
+def one(
+    member: Member,
+    suffix: str,
+    taken: Collection[str],
+    convert: Callable[[bytes], tuple[bytes, T]],
+) -> tuple[Content | io.BytesIO, T | str]:
+    """(content to write, what became of it) of a picture; its header is changed if it
+    was converted.
+    """
+    header, name = member.header, renamed(member.header.name, suffix)
+    if name in taken:
+        return member.content, f"there is a {name} already"
+    if header.size > PICTURE_MAX_BYTES:
+        return member.content, f"larger than {PICTURE_MAX_BYTES} bytes"
+    before = member.content.read(header.size)
+    try:
+        content, what = convert(before)
+    except Exception as error:  # of whatever kind: the others are done
+        return io.BytesIO(before), reason(error)
+    header.name, header.size = name, len(content)
+    return io.BytesIO(content), what
+
+
+def safe(header: tarfile.TarInfo) -> tarfile.TarInfo:
+    """What is written of a header: nothing but what was looked at."""
+    written = tarfile.TarInfo(header.name)
+    written.type = tarfile.DIRTYPE if header.isdir() else tarfile.REGTYPE
+    written.size, written.mtime = header.size, header.mtime
+    written.uid, written.gid = header.uid, header.gid
+    written.mode = header.mode & 0o777
+    return written
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Raises UsageError if what is read in it is no tar file, or damaged."""
+    try:
+        yield
+    except tarfile.TarError as error:
+        raise UsageError(f"no tar file, or damaged: {error}") from None
 
 
 def members_of(shard: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the files in a tar file. UsageError as `convert_shard`."""
-    try:
-        with tarfile.open(fileobj=shard, mode="r|*", tarinfo=StrictMember) as members:
-            for member in members:
-                file = members.extractfile(member) if member.isfile() else None
-                if file:
-                    yield member.name, file.read()
-    except (tarfile.TarError, EOFError) as error:
-        raise UsageError(f"no tar file, or damaged: {error}") from None
+    with readable():
+        for member in members(shard):
+            if member.header.isreg() and not member.odd:
+                size = min(member.header.size, PICTURE_MAX_BYTES)
+                yield member.header.name, member.content.read(size)
