@@ -21,4 +21,5 @@ def reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, CodecError | OSError) and str(error):
         return str(error)
-    return f"{type(error).__name__}: {error}".rstrip(": ")  # a bug, of whomever
+    said = str(error).strip().partition("\n")[0]  # some packages go on for pages
+    return f"{type(error).__name__}: {said}".rstrip(": ")  # a bug, of whomever
