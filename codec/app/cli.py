@@ -329,7 +329,7 @@ def info(files: Sequence[str], as_json: bool) -> None:
     def describe(name: str) -> None:
         facts = codec.read_info(read(name))
         if as_json:
-            click.echo(
+            show(
                 json.dumps(
                     {
                         "file": name,

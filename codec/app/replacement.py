@@ -18,6 +18,7 @@ except ImportError:  # Windows, where files that are open cannot be removed anyw
 PREFIX, SUFFIX = ".aecodec-", ".tmp"
 READ_WRITE = 0o666
 OWNERS = 0o600
+READERS = stat.S_IRGRP | stat.S_IROTH
 ACCESS_LIST = "system.posix_acl_access"
 POSIX = os.name == "posix"
 
@@ -37,9 +38,10 @@ def traits_of(source: str, preserve: bool = False) -> Traits:
     facts = os.stat(source)
     if not stat.S_ISREG(facts.st_mode):
         return Traits()
-    mode = OWNERS | facts.st_mode & READ_WRITE
+    readers = facts.st_mode & READERS
     if access_list(source):
-        mode &= ~0o060  # which is of the list, not of the group
+        readers &= ~stat.S_IRGRP  # which is of the list, not of the group
+    mode = OWNERS | readers | readers >> 1  # the umask says who of them may write
     times = (facts.st_atime_ns, facts.st_mtime_ns) if preserve else None
     return Traits(mode, times)
 

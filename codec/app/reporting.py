@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from codec.errors import CodecError, reason
+from codec.errors import CodecError, UsageError, reason
 
 T = TypeVar("T")
 DEBUG = "debug"  # in the `meta` of the outermost context
@@ -37,7 +37,9 @@ def say(line: str) -> None:
 
 
 def show(line: str) -> None:
-    """A line on standard output."""
+    """A line on standard output. UsageError if that is closed."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
     click.echo(encodable(printable(line), sys.stdout))
 
 
