@@ -1,5 +1,6 @@
 """Trees of files: `--recursive`."""
 
+import ctypes
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.app import folders
+from codec.app import folders, workers
 from codec.app.cli import main
 from codec.app.conversion import Converted
 from codec.errors import UsageError
@@ -81,11 +82,30 @@ def convert(source: str, target: str, progress: Progress) -> Converted:
         raise UsageError("cannot be coded")
     if text == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if text == "crash":
+        ctypes.string_at(0)
+    if text == "exit":
+        os._exit(0)
+    if text == "hang":
+        time.sleep(300)
+    if text == "hang in C":  # where no handler of a signal is called
+        ctypes.PyDLL(None).sleep(300)
+    if text == "loop":
+        while True:
+            pass
+    if text == "bug":
+        return [][1]
+    if text == "print":
+        os.write(1, b"what native code has to say\n")
+    if text == "pictures":
+        for _ in range(4):
+            progress(0)
+            time.sleep(0.5)
     Path(target).write_text(text + " done")
     return Converted("", ["a notice"] * (text == "notice"), len(text))
 
 
-def converted(texts: dict[str, str], **options: bool) -> folders.Summary:
+def converted(texts: dict[str, str], **options: float) -> folders.Summary:
     """Of a tree of files with these texts."""
     for name, text in texts.items():
         path = Path("in", name)
@@ -178,6 +198,52 @@ def test_a_worker_that_dies_takes_no_other_file_with_it():
         "in/5.in",
     ]
     assert all("died" in failure for failure in summary.failures)
+
+
+@pytest.mark.parametrize("fault", ["crash", "exit"])
+def test_however_a_worker_ends_its_file_alone_fails(fault):
+    summary = converted({"1.in": "a", "2.in": fault, "3.in": "b"})
+    assert summary.done == 2
+    assert summary.failures == [f"in/2.in: {workers.DIED}"]
+
+
+@pytest.mark.parametrize("fault", ["hang", "hang in C", "loop"])
+def test_what_takes_too_long_is_ended_and_the_others_are_done(monkeypatch, fault):
+    monkeypatch.setattr(workers, "GRACE_S", 0.5)
+    texts = {f"{n}.in": fault if n in (2, 5) else "a" for n in range(8)}
+    summary = converted(texts, timeout_s=1)
+    assert summary.done == 6
+    assert sorted(summary.failures) == [
+        f"in/{n}.in: ended, as it took more than 1 s; see --timeout" for n in (2, 5)
+    ]
+
+
+def test_the_time_is_of_a_picture_not_of_a_tar_file():
+    assert converted({"1.in": "pictures"}, timeout_s=1.5).done == 1
+
+
+def test_any_error_is_the_line_of_its_file():
+    summary = converted({"1.in": "a", "2.in": "bug"})
+    assert summary.done == 1
+    assert summary.failures == ["in/2.in: IndexError: list index out of range"]
+
+
+def test_what_native_code_prints_is_no_reply(capfd):
+    assert converted({"1.in": "print"}).done == 1
+    assert capfd.readouterr().out == ""
+
+
+def test_a_list_with_a_timeout_is_converted_by_a_process_that_may_be_ended():
+    call = ("encode", "photos/a.png", "none.png", "photos/deep/b.jpg", "-o", "out/")
+    result = aecodec(*call, "--timeout", 600)
+    assert result.returncode == 1
+    assert files("out") == ["a.aec", "b.aec"]
+    assert "aecodec: none.png: No such file or directory" in result.stderr
+    result = aecodec("encode", "photos/a.png", "-o", "b.aec", "--timeout", 1e-9)
+    assert result.returncode == 1
+    assert "photos/a.png: ended, as it took more than 1e-09 s" in result.stderr
+    assert not Path("b.aec").exists()
+    assert "--timeout is for files" in is_refused("encode", "-", "--timeout", 1)
 
 
 def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():
