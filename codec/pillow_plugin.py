@@ -14,15 +14,17 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
+from codec.api import MIME_TYPE, SUFFIX, decode_file, encode_picture, read_info
 from codec.errors import CodecError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT
+from codec.options import SCALES, TARGETS, DecodeOptions, EncodeOptions
 from codec.picture.metadata import INFO_KEYS, info_value
+from codec.picture.reading import read_picture
 
 FORMAT = "AEC"
-OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")
+OPTIONS = (*TARGETS, "tune", "effort")
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -52,8 +54,8 @@ class AecImageFile(ImageFile.ImageFile):
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Decode smaller if that is still at least `size`, which `Image.thumbnail`
-        makes use of; (mode, box of the picture in what will be decoded).
+        """Decode smaller, if that is still at least `size`; `Image.thumbnail` asks for
+        it. Returns (mode, box of the picture in what will be decoded).
         """
         if not self.coded or size is None:
             return None
@@ -68,7 +70,8 @@ class AecImageFile(ImageFile.ImageFile):
         if self.coded:
             limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
             try:
-                self.im = decode(self.coded, scale=self.scale, max_pixels=limit).im
+                options = DecodeOptions(scale=self.scale, max_pixels=limit)
+                self.im = decode_file(self.coded, options).im
             except CodecError as error:
                 raise OSError(str(error)) from None
             self.coded = b""
@@ -90,7 +93,8 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
     given = {name: options[name] for name in OPTIONS if name in options}
     try:
-        data = encode(image, max_pixels=NO_LIMIT, **given)
+        asked = EncodeOptions(max_pixels=NO_LIMIT, **given)
+        data = encode_picture(read_picture(image, max_pixels=NO_LIMIT), asked)
     except CodecError as error:
         raise ValueError(str(error)) from None
     file.write(data)

@@ -9,7 +9,6 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec import api
 from codec.coding import symbols
 from codec.coding.symbols import decode_symbols
 from codec.errors import FormatError, UsageError
@@ -19,6 +18,7 @@ from codec.limits import MAX_PIXELS
 from codec.networks import shipped
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
+from codec.options import quality_code
 
 
 def repacked(data: bytes, **changes) -> bytes:
@@ -104,13 +104,13 @@ def test_size_and_fidelity_grow_with_quality():
 
 
 def test_a_fractional_quality_lies_between_its_neighbors():
-    codes = [api.quality_code(q) for q in (50, 50.5, 51)]
+    codes = [quality_code(q) for q in (50, 50.5, 51)]
     assert codes == sorted(set(codes))
 
 
 def test_quality_codes_span_the_whole_range():
-    assert api.quality_code(1) == 0
-    assert api.quality_code(100) == QUALITY_CODE_MAX
+    assert quality_code(1) == 0
+    assert quality_code(100) == QUALITY_CODE_MAX
 
 
 @pytest.mark.parametrize("quality", [1, 60, 100])

@@ -1,36 +1,25 @@
-"""One file converted: what the command line does with each of its inputs."""
+"""One file encoded or decoded, from file to file."""
 
 import os
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from PIL import Image
 
-from codec.api import SUFFIX, decode, encode, read_info, salvage
+from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
 from codec.app.files import ALREADY_THERE, check_target, read, traits, write
 from codec.app.picture_files import file_bytes, format_of, picture_suffixes
 from codec.app.replacement import replacing
-from codec.app.shards import convert_shard, is_shard
-from codec.coding.tiles import Region
+from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
-from codec.networks.bundle import EXACT, Bundle
-from codec.picture.reading import Picture, picture_in
-from codec.progress import Progress, untold
+from codec.options import DecodeOptions, EncodeOptions
+from codec.picture.reading import picture_in
+from codec.progress import Progress, no_progress
 
 PNG = ".png"
-REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
-
-
-def region_in(text: str) -> Region:
-    """left,top,width,height; UsageError if it is nothing like that."""
-    if not REGION.fullmatch(text):
-        raise UsageError("expected left,top,width,height in pixels")
-    left, top, width, height = map(int, text.split(","))
-    return left, top, width, height
 
 
 def aec_name(name: str) -> str:
@@ -48,8 +37,8 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of a file: facts about the output, what is not kept in it, and, of a
-    tar file, the pictures that were not converted and why.
+    """What a file was converted to, what of it is not kept there, and, of a tar file,
+    the members that were not converted and why.
     """
 
     facts: str
@@ -64,18 +53,30 @@ class Converted:
 @dataclass(frozen=True)
 class Encoding:
     """A picture of any format that Pillow reads to an .aec file, or those in a tar file
-    to one; `options` are those of `codec.encode`. CodecError or OSError if that fails.
+    to one. CodecError or OSError if that fails.
     """
 
-    options: dict[str, Any]
-    strip: Sequence[str]
+    suffix: ClassVar[str] = SUFFIX  # of outputs, if no name is given
+    updates: ClassVar[bool] = True  # replaces outputs that are older than their input
+    options: EncodeOptions
     force: bool
-    max_pixels: int
-    preserve: bool = False
-    threads: int | None = None
+    preserve: bool = False  # the times of the input
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Suffixes of the inputs that are looked for in folders."""
+        return picture_suffixes() | {SHARD_SUFFIX}
+
+    @staticmethod
+    def rename(name: str) -> str:
+        """The output's name in a folder."""
+        return aec_name(name)
+
+    def with_threads(self, threads: int) -> "Encoding":
+        return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
-        self, source: str, target: str, progress: Progress = untold
+        self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         check_target(target, self.force)
         if is_shard(source):
@@ -88,92 +89,73 @@ class Encoding:
         return converted
 
     def converted(
-        self, content: bytes, progress: Progress = untold
+        self, content: bytes, progress: Progress = no_progress
     ) -> tuple[bytes, Converted]:
         """(.aec file, what became of it) of the content of a picture file."""
-        picture = picture_in(content, self.max_pixels, self.strip)
-        data = self.coded(picture, progress)
+        picture = picture_in(content, self.options.max_pixels, self.options.strip)
+        data = encode_picture(picture, self.options, progress)
         facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
         return data, Converted(facts, picture.notices, len(data))
-
-    def coded(self, picture: Picture, progress: Progress = untold) -> bytes:
-        return encode(
-            picture,
-            max_pixels=self.max_pixels,
-            threads=self.threads,
-            progress=progress,
-            **self.options,
-        )
 
 
 @dataclass(frozen=True)
 class Decoding:
     """An .aec file to a picture of the format that the suffix of the target names, or
     those in a tar file to PNG in another. CodecError or OSError if that fails, or if
-    there was something to `salvage`.
+    there was something to salvage.
     """
 
+    suffix: ClassVar[str] = PNG
+    updates: ClassVar[bool] = False
+    options: DecodeOptions
     force: bool
-    max_pixels: int
-    salvage: bool = False
-    region: Region | None = None
-    scale: float = 1
-    precision: str = EXACT
-    head: str | None = None
-    bundle: Bundle | None = None
     preserve: bool = False
-    threads: int | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """As of `Encoding`."""
+        return frozenset({SUFFIX, SHARD_SUFFIX})
+
+    @staticmethod
+    def rename(name: str) -> str:
+        """As of `Encoding`."""
+        return png_name(name)
+
+    def with_threads(self, threads: int) -> "Decoding":
+        return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
-        self, source: str, target: str, progress: Progress = untold
+        self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         check_target(target, self.force)
         if is_shard(source):
-            if self.salvage:
+            if self.options.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
-            convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.png)
+            convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         image_format, like = format_of(target), traits(source, self.preserve)
         data = read(source)
         faults: list[str] = []
-        if self.salvage:
-            image, faults = salvage(
-                data,
-                max_pixels=self.max_pixels,
-                bundle=self.bundle,
-                threads=self.threads,
-                progress=progress,
-            )
+        if self.options.salvage:
+            image, faults = salvage_file(data, self.options, progress)
         else:
-            image = self.decoded(data, progress)
-        coded, converted = self.saved(image, image_format)
+            image = decode_file(data, self.options, progress)
+        coded, converted = saved(image, image_format)
         write(target, coded, self.force, like)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
         return converted
 
-    def decoded(self, data: bytes, progress: Progress = untold) -> Image.Image:
-        return decode(
-            data,
-            region=self.region,
-            scale=self.scale,
-            precision=self.precision,
-            head=self.head,
-            max_pixels=self.max_pixels,
-            bundle=self.bundle,
-            threads=self.threads,
-            progress=progress,
-        )
+    def converted(self, content: bytes) -> tuple[bytes, Converted]:
+        """(PNG file, what became of it) of the content of an .aec file."""
+        return saved(decode_file(content, self.options), "PNG")
 
-    def saved(self, image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
-        """(file of one of Pillow's formats, what became of it)."""
-        coded, notices = file_bytes(image, image_format)
-        facts = f"{image.width} x {image.height} pixels"
-        return coded, Converted(facts, notices, len(coded))
 
-    def png(self, content: bytes) -> tuple[bytes, Converted]:
-        """As `saved`, of the content of an .aec file."""
-        return self.saved(self.decoded(content), "PNG")
+def saved(image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
+    """(file of one of Pillow's formats, what became of it)."""
+    coded, notices = file_bytes(image, image_format)
+    facts = f"{image.width} x {image.height} pixels"
+    return coded, Converted(facts, notices, len(coded))
 
 
 Conversion = Encoding | Decoding
@@ -190,8 +172,8 @@ def shard(
     suffix: str,
     convert: Callable[[bytes], tuple[bytes, Converted]],
 ) -> Converted:
-    """`convert_shard` from file to file. `progress` is told of nothing done, before
-    every picture.
+    """`convert_shard` from file to file. `progress` is called with 0 before every
+    picture, so that it can stop the work.
     """
 
     def converted(content: bytes) -> tuple[bytes, Converted]:
@@ -203,11 +185,11 @@ def shard(
     place, like = Path(os.path.realpath(target)), traits(source, preserve)
     try:
         with open(source, "rb") as file, replacing(place, like, force) as new:
-            said = convert_shard(file, new, kinds, suffix, converted)
+            results = convert_shard(file, new, kinds, suffix, converted)
     except FileExistsError:
         raise UsageError(ALREADY_THERE.format(target)) from None
-    done = [(name, what) for name, what in said if isinstance(what, Converted)]
+    done = [(name, what) for name, what in results if isinstance(what, Converted)]
     notices = [f"{name}: {what}" for name, what in done if what.notices]
-    failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
+    failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
     size = Path(target).stat().st_size
     return Converted(f"{len(done)} pictures, {size} bytes", notices, size, failures)

@@ -42,6 +42,7 @@ def traits(source: str, preserve: bool) -> Traits:
 
 
 def check_target(target: str, force: bool) -> None:
+    """UsageError if the target cannot be written, or may not be replaced."""
     exists = os.path.lexists(target) and not is_device(Path(target))
     if target != STREAM and not force and exists:
         raise UsageError(ALREADY_THERE.format(target))
@@ -57,7 +58,7 @@ def check_target(target: str, force: bool) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Whether writing to `path` replaces nothing: a pipe or a device."""
+    """Whether `path` is a pipe or a device, which is written to and not replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -1,4 +1,4 @@
-"""A tree of files converted by worker processes that share nothing but the files."""
+"""A folder and all folders below it, converted by worker processes."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from codec.app.replacement import PREFIX
 from codec.app.workers import Convert
 from codec.errors import UsageError, reason
 from codec.machine import cpu_count
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Task:
 
 @dataclass
 class Summary:
-    """Counts of files; `failures` name each and the reason, bytes are of those done."""
+    """Counts of files, bytes of those done, and a line for each that failed."""
 
     done: int = 0
     up_to_date: int = 0
-    left_out: int = 0  # of other kinds
+    left_out: int = 0  # files of other kinds
     bytes_in: int = 0
     bytes_out: int = 0
     failures: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Mirrored:
     root: Path  # of the targets; there already
 
     def __call__(
-        self, source: str, target: str, progress: Progress = untold
+        self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         self.make_folder(Path(source).parent, Path(target).parent)
         return self.convert(source, target, progress)
@@ -97,7 +97,7 @@ class Mirrored:
 def convert_tree(
     source: Path,
     target: Path,
-    conversion: Callable[[int], Convert],
+    with_threads: Callable[[int], Convert],
     rename: Callable[[str], str],
     kinds: Collection[str],
     jobs: int | None,
@@ -109,17 +109,17 @@ def convert_tree(
     the same place under `target`, named by `rename`, in as many processes as cores or
     `jobs`.
 
-    `conversion` is called with the threads that each process may use. Files whose
-    target is newer are left as they are, unless `force` is given, so a run that was
-    stopped goes on; older targets are replaced if `update` is given, else they fail. A
-    file that fails does not stop the others, nor does one that takes more than
-    `timeout_s`. Links to folders are not followed.
+    `with_threads` gives the conversion that uses so many threads, the share of each
+    process. Files whose target is newer are left as they are, unless `force` is given,
+    so a run that was stopped goes on; older targets are replaced if `update` is given,
+    else they fail. A file that fails does not stop the others, nor does one that takes
+    more than `timeout_s`. Links to folders are not followed.
     """
     summary = Summary()
     found = planned(source, target, rename, kinds, summary)
     tasks = [t for t in found if force or is_due(t, update, summary)]
     jobs = max(1, min(jobs or cpu_count(), len(tasks)))
-    convert = Mirrored(conversion(max(1, cpu_count() // jobs)), target)
+    convert = Mirrored(with_threads(max(1, cpu_count() // jobs)), target)
     work = {workers.Task(str(t.source), str(t.target)): t for t in tasks}
     bar = tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty())
     debug = reporting.debugging()
@@ -131,7 +131,7 @@ def convert_tree(
 
 
 def say(line: str) -> None:
-    """A line on standard error, above the bar if there is one."""
+    """Print a line on standard error, above the bar if there is one."""
     with tqdm.external_write_mode(file=sys.stderr):
         reporting.say(line)
 
@@ -143,7 +143,7 @@ def planned(
     kinds: Collection[str],
     summary: Summary,
 ) -> Iterator[Task]:
-    """A task for every file, in the order of the names; the rest is noted."""
+    """A task for every file, by name. The rest is counted in `summary`."""
     writers: dict[str, dict[Path, Path]] = {}  # sources by targets of similar names
     for path in files_under(source, target, summary):
         if path.suffix.lower() not in kinds:
@@ -182,7 +182,7 @@ def are_one_file(folder: Path, one: Path, other: Path) -> bool:
 
 
 def is_due(task: Task, update: bool, summary: Summary) -> bool:
-    """Whether a task is to be done without force; notes why not."""
+    """Whether a task is to be done without force. If not, `summary` says why."""
     try:
         if is_newer(task):
             summary.up_to_date += 1
@@ -196,16 +196,14 @@ def is_due(task: Task, update: bool, summary: Summary) -> bool:
 
 
 def is_newer(task: Task) -> bool:
-    """Whether the target is a file with something in it, at least as new as the
-    source.
-    """
+    """Whether the target is a file, not empty, and at least as new as the source."""
     if not task.target.is_file() or not task.target.stat().st_size:
         return False
     return task.target.stat().st_mtime >= task.source.stat().st_mtime
 
 
 def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
-    """All but what is in the `target`, if that is below."""
+    """All files under `folder` but those in `target`, if that is under it, too."""
 
     def unreadable(error: OSError) -> None:
         summary.fail(Path(error.filename), reason(error))

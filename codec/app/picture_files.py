@@ -13,12 +13,12 @@ from codec.errors import UsageError
 from codec.picture.metadata import INFO_KEYS
 from codec.picture.reading import quiet_pillow
 
-# Of the pictures that are looked for in folders; Pillow reads more kinds.
+# Suffixes of pictures that are looked for in folders. Pillow reads more kinds.
 PICTURES = frozenset(
     {".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm"}
     | {".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-# What a decoded picture is written with; PNG faster than the decoder is.
+# How decoded pictures are written: PNG in less time than decoding takes.
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     name: {"quality": 95} for name in ("JPEG", "WEBP", "AVIF")
 } | {"PNG": {"compress_level": 2}}

@@ -6,9 +6,9 @@
     PUT /photo.aec   encode the picture in the body, if uploads are allowed;
                      ?quality=, ?tune=
 
-A few pictures at a time are worked on, in threads; the other requests wait without
-memory for their pictures, uploads on disk. Nothing outside the folder is read or
-written, whatever paths and links say.
+A few threads work on pictures. Other requests wait, with no memory taken for their
+pictures; uploads wait on disk. Nothing outside the folder is read or written, wherever
+paths and links lead.
 """
 
 import hashlib
@@ -40,12 +40,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from codec import __version__
-from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
-from codec.app.conversion import region_in
+from codec.api import MIME_TYPE, SUFFIX, decode_file, encode_picture, read_info
 from codec.app.files import write
+from codec.app.parsing import region_in
 from codec.app.picture_files import file_bytes, upright
 from codec.errors import CodecError, UsageError, reason
-from codec.networks.shipped import TUNE_DEFAULT
+from codec.options import SCALES, DecodeOptions, EncodeOptions
 from codec.picture.reading import picture_in
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ img {{ display: block; max-width: {width}px; max-height: {width}px }}
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a picture, an upload and all that is done at once."""
+    """Limits of a picture, of an upload, and of what is done at once."""
 
     max_pixels: int
     upload_bytes: int
@@ -86,7 +86,7 @@ class Limits:
 
 
 def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
-    """See above; bad requests get one line of text, with status 4xx."""
+    """The application. Bad requests get one line of text, with status 4xx."""
     root = folder.resolve()
     workers = anyio.CapacityLimiter(limits.jobs)
 
@@ -126,12 +126,12 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     if uploads:
         routes.append(Route("/{path:path}", upload, methods=["PUT"]))
     statuses = {UsageError: 400, CodecError: 500, OSError: 500, MemoryError: 503}
-    handlers: Any = {error: told(status) for error, status in statuses.items()}
+    handlers: Any = {error: error_handler(status) for error, status in statuses.items()}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
-def told(status: int) -> Callable[[Request, Exception], Response]:
-    """Handler that answers with the reason of an exception."""
+def error_handler(status: int) -> Callable[[Request, Exception], Response]:
+    """A handler that answers with the reason of an exception."""
 
     def handler(request: Request, error: Exception) -> Response:
         return PlainTextResponse(f"{reason(error)}\n", status)
@@ -228,14 +228,16 @@ def picture_of(data: bytes, query: dict[str, str], max_pixels: int) -> Image.Ima
     if not width_px:
         raise UsageError("w is at least 1")
     if region:
-        image = decode(data, region=region_in(region), max_pixels=max_pixels)
+        options = DecodeOptions(region=region_in(region), max_pixels=max_pixels)
+        image = decode_file(data, options)
         size = image.size
     else:
         facts = read_info(data)
         size = facts.width, facts.height
         # Which of them is the width is not known before EXIF is.
         scale = min((s for s in SCALES if s * min(size) >= width_px), default=1)
-        image = decode(data, scale=scale, max_pixels=max_pixels)
+        options = DecodeOptions(scale=scale, max_pixels=max_pixels)
+        image = decode_file(data, options)
     profile = image.info.get("icc_profile")
     stored, image = image.size, upright(image)
     if image.size != stored:
@@ -276,15 +278,16 @@ def store(
     body: IO[bytes], target: Path, query: dict[str, str], max_pixels: int
 ) -> Response:
     """Encode the picture in `body` to a new file."""
-    quality, tune = query.pop("quality", None), query.pop("tune", TUNE_DEFAULT)
+    quality, tune = query.pop("quality", None), query.pop("tune", EncodeOptions.tune)
     refuse(query)
     try:
         value = None if quality is None else float(quality)
     except ValueError:
         raise UsageError("quality is a number") from None
+    options = EncodeOptions(quality=value, tune=tune, max_pixels=max_pixels)
     body.seek(0)
-    picture = picture_in(body.read(), max_pixels, ())
-    data = encode(picture, quality=value, tune=tune, max_pixels=max_pixels)
+    picture = picture_in(body.read(), options.max_pixels, options.strip)
+    data = encode_picture(picture, options)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(str(target), data, force=False)

@@ -1,6 +1,4 @@
-"""Tar files of samples, as WebDataset names them: every picture in one coded, or the
-.aec files in one decoded.
-"""
+"""Tar files (shards of WebDataset), whose pictures are encoded or decoded."""
 
 import contextlib
 import io
@@ -26,7 +24,7 @@ def is_of(kinds: Collection[str], name: str) -> bool:
 
 
 def renamed(name: str, suffix: str) -> str:
-    """With another suffix, and all else as it is."""
+    """The name with another suffix."""
     return name.removesuffix(PurePosixPath(name).suffix) + suffix
 
 
@@ -37,15 +35,15 @@ def convert_shard(
     suffix: str,
     convert: Callable[[bytes], tuple[bytes, T]],
 ) -> list[tuple[str, T | str]]:
-    """Copy a tar file, the members of one of the `kinds` (suffixes) converted and named
-    with another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
+    """Copy a tar file; members of one of the `kinds` (suffixes) are converted and get
+    another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
 
-    Returns what `convert` says of the content of each, or the reason for which it stays
-    as it is; also that for which a member is left out, as it is no plain file or folder
-    below the place of its archive. Both files are read and written from begin to end,
-    one picture in memory. UsageError if the source is no tar file, or cut off.
+    Returns for each of them (name, result of `convert`), or (name, reason) if it was
+    copied as it is; also for members that are left out, as they are no plain files or
+    folders below the place of their archive. Both files are read and written from begin
+    to end, one picture in memory. UsageError if the source is no tar file, or cut off.
     """
-    said: list[tuple[str, T | str]] = []
+    results: list[tuple[str, T | str]] = []
     taken: set[str] = set()
     with (
         readable(),
@@ -54,27 +52,27 @@ def convert_shard(
         for member in members(source):
             name = member.header.name
             if member.odd:
-                said.append((name, f"left out, as it {member.odd}"))
+                results.append((name, f"left out, as it {member.odd}"))
                 continue
             content: Content | io.BytesIO = member.content
             if member.header.isreg() and is_of(kinds, name):
-                content, what = one(member, suffix, taken, convert)
-                said.append((name, what))
+                content, result = convert_member(member, suffix, taken, convert)
+                results.append((name, result))
             elif name in taken and member.header.isreg():
-                said.append((name, "there is another of this name"))
+                results.append((name, "there is another of this name"))
             taken.add(member.header.name)
             converted.addfile(safe(member.header), content)  # type: ignore[arg-type]
-    return said
+    return results
 
 
-def one(
+def convert_member(
     member: Member,
     suffix: str,
     taken: Collection[str],
     convert: Callable[[bytes], tuple[bytes, T]],
 ) -> tuple[Content | io.BytesIO, T | str]:
-    """(content to write, what became of it) of a picture; its header is changed if it
-    was converted.
+    """(new content, result) of a member, whose header is changed; (old content, reason)
+    if it cannot be converted.
     """
     header, name = member.header, renamed(member.header.name, suffix)
     if name in taken:
@@ -83,11 +81,11 @@ def one(
         return member.content, f"larger than {PICTURE_MAX_BYTES} bytes"
     before = member.content.read(header.size)
     try:
-        content, what = convert(before)
+        content, result = convert(before)
     except Exception as error:  # of whatever kind: the others are done
         return io.BytesIO(before), reason(error)
     header.name, header.size = name, len(content)
-    return io.BytesIO(content), what
+    return io.BytesIO(content), result
 
 
 def safe(header: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -5,20 +5,101 @@ hyper-latents, residuals -> mean and context -> latents = mean + residuals
 latents -> synthesis, or another output -> picture
 """
 
+import operator
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from codec.coding.extras import add_extras
 from codec.coding.symbols import symbol_rows
-from codec.coding.tiles import Region, all_cells, cells_of, grid_of
+from codec.coding.tiles import all_cells, cells_of, grid_of, whole
+from codec.errors import FormatError, UsageError
+from codec.file.chunks import GRAY_CHUNK
 from codec.file.container import Container
-from codec.networks.outputs import Output
+from codec.file.header import DIGEST_BYTES, Header
+from codec.networks.bundle import Bundle
+from codec.networks.heads import COLORIZE, head_of
+from codec.networks.outputs import Output, preview_of, synthesis_of
 from codec.networks.runtime import Networks
+from codec.networks.shipped import load_bundle
 from codec.networks.windowed import WindowedNetworks
 from codec.networks.windows import widened
-from codec.progress import Progress, untold
+from codec.options import DecodeOptions, Region
+from codec.picture.metadata import INFO_KEYS
+from codec.progress import Progress, no_progress
+
+
+def decode_picture(
+    container: Container,
+    networks: Networks,
+    options: DecodeOptions,
+    progress: Progress = no_progress,
+) -> Image.Image:
+    """The picture as the options ask for it, with alpha, and metadata in its `info`."""
+    region = whole(container.header)
+    if options.region is not None:
+        region = region_within(container.header, options.region)
+    output = wanted_output(networks, options)
+    mode = mode_of(container)
+    if options.head == COLORIZE:
+        if mode != "L":
+            raise UsageError("the picture has colors already")
+        mode = "RGB"
+    image = decode_colors(container, networks, region, output, mode, None, progress)
+    factor = round(1 / options.scale)
+    if factor > 1:
+        image = image.reduce(factor // networks.bundle.preview_factor)
+    add_extras(image, container, region, factor=factor)
+    if options.head == COLORIZE:
+        image.info.pop(INFO_KEYS["icc"], None)  # of gray samples
+    return image
+
+
+def networks_of(container: Container, options: DecodeOptions) -> Networks:
+    """The networks that a file was made for; FormatError if they are not there."""
+    bundle = options.bundle or load_bundle(container.header.model_id)
+    check_bundle(container.header, bundle)
+    return Networks(bundle, options.threads, synthesis=options.precision)
+
+
+def check_bundle(header: Header, bundle: Bundle) -> None:
+    """FormatError if a file was made with another bundle."""
+    expected, found = header.bundle_digest, bundle.digest[:DIGEST_BYTES]
+    if expected != found:
+        raise FormatError(
+            f"file was made with another model {header.model_id}, perhaps an adapted "
+            f"one (bundle {expected.hex()}, here {found.hex()})"
+        )
+
+
+def wanted_output(networks: Networks, options: DecodeOptions) -> Output:
+    """What makes the pixels. UsageError if the model has no such head."""
+    if options.head is not None:
+        return head_of(networks, options.head)
+    return synthesis_of(networks) if options.scale == 1 else preview_of(networks)
+
+
+def mode_of(container: Container) -> str:
+    """Pillow's mode of the colors, L or RGB."""
+    return "L" if container.has(GRAY_CHUNK) else "RGB"
+
+
+def region_within(header: Header, region: Region) -> Region:
+    """The region; UsageError if it is empty or not within the picture."""
+    left, top, width, height = map(operator.index, region)
+    if (
+        min(left, top) < 0
+        or min(width, height) < 1
+        or left + width > header.width
+        or top + height > header.height
+    ):
+        raise UsageError(
+            f"region {left},{top},{width},{height} is empty or not within the picture "
+            f"of {header.width} x {header.height} pixels"
+        )
+    return left, top, width, height
 
 
 def decode_colors(
@@ -28,7 +109,7 @@ def decode_colors(
     output: Output,
     mode: str,
     damage: dict[int, str] | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Image.Image:
     """`decode_bands` as one picture of mode RGB or L."""
     stride = networks.bundle.stride_px
@@ -46,11 +127,11 @@ def decode_bands(
     region: Region,
     output: Output,
     damage: dict[int, str] | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Iterator[NDArray[np.uint8]]:
-    """A region of the picture as an `output` makes it, colors [rows, W, 3] from top to
-    bottom, from the tiles around it; of a smaller output, the whole picture only.
-    `damage` is as for `symbol_rows`.
+    """A region of the picture as `output` makes it: colors [rows, W, 3] from top to
+    bottom. Only the tiles around the region are decoded. Of a smaller output, the
+    region is the whole picture. `damage` is as for `symbol_rows`.
     """
     bundle = networks.bundle
     stride = bundle.stride_px
@@ -78,7 +159,7 @@ def decode_bands(
 
 
 def decode_latents(
-    container: Container, networks: Networks, progress: Progress = untold
+    container: Container, networks: Networks, progress: Progress = no_progress
 ) -> Iterator[NDArray[np.float32]]:
     """Latents in image units, [1, rows, W/16, C] from top to bottom, of the picture
     extended to whole cells. FormatError names a damaged tile.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from codec.errors import CodecError, UsageError
-from codec.limits import check_size
+from codec.limits import MAX_PIXELS, check_size
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.metadata import read_metadata
 
@@ -22,28 +22,32 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd me
 
 @dataclass
 class Picture:
-    """What is coded of an image, and what was lost on the way to it."""
+    """What is coded of an image; `notices` say what of the image is not."""
 
     rgb: NDArray[np.uint8]  # [H, W, 3]
-    gray: bool = False  # all three channels are the same, and meant so
+    gray: bool = False  # all three channels are the same, and decoded as one
     alpha: NDArray[np.uint8] | None = None  # [H, W], lossless; None if opaque
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
     notices: list[str] = field(default_factory=list)
 
 
 def read_picture(
-    image: Image.Image | NDArray[np.uint8], strip: Collection[str] = ()
+    image: Image.Image | NDArray[np.uint8],
+    strip: Collection[str] = (),
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """The picture in a Pillow image, or in uint8 [H, W] (gray) or [H, W, 3].
+    """The picture in a Pillow image, or in an array uint8 [H, W] (gray) or [H, W, 3].
 
-    Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
-    only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
-    replaced by smooth ones. Raises UsageError for arrays of another type or shape.
+    `strip` names metadata to leave out. Pixels are as they are stored: the EXIF
+    orientation is applied only where "exif" is left out. Colors that cannot be seen are
+    replaced by smooth ones. Raises UsageError for arrays of another type or shape, and,
+    before they are loaded, for images of more than `max_pixels` pixels.
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
     try:
         if isinstance(image, Image.Image):
+            check_size(image.width, image.height, max_pixels, UsageError)
             return pillow_picture(image, strip)
         return array_picture(np.asarray(image))
     except (UsageError, MemoryError):
@@ -109,7 +113,7 @@ def array_picture(array: NDArray[np.uint8]) -> Picture:
 
 
 def raw_modes(image: Image.Image) -> list[str]:
-    """The samples in the file, which Pillow names until it loads them."""
+    """The kinds of samples in the file, which Pillow knows until it loads them."""
     modes = (tile[3] for tile in getattr(image, "tile", ()))
     return [str(mode[0] if isinstance(mode, tuple) else mode) for mode in modes]
 
@@ -120,11 +124,10 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     """
     if not data:
         raise UsageError("file is empty")
-    Image.MAX_IMAGE_PIXELS = None  # our own limit stands below
+    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            check_size(image.width, image.height, max_pixels, UsageError)
-            return read_picture(image, strip)
+            return read_picture(image, strip, max_pixels)
     except (CodecError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -135,7 +138,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow warns of odd metadata, which we do not use, on standard error."""
+    """Leave out the warnings of Pillow about odd metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
