@@ -11,8 +11,7 @@ from command_line import complaints, fails, names, succeeds
 from pictures import picture
 from PIL import Image
 
-import codec
-from codec.app import shards, tar_reading
+from codec.app import conversion, shards, tar_reading
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -209,14 +208,14 @@ def test_an_old_sparse_file_is_skipped_with_all_its_headers():
 
 
 def test_any_error_on_a_member_is_its_line(monkeypatch):
-    real = codec.encode
+    real = conversion.encode_picture
 
-    def encode(picture, **options):
+    def encode(picture, *options):
         if picture.rgb.shape[0] == 9:
             raise RecursionError("maximum recursion depth exceeded\nand more")
-        return real(picture, **options)
+        return real(picture, *options)
 
-    monkeypatch.setattr("codec.app.conversion.encode", encode)
+    monkeypatch.setattr(conversion, "encode_picture", encode)
     photo = Path("photo.png").read_bytes()
     written(packed("0.png", png()), packed("1.png", photo))
     (line,) = complaints("encode", "in.tar", "-o", "out.tar")

@@ -211,7 +211,7 @@ def test_an_error_outside_of_all_files_is_one_line(monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("codec.app.cli.ThreadPoolExecutor", refuse)
+    monkeypatch.setattr("codec.app.batch.ThreadPoolExecutor", refuse)
     assert fails("encode", "photo.png") == (
         "aecodec: RuntimeError: can't start new thread"
     )
