@@ -19,4 +19,7 @@ def reason(error: Exception) -> str:
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)
+    if isinstance(error, CodecError | OSError) and str(error):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]  # some packages go on for pages
+    return f"{type(error).__name__}: {said}".rstrip(": ")  # a bug, of whomever

@@ -38,6 +38,14 @@ def fails(*arguments: object, stdin: bytes = b"") -> str:
     return lines[0]
 
 
+def complaints(*arguments: object) -> list[str]:
+    """Lines on standard error about what failed, of a call that ends with status 1."""
+    result = aecodec(*arguments)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    return [li for li in result.stderr.splitlines() if li.startswith("aecodec: ")]
+
+
 def is_refused(*arguments: object) -> str:
     """Standard error of a call that is wrong usage."""
     result = aecodec(*arguments)

@@ -20,7 +20,11 @@ from PIL import Image
 
 import codec
 from codec.networks.adaptation import (
+    FLOAT16,
+    FLOAT32,
+    FLOATS,
     WEIGHTS_MIN_BYTES,
+    buffer_types,
     buffers,
     pack_model,
     patches_of,
@@ -252,17 +256,82 @@ def test_members_of_other_names_are_refused(folder, packed, name):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("graph", ["analysis", "hyper_analysis", "mean_context"])
-def test_weights_that_give_no_numbers_are_told_of(bundle, small_picture, graph):
+def weights_of(bundle: Bundle, graph: str, kind: int) -> dict[str, np.ndarray]:
+    """Contents of the buffers of a graph that hold floats of one type."""
     data = graph_file(bundle.folder, graph).read_bytes()
-    weights = {
-        f"{graph}/{number}": b"\xff" * len(place)
+    types = buffer_types(data)
+    return {
+        f"{graph}/{number}": np.frombuffer(data[p.start : p.stop], FLOATS[kind]).copy()
+        for number, p in enumerate(buffers(data))
+        if len(p) >= WEIGHTS_MIN_BYTES and types.get(number) == {kind}
+    }
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1001, -6e4])
+@pytest.mark.parametrize(
+    ("graph", "kind"),
+    [
+        ("analysis", FLOAT32),
+        ("hyper_analysis", FLOAT16),
+        ("mean_context", FLOAT16),
+        ("synthesis", FLOAT16),
+        ("synthesis", FLOAT32),
+    ],
+)
+def test_one_weight_that_is_no_proper_number_is_refused(bundle, graph, kind, value):
+    name, values = next(iter(weights_of(bundle, graph, kind).items()))
+    unpack_model(pack_model(bundle, {name: values.tobytes()}))
+    values.flat[-1] = value
+    with pytest.raises(codec.FormatError, match=f"{name} is out of range"):
+        unpack_model(pack_model(bundle, {name: values.tobytes()}))
+
+
+@pytest.mark.parametrize("graph", ["analysis", "synthesis"])
+def test_whole_numbers_of_a_graph_are_never_replaced(bundle, graph):
+    data = graph_file(bundle.folder, graph).read_bytes()
+    types = buffer_types(data)
+    whole = [
+        (f"{graph}/{number}", data[place.start : place.stop])
         for number, place in enumerate(buffers(data))
-        if len(place) > 10_000
+        if len(place) >= WEIGHTS_MIN_BYTES and not types[number] <= FLOATS.keys()
+    ]
+    assert whole
+    for name, content in whole:
+        with pytest.raises(ValueError, match="out of range"):
+            patches_of(bundle, {name: content})
+
+
+@pytest.mark.parametrize("graph", ["analysis", "mean_context"])
+def test_weights_that_give_no_numbers_are_told_of(bundle, small_picture, graph):
+    weights = {
+        name: np.full_like(values, 1000).tobytes()
+        for kind in FLOATS
+        for name, values in weights_of(bundle, graph, kind).items()
     }
     adapted = unpack_model(pack_model(bundle, weights))
     with pytest.raises(codec.UsageError, match="too large to be coded"):
         codec.encode(small_picture, bundle=adapted)
+
+
+@pytest.mark.parametrize("shape", [(2**40,), (1, 2**33), (-1,), (0,)])
+def test_an_array_that_is_not_as_large_as_it_says_is_refused(folder, packed, shape):
+    def change(members):
+        old = members["log_gain.npy"]
+        text = str(np.load(io.BytesIO(old)).shape).encode()
+        assert text in old
+        members["log_gain.npy"] = old.replace(text, str(shape).encode())
+
+    tracemalloc.start()
+    with pytest.raises(codec.FormatError):
+        unpack_model(repacked(packed, change))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e7
+
+
+def test_a_model_without_end_is_refused():
+    with pytest.raises(codec.FormatError, match="larger than"):
+        codec.read_model("/dev/zero")
 
 
 def _written(data: bytes) -> str:

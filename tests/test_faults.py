@@ -52,10 +52,10 @@ def test_a_folder_without_write_permission_gives_one_line():
 
 
 def test_a_disk_that_fails_leaves_nothing_behind(monkeypatch):
-    def full(source, target):
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "fsync", full)
     line = fails("encode", "photo.png")
     assert line.endswith("No space left on device")
     assert names() == ["photo.png"]

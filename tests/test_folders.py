@@ -1,5 +1,6 @@
 """Trees of files: `--recursive`."""
 
+import ctypes
 import os
 import re
 import signal
@@ -15,10 +16,11 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.app import folders
+from codec.app import folders, workers
 from codec.app.cli import main
 from codec.app.conversion import Converted
 from codec.errors import UsageError
+from codec.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("tree")
 
@@ -71,7 +73,7 @@ def test_a_tree_is_mirrored_there_and_back():
     )
 
 
-def convert(source: str, target: str) -> Converted:
+def convert(source: str, target: str, progress: Progress) -> Converted:
     """Stands for a conversion; what it is to do is in the file."""
     text = Path(source).read_text()
     if text == "slow":
@@ -86,11 +88,30 @@ def convert(source: str, target: str) -> Converted:
         time.sleep(3)
     if text.startswith("die"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if text == "crash":
+        ctypes.string_at(0)
+    if text == "exit":
+        os._exit(0)
+    if text == "hang":
+        time.sleep(300)
+    if text == "hang in C":  # where no handler of a signal is called
+        ctypes.PyDLL(None).sleep(300)
+    if text == "loop":
+        while True:
+            pass
+    if text == "bug":
+        return [][1]
+    if text == "print":
+        os.write(1, b"what native code has to say\n")
+    if text == "pictures":
+        for _ in range(4):
+            progress(0)
+            time.sleep(0.5)
     Path(target).write_text(text + " done")
     return Converted("", ["a notice"] * (text == "notice"), len(text))
 
 
-def converted(texts: dict[str, str], **options: bool) -> folders.Summary:
+def converted(texts: dict[str, str], **options: float) -> folders.Summary:
     """Of a tree of files with these texts."""
     for name, text in texts.items():
         path = Path("in", name)
@@ -185,23 +206,50 @@ def test_a_worker_that_dies_takes_no_other_file_with_it():
     assert all("died" in failure for failure in summary.failures)
 
 
-def test_a_worker_that_dies_as_others_wait_for_it_keeps_none_waiting():
-    script = (
-        "from test_folders import converted\n"
-        "texts = {'0.in': 'die with the lock', '1.in': 'slow', '2.in': 'slow'}\n"
-        "summary = converted(texts)\n"
-        "print(summary.done, *summary.failures)"
-    )
-    here = Path(__file__).parent
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,  # it would wait for ever
-    )
-    assert result.stdout.startswith("2 in/0.in: "), result.stderr
+@pytest.mark.parametrize("fault", ["crash", "exit"])
+def test_however_a_worker_ends_its_file_alone_fails(fault):
+    summary = converted({"1.in": "a", "2.in": fault, "3.in": "b"})
+    assert summary.done == 2
+    assert summary.failures == [f"in/2.in: {workers.DIED}"]
+
+
+@pytest.mark.parametrize("fault", ["hang", "hang in C", "loop"])
+def test_what_takes_too_long_is_ended_and_the_others_are_done(monkeypatch, fault):
+    monkeypatch.setattr(workers, "GRACE_S", 0.5)
+    texts = {f"{n}.in": fault if n in (2, 5) else "a" for n in range(8)}
+    summary = converted(texts, timeout_s=1)
+    assert summary.done == 6
+    assert sorted(summary.failures) == [
+        f"in/{n}.in: ended, as it took more than 1 s; see --timeout" for n in (2, 5)
+    ]
+
+
+def test_the_time_is_of_a_picture_not_of_a_tar_file():
+    assert converted({"1.in": "pictures"}, timeout_s=1.5).done == 1
+
+
+def test_any_error_is_the_line_of_its_file():
+    summary = converted({"1.in": "a", "2.in": "bug"})
+    assert summary.done == 1
+    assert summary.failures == ["in/2.in: IndexError: list index out of range"]
+
+
+def test_what_native_code_prints_is_no_reply(capfd):
+    assert converted({"1.in": "print"}).done == 1
+    assert capfd.readouterr().out == ""
+
+
+def test_a_list_with_a_timeout_is_converted_by_a_process_that_may_be_ended():
+    call = ("encode", "photos/a.png", "none.png", "photos/deep/b.jpg", "-o", "out/")
+    result = aecodec(*call, "--timeout", 600)
+    assert result.returncode == 1
+    assert files("out") == ["a.aec", "b.aec"]
+    assert "aecodec: none.png: No such file or directory" in result.stderr
+    result = aecodec("encode", "photos/a.png", "-o", "b.aec", "--timeout", 1e-9)
+    assert result.returncode == 1
+    assert "photos/a.png: ended, as it took more than 1e-09 s" in result.stderr
+    assert not Path("b.aec").exists()
+    assert "--timeout is for files" in is_refused("encode", "-", "--timeout", 1)
 
 
 def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():
@@ -214,10 +262,34 @@ def test_pictures_whose_names_differ_in_the_suffix_do_not_become_the_same():
     assert widths == [9, 60]
 
 
-def test_two_files_of_the_same_output_do_not_overwrite_each_other(capfd):
+def test_two_files_of_the_same_output_do_not_overwrite_each_other():
+    for name in ("a.aec", "a.png.aec"):
+        Path("photos", name).write_bytes(codec.encode(picture(8, 9)))
+    result = aecodec("decode", "-r", "photos", "-o", "out")
+    assert result.returncode == 1
+    first, *_ = result.stderr.splitlines()
+    line = "photos/a.png.aec: photos/a.aec is written to out/a.png, too"
+    assert first == f"aecodec: {line}"
+    assert files("out") == ["a.png"]
+
+
+TWINS = [("a.in", "A.in"), ("Maße.in", "Masse.in"), ("x/é.in", "x/e\u0301.in")]
+TWINS += [("ab/1.in", "AB/1.in"), ("ﬁ.in", "fi.in")]
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_names_that_a_file_system_tells_apart_are_two_files(twins):
+    summary = converted(dict.fromkeys(twins, "a"))
+    there = len(files("in"))  # 1 on a file system that takes them for one
+    assert (summary.done, summary.failures) == (there, [])
+    assert len(files("out")) == there
+
+
+def test_names_that_the_file_system_of_the_output_takes_for_one_are_told(monkeypatch):
+    monkeypatch.setattr(folders, "are_one_file", lambda folder, one, other: True)
     summary = converted({"a.in": "a", "A.in": "b"})
-    assert summary.done == 1
-    assert summary.failures == ["in/a.in: in/A.in is written to out/a.out, too"]
+    if len(files("in")) == 2:
+        assert summary.failures == ["in/a.in: in/A.in is written to out/a.out, too"]
 
 
 def test_a_folder_that_cannot_be_made_is_named():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import aecodec, fails, is_refused, names, succeeds
+from command_line import complaints, fails, is_refused, names, succeeds
 from pictures import picture, psnr
 from PIL import Image
 
@@ -77,9 +77,9 @@ def test_a_member_that_is_no_picture_stays_and_is_named(shard):
     shard["0001.jpg"] = shard["0001.jpg"][:100]
     shard["0002.png"] = shard["0002.PNG"]  # becomes 0002.aec, too
     pack("shard.tar", shard)
-    line = fails("encode", "shard.tar", "-o", "coded.tar")
-    assert line.startswith("aecodec: shard.tar: written to coded.tar but for 0001.jpg:")
-    assert line.endswith("; 0002.png: there is a 0002.aec already")
+    first, second = complaints("encode", "shard.tar", "-o", "coded.tar")
+    assert first.startswith("aecodec: shard.tar: 0001.jpg: image cannot be read")
+    assert second == "aecodec: shard.tar: 0002.png: there is a 0002.aec already"
     coded = unpack("coded.tar")
     assert coded["0001.jpg"] == shard["0001.jpg"]
     assert coded["0002.png"] == shard["0002.png"]
@@ -95,7 +95,7 @@ def test_members_of_a_folder_stay_in_their_samples(shard):
 def test_two_members_of_one_name_are_told_of(shard):
     coded = codec.encode(picture(9, 9))
     pack("coded.tar", {"0001.aec": coded, "0001.png": b"a mask"})
-    line = fails("decode", "coded.tar", "-o", "decoded.tar")
+    (line,) = complaints("decode", "coded.tar", "-o", "decoded.tar")
     assert line.endswith("0001.png: there is another of this name")
 
 
@@ -110,19 +110,14 @@ def test_what_tarfile_takes_for_the_end_is_damage(shard, cut):
     assert names() == ["shard.tar"]
 
 
-def test_links_and_folders_are_copied(shard):
+def test_folders_are_copied(shard):
     with tarfile.open("shard.tar", "w") as file:
-        for name, kind in (("a", tarfile.DIRTYPE), ("a/b.png", tarfile.SYMTYPE)):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, "../../c.png"
-            file.addfile(member)
+        member = tarfile.TarInfo("a")
+        member.type = tarfile.DIRTYPE
+        file.addfile(member)
     succeeds("encode", "shard.tar", "-o", "coded.tar")
     with tarfile.open("coded.tar") as found:
-        assert found.getmember("a/b.aec").linkname == "../../c.aec"
-        assert [(m.name, m.type) for m in found] == [
-            ("a", tarfile.DIRTYPE),
-            ("a/b.aec", tarfile.SYMTYPE),
-        ]
+        assert [(m.name, m.type) for m in found] == [("a", tarfile.DIRTYPE)]
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar file", b"\x1f\x8b" + bytes(99)])
@@ -151,16 +146,9 @@ def test_a_tar_file_replaces_nothing_and_becomes_nothing_else(shard):
 
 def test_a_folder_is_not_replaced_by_its_own_output(shard):
     before = Path("shard.tar").read_bytes()
-    assert "replaced by its own output" in fails_with_more(
-        "encode", "-r", ".", "-o", ".", "-f", "-j", 1
-    )
+    (line,) = complaints("encode", "-r", ".", "-o", ".", "-f", "-j", 1)
+    assert "replaced by its own output" in line
     assert Path("shard.tar").read_bytes() == before
-
-
-def fails_with_more(*arguments):
-    result = aecodec(*arguments)
-    assert result.exit_code == 1
-    return result.stderr
 
 
 def test_a_link_stays_a_link(shard):

@@ -21,6 +21,7 @@ from codec.options import (
     EncodeOptions,
 )
 
+TIMEOUT_S, REFINING_TIMEOUT_S = 600, 7200  # of a picture in a folder
 T = TypeVar("T")
 EFFORT_HELP = (
     "1 to 3 analyze in int8 (+1.8 % bytes for the same PSNR, on two photographs; 0.1 s "
@@ -102,6 +103,19 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     help="Processes for --recursive.  [default: as many as cores]",
+)
+timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nonfinite,
+    help="End the work on a picture that takes longer, and go on with the next.  "
+    f"[default with --recursive: {TIMEOUT_S}, with efforts that refine "
+    f"{REFINING_TIMEOUT_S}]",
+)
+preserve_option = click.option(
+    "-p", "--preserve", is_flag=True, help="Give outputs the times of their inputs."
 )
 model_option = click.option(
     "--model",

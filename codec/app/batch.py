@@ -1,9 +1,10 @@
 """Many files, or a folder of them, converted: where each goes, and what is reported."""
 
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -12,18 +13,20 @@ from pathlib import Path
 import click
 
 from codec.app.conversion import Conversion, Converted
-from codec.app.files import STREAM, check_target
+from codec.app.files import STREAM
 from codec.app.progress_bar import progress_bar
-from codec.app.reporting import run_all
+from codec.app.reporting import debugging, each, say
 from codec.app.shards import is_shard
+from codec.app.workers import Task, run
+from codec.errors import CodecError
 from codec.picture.reading import quiet_pillow
 
 FILES_AT_ONCE = 2
+Pair = tuple[str, str]  # of names: input, output
+Results = Generator[tuple[Pair, Callable[[], Converted]], None, None]
 
 
-def plan(
-    inputs: Sequence[str], output: str | None, suffix: str
-) -> list[tuple[str, str]]:
+def plan(inputs: Sequence[str], output: str | None, suffix: str) -> list[Pair]:
     """(input, output) of every file; click.UsageError if two would write the same
     output.
     """
@@ -65,9 +68,9 @@ def plan(
     return pairs
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
 
@@ -77,6 +80,7 @@ def convert_folder(
     output: str | None,
     conversion: Conversion,
     jobs: int | None,
+    timeout_s: float,
     force: bool,
 ) -> None:
     """Convert the folder that is the one input, report on standard error, exit 1 if a
@@ -90,7 +94,8 @@ def convert_folder(
         raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
     if output is None or output == STREAM:
         raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
-    make_folder(Path(output))
+    readers = Path(inputs[0]).stat().st_mode & 0o777
+    make_folder(Path(output), 0o700 | readers)
     summary = convert_tree(
         Path(inputs[0]),
         Path(output),
@@ -100,8 +105,9 @@ def convert_folder(
         jobs=jobs,
         force=force,
         update=conversion.updates,
+        timeout_s=timeout_s,
     )
-    click.echo(f"{inputs[0]} -> {output}: {summary}", err=True)
+    say(f"{inputs[0]} -> {output}: {summary}")
     if summary.failures:
         sys.exit(1)
 
@@ -111,14 +117,37 @@ def convert_files(
     output: str | None,
     conversion: Conversion,
     jobs: int | None,
+    timeout_s: float | None,
 ) -> None:
-    """Convert every input, report on standard error, exit 1 if one failed. Two are
-    worked on at a time: one is read, entropy-coded or written while networks run on the
-    other.
-    """
+    """Convert every input, report on standard error, exit 1 if one failed."""
     if jobs is not None:
         raise click.UsageError("--jobs is for --recursive")
+    if timeout_s is not None and STREAM in (*inputs, output):
+        raise click.UsageError("--timeout is for files")
     pairs = plan(inputs, output, conversion.suffix)
+    if timeout_s is None:
+        results = converted_here(pairs, conversion)
+    else:
+        results = converted_by_worker(pairs, conversion, timeout_s)
+    failures: list[str] = []
+
+    def report(item: tuple[Pair, Callable[[], Converted]]) -> None:
+        (source, target), result = item
+        converted = result()
+        say(f"{source} -> {target}: {converted}")
+        for failure in converted.failures:
+            say(f"aecodec: {source}: {failure}")
+            failures.append(failure)
+
+    with contextlib.closing(results):
+        if not each(results, lambda item: item[0][0], report) or failures:
+            sys.exit(1)
+
+
+def converted_here(pairs: Sequence[Pair], conversion: Conversion) -> Results:
+    """What becomes of every pair, by calls that raise what failed. Two are worked on at
+    a time: one is read, entropy-coded or written while networks run on the other.
+    """
     single = len(pairs) == 1
     stopped = threading.Event()
 
@@ -126,25 +155,34 @@ def convert_files(
         if stopped.is_set():
             sys.exit()  # of the thread
 
-    def one(pair: tuple[str, str]) -> Converted:
-        source, target = pair
-        check_target(target, conversion.force)
-        with progress_bar(source) if single else nullcontext(go_on) as progress:
-            return conversion(source, target, progress)
-
-    def report(item: tuple[tuple[str, str], Callable[[], Converted]]) -> None:
-        (source, target), result = item
-        click.echo(f"{source} -> {target}: {result()}", err=True)
+    def one(pair: Pair) -> Converted:
+        with progress_bar(pair[0]) if single else nullcontext(go_on) as progress:
+            return conversion(*pair, progress)
 
     # Threads share the filters of warnings, so they are set once for all.
     with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        results: list[Callable[[], Converted]]
         if single:
-            results = [partial(one, pairs[0])]
-        else:
-            results = [pool.submit(one, pair).result for pair in pairs]
+            yield pairs[0], partial(one, pairs[0])
+            return
+        futures = [pool.submit(one, pair) for pair in pairs]
         try:
-            run_all(list(zip(pairs, results, strict=True)), lambda i: i[0][0], report)
+            for pair, future in zip(pairs, futures, strict=True):
+                yield pair, future.result
         finally:
             stopped.set()
             pool.shutdown(cancel_futures=True)
+
+
+def converted_by_worker(
+    pairs: Sequence[Pair], conversion: Conversion, timeout_s: float
+) -> Results:
+    """As `converted_here`, in a process that is ended when it takes too long."""
+
+    def told(result: Converted | str) -> Converted:
+        if isinstance(result, str):
+            raise CodecError(result)
+        return result
+
+    tasks = [Task(*pair) for pair in pairs]
+    for task, result in run(tasks, conversion, 1, timeout_s, debugging()):
+        yield (task.source, task.target), partial(told, result)

@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 import codec
+from codec.app.command_group import Commands, debug_option
 from codec.app.commands.adapt import adapt
 from codec.app.commands.corpus import corpus
 from codec.app.commands.decode import decode
@@ -14,6 +15,8 @@ from codec.app.commands.encode import encode
 from codec.app.commands.features import features
 from codec.app.commands.info import info
 from codec.app.commands.serve import serve
+from codec.app.files import occupy_closed_streams
+from codec.app.reporting import say
 
 SIGNALS = [
     getattr(signal, name)
@@ -22,8 +25,9 @@ SIGNALS = [
 ]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(codec.__version__, prog_name="aecodec")
+@debug_option
 @click.pass_context
 def main(context: click.Context) -> None:
     """Learned image codec: photographs to compact .aec files and back.
@@ -39,9 +43,10 @@ def main(context: click.Context) -> None:
         for again in SIGNALS:
             signal.signal(again, signal.SIG_DFL)
         line = f"aecodec: stopped by {signal.Signals(number).name}"
-        context.call_on_close(partial(click.echo, line, err=True))  # after the bar
+        context.call_on_close(partial(say, line))  # after the bar
         sys.exit(128 + number)
 
+    occupy_closed_streams()
     for number in SIGNALS:
         before = signal.getsignal(number)
         if before not in (signal.SIG_IGN, None):  # nobody else's business

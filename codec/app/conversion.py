@@ -3,14 +3,16 @@
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from PIL import Image
 
 from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
-from codec.app.files import check_target, read, replacing, write
+from codec.app.files import ALREADY_THERE, check_target, read, traits, write
 from codec.app.picture_files import file_bytes, format_of, picture_suffixes
+from codec.app.replacement import replacing
 from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
 from codec.options import DecodeOptions, EncodeOptions
@@ -35,11 +37,14 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What a file was converted to, and what of it is not kept there."""
+    """What a file was converted to, what of it is not kept there, and, of a tar file,
+    the members that were not converted and why.
+    """
 
     facts: str
     notices: Sequence[str]
     size_bytes: int
+    failures: Sequence[str] = ()
 
     def __str__(self) -> str:
         return "; ".join([self.facts, *self.notices])
@@ -55,6 +60,7 @@ class Encoding:
     updates: ClassVar[bool] = True  # replaces outputs that are older than their input
     options: EncodeOptions
     force: bool
+    preserve: bool = False  # the times of the input
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -72,12 +78,14 @@ class Encoding:
     def __call__(
         self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
+        check_target(target, self.force)
         if is_shard(source):
             kinds = picture_suffixes()
-            convert = self.converted
-            return shard(source, target, kinds, SUFFIX, convert, self.force, progress)
+            convert = partial(shard, kinds=kinds, suffix=SUFFIX, convert=self.converted)
+            return convert(source, target, self.force, self.preserve, progress)
+        like = traits(source, self.preserve)
         data, converted = self.converted(read(source), progress)
-        write(target, data, self.force)
+        write(target, data, self.force, like)
         return converted
 
     def converted(
@@ -101,6 +109,7 @@ class Decoding:
     updates: ClassVar[bool] = False
     options: DecodeOptions
     force: bool
+    preserve: bool = False
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -118,20 +127,21 @@ class Decoding:
     def __call__(
         self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
+        check_target(target, self.force)
         if is_shard(source):
             if self.options.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
-            return shard(
-                source, target, {SUFFIX}, PNG, self.converted, self.force, progress
-            )
-        image_format, data = format_of(target), read(source)
+            convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.converted)
+            return convert(source, target, self.force, self.preserve, progress)
+        image_format, like = format_of(target), traits(source, self.preserve)
+        data = read(source)
         faults: list[str] = []
         if self.options.salvage:
             image, faults = salvage_file(data, self.options, progress)
         else:
             image = decode_file(data, self.options, progress)
         coded, converted = saved(image, image_format)
-        write(target, coded, self.force)
+        write(target, coded, self.force, like)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
         return converted
@@ -154,15 +164,16 @@ Conversion = Encoding | Decoding
 def shard(
     source: str,
     target: str,
+    force: bool,
+    preserve: bool,
+    progress: Progress,
+    *,
     kinds: Collection[str],
     suffix: str,
     convert: Callable[[bytes], tuple[bytes, Converted]],
-    force: bool,
-    progress: Progress,
 ) -> Converted:
-    """`convert_shard` from file to file. UsageError, after it is written, if something
-    in it was copied as it is. `progress` is called with 0 before every picture, so that
-    it can stop the work.
+    """`convert_shard` from file to file. `progress` is called with 0 before every
+    picture, so that it can stop the work.
     """
 
     def converted(content: bytes) -> tuple[bytes, Converted]:
@@ -171,17 +182,14 @@ def shard(
 
     if not is_shard(target):
         raise UsageError(f"a tar file becomes one, and {target} is none")
-    check_target(target, force)
-    with open(source, "rb") as file, replacing(Path(os.path.realpath(target))) as new:
-        results = convert_shard(file, new, kinds, suffix, converted)
-        check_target(target, force)
+    place, like = Path(os.path.realpath(target)), traits(source, preserve)
+    try:
+        with open(source, "rb") as file, replacing(place, like, force) as new:
+            results = convert_shard(file, new, kinds, suffix, converted)
+    except FileExistsError:
+        raise UsageError(ALREADY_THERE.format(target)) from None
+    done = [(name, what) for name, what in results if isinstance(what, Converted)]
+    notices = [f"{name}: {what}" for name, what in done if what.notices]
     failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
-    if failures:
-        raise UsageError(f"written to {target} but for " + "; ".join(failures))
-    notices = [
-        f"{name}: {what}"
-        for name, what in results
-        if isinstance(what, Converted) and what.notices
-    ]
     size = Path(target).stat().st_size
-    return Converted(f"{len(results)} pictures, {size} bytes", notices, size)
+    return Converted(f"{len(done)} pictures, {size} bytes", notices, size, failures)

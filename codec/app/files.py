@@ -1,35 +1,58 @@
 """Bytes of files and streams; outputs appear whole or not at all."""
 
-import contextlib
 import errno
 import os
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from codec.app.replacement import Traits, replacing, traits_of
 from codec.errors import UsageError
 
 STREAM = "-"
-UMASK_LOCK = threading.Lock()  # it is read by setting it, for the whole process
+ALREADY_THERE = "{} exists; use --force to replace it"
+STANDARD_STREAMS = 3  # descriptors 0, 1 and 2
+
+
+def occupy_closed_streams() -> None:
+    """Open the null device in place of standard streams that are closed, or the next
+    files to be opened would take their places, and whatever is printed. What is
+    reported on a closed standard error goes nowhere.
+    """
+    for descriptor in range(STANDARD_STREAMS):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def read(name: str) -> bytes:
-    return sys.stdin.buffer.read() if name == STREAM else Path(name).read_bytes()
+    """Content of a file, or of standard input. UsageError if that is closed."""
+    if name != STREAM:
+        return Path(name).read_bytes()
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return sys.stdin.buffer.read()
+
+
+def traits(source: str, preserve: bool) -> Traits:
+    """`traits_of` a file; of standard input there are none."""
+    return Traits() if source == STREAM else traits_of(source, preserve)
 
 
 def check_target(target: str, force: bool) -> None:
     """UsageError if the target cannot be written, or may not be replaced."""
     exists = os.path.lexists(target) and not is_device(Path(target))
     if target != STREAM and not force and exists:
-        raise UsageError(f"{target} exists; use --force to replace it")
+        raise UsageError(ALREADY_THERE.format(target))
     folder = Path(os.path.realpath(target)).parent
     replaces = target != STREAM and not is_device(Path(target))
     if replaces and not (folder.is_dir() and os.access(folder, os.W_OK)):
         number = errno.EACCES if folder.is_dir() else errno.ENOENT
         raise UsageError(f"cannot write {target}: {os.strerror(number)}")
+    if target == STREAM and sys.stdout is None:
+        raise UsageError("standard output is closed")
     if target == STREAM and sys.stdout.isatty():
         raise UsageError("not writing binary data to a terminal")
 
@@ -39,7 +62,10 @@ def is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def write(target: str, data: bytes, force: bool) -> None:
+def write(target: str, data: bytes, force: bool, traits: Traits | None = None) -> None:
+    """Write a file, or to standard output. UsageError if that fails, or without `force`
+    if there is one.
+    """
     if target == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -49,30 +75,9 @@ def write(target: str, data: bytes, force: bool) -> None:
             Path(target).write_bytes(data)
             return
         # A link stays, its target is replaced.
-        with replacing(Path(os.path.realpath(target))) as file:
+        with replacing(Path(os.path.realpath(target)), traits, force) as file:
             file.write(data)
-            check_target(target, force)
+    except FileExistsError:
+        raise UsageError(ALREADY_THERE.format(target)) from None
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Any]:
-    """A temporary file beside `path`. It takes the place of `path` when all went well,
-    and is removed otherwise.
-    """
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=".aecodec-", suffix=".tmp"
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        with UMASK_LOCK:
-            umask = os.umask(0)
-            os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # in place, then interrupted
-            os.unlink(name)
-        raise

@@ -1,25 +1,22 @@
 """A folder and all folders below it, converted by worker processes."""
 
-import itertools
-import multiprocessing
 import os
-import signal
 import sys
-from collections.abc import Callable, Collection, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import tempfile
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
 from tqdm import tqdm
 
-from codec.app.conversion import Conversion, Converted
-from codec.errors import CodecError, UsageError, reason
+from codec.app import reporting, workers
+from codec.app.conversion import Converted
+from codec.app.replacement import PREFIX
+from codec.app.workers import Convert
+from codec.errors import UsageError, reason
 from codec.machine import cpu_count
-
-QUEUED_PER_JOB = 2
-JOBS_MAX = 60  # Windows can wait for no more
+from codec.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,19 @@ class Summary:
         self.failures.append(f"{name}: {why}")
         say(f"aecodec: {self.failures[-1]}")
 
+    def add(self, task: Task, result: Converted | str) -> None:
+        """Count a file, and say what is to be said of it."""
+        if isinstance(result, str):
+            self.fail(task.source, result)
+            return
+        self.done += 1
+        self.bytes_in += task.size_bytes
+        self.bytes_out += result.size_bytes
+        if result.notices:
+            say(f"{task.source} -> {task.target}: {result}")
+        for failure in result.failures:
+            self.fail(task.source, failure)
+
     def __str__(self) -> str:
         parts = [f"{self.done} done"]
         if self.done:
@@ -59,15 +69,41 @@ class Summary:
         return "; ".join(parts)
 
 
+@dataclass(frozen=True)
+class Mirrored:
+    """A conversion that makes the folders of its targets, readable for those who may
+    read the folders of the sources.
+    """
+
+    convert: Convert
+    root: Path  # of the targets; there already
+
+    def __call__(
+        self, source: str, target: str, progress: Progress = no_progress
+    ) -> Converted:
+        self.make_folder(Path(source).parent, Path(target).parent)
+        return self.convert(source, target, progress)
+
+    def make_folder(self, source: Path, target: Path) -> None:
+        if target == self.root or target.is_dir():
+            return
+        self.make_folder(source.parent, target.parent)
+        try:
+            target.mkdir(0o700 | source.stat().st_mode & 0o777, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make {target}: {reason(error)}") from None
+
+
 def convert_tree(
     source: Path,
     target: Path,
-    with_threads: Callable[[int], Conversion],
+    with_threads: Callable[[int], Convert],
     rename: Callable[[str], str],
     kinds: Collection[str],
     jobs: int | None,
     force: bool,
     update: bool,
+    timeout_s: float | None = None,
 ) -> Summary:
     """Convert every file of one of the `kinds` (suffixes) under `source` to a file at
     the same place under `target`, named by `rename`, in as many processes as cores or
@@ -76,33 +112,28 @@ def convert_tree(
     `with_threads` gives the conversion that uses so many threads, the share of each
     process. Files whose target is newer are left as they are, unless `force` is given,
     so a run that was stopped goes on; older targets are replaced if `update` is given,
-    else they fail. A file that fails does not stop the others. Links to folders are not
-    followed.
+    else they fail. A file that fails does not stop the others, nor does one that takes
+    more than `timeout_s`. Links to folders are not followed.
     """
     summary = Summary()
     found = planned(source, target, rename, kinds, summary)
     tasks = [t for t in found if force or is_due(t, update, summary)]
-    jobs = max(1, min(jobs or cpu_count(), len(tasks), JOBS_MAX))
-    convert = with_threads(max(1, cpu_count() // jobs))
+    jobs = max(1, min(jobs or cpu_count(), len(tasks)))
+    convert = Mirrored(with_threads(max(1, cpu_count() // jobs)), target)
+    work = {workers.Task(str(t.source), str(t.target)): t for t in tasks}
     bar = tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty())
+    debug = reporting.debugging()
     with bar:
-        for task, result in run(tasks, convert, jobs):
+        for key, result in workers.run(work, convert, jobs, timeout_s, debug):
             bar.update()
-            if isinstance(result, Converted):
-                summary.done += 1
-                summary.bytes_in += task.size_bytes
-                summary.bytes_out += result.size_bytes
-                if result.notices:
-                    say(f"{task.source} -> {task.target}: {result}")
-            else:
-                summary.fail(task.source, result)
+            summary.add(work[key], result)
     return summary
 
 
 def say(line: str) -> None:
     """Print a line on standard error, above the bar if there is one."""
     with tqdm.external_write_mode(file=sys.stderr):
-        click.echo(line, err=True)
+        reporting.say(line)
 
 
 def planned(
@@ -113,23 +144,41 @@ def planned(
     summary: Summary,
 ) -> Iterator[Task]:
     """A task for every file, by name. The rest is counted in `summary`."""
-    writers: dict[str, Path] = {}
+    writers: dict[str, dict[Path, Path]] = {}  # sources by targets of similar names
     for path in files_under(source, target, summary):
         if path.suffix.lower() not in kinds:
             summary.left_out += 1
             continue
-        place = target / path.relative_to(source).with_name(rename(path.name))
-        first = writers.setdefault(str(place).casefold(), path)
+        place = path.relative_to(source).with_name(rename(path.name))
+        similar = writers.setdefault(folded(place), {})
         try:
-            if first is not path:
-                raise UsageError(f"{first} is written to {place}, too")
+            for other, first in similar.items():
+                if are_one_file(target, place, other):
+                    raise UsageError(f"{first} is written to {target / place}, too")
+            similar[place] = path
             if not path.is_file():
                 raise UsageError("not a file")
-            if os.path.realpath(place) == os.path.realpath(path):
+            if os.path.realpath(target / place) == os.path.realpath(path):
                 raise UsageError("would be replaced by its own output")
-            yield Task(path, place, path.stat().st_size)
+            yield Task(path, target / place, path.stat().st_size)
         except (OSError, UsageError) as error:
             summary.fail(path, reason(error))
+
+
+def folded(place: Path) -> str:
+    """The same for all names that a file system may take for one."""
+    return unicodedata.normalize("NFKC", str(place).casefold())
+
+
+def are_one_file(folder: Path, one: Path, other: Path) -> bool:
+    """Whether two names below a folder are one to its file system."""
+    if one == other:
+        return True
+    with tempfile.TemporaryDirectory(dir=folder, prefix=PREFIX) as place:
+        made = Path(place, one)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.touch()
+        return os.path.lexists(Path(place, other))
 
 
 def is_due(task: Task, update: bool, summary: Summary) -> bool:
@@ -165,88 +214,3 @@ def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
             name for name in folders if os.path.realpath(Path(place, name)) != outputs
         )
         yield from (Path(place, name) for name in sorted(names))
-
-
-def run(
-    tasks: Collection[Task], convert: Conversion, jobs: int
-) -> Iterator[tuple[Task, Converted | str]]:
-    """(task, what became of it, or why it failed), as they are done.
-
-    A task whose process dies is tried again, alone, so that no other is lost with it.
-    """
-    lost: list[Task] = []
-    remaining = iter(tasks)
-    while broken := (yield from run_pool(remaining, convert, jobs)):
-        lost += broken
-    for task in lost:
-        if is_newer(task):  # written, then the worker died
-            yield task, Converted("", [], task.target.stat().st_size)
-        elif (yield from run_pool(iter([task]), convert, 1)):
-            yield task, "the process that worked on it died; not enough memory?"
-
-
-def run_pool(
-    tasks: Iterator[Task], convert: Conversion, jobs: int
-) -> Generator[tuple[Task, Converted | str], None, list[Task]]:
-    """As `run`, in one pool of processes. Returns the tasks that were lost with it."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, start_worker)
-    pending: dict[Future[Converted | str], Task] = {}
-    lost: list[Task] = []
-    try:
-        while not lost:
-            for task in itertools.islice(tasks, QUEUED_PER_JOB * jobs - len(pending)):
-                try:
-                    pending[pool.submit(work, convert, task)] = task
-                except BrokenProcessPool:
-                    lost.append(task)
-                    break
-            if not pending:
-                break
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                task = pending.pop(future)
-                try:
-                    yield task, future.result()
-                except BrokenProcessPool:
-                    lost.append(task)
-        # Some of the others may have been done before the pool broke.
-        for future, task in pending.items():
-            try:
-                yield task, future.result()
-            except BrokenProcessPool:
-                lost.append(task)
-        return lost
-    except BaseException:  # stopped: give up what is half done
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
-
-
-def exit_by_signal(number: int, frame: object) -> None:
-    sys.exit(128 + number)
-
-
-def work(convert: Conversion, task: Task) -> Converted | str:
-    folder = task.target.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return f"cannot make {folder}: {reason(error)}"
-    signal.signal(signal.SIGTERM, exit_by_signal)  # leave no half of a file
-    try:
-        return convert(str(task.source), str(task.target))
-    except (CodecError, OSError, MemoryError) as error:
-        return reason(error)
-    except SystemExit as stop:  # or the pool would take it for a result
-        os._exit(int(str(stop.code)))
-    finally:
-        # A worker that waits to hand over its result ends at once: the pool takes an
-        # exception for another result, and waits for ever if the one that held the
-        # lock was killed.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,18 +1,69 @@
 """Work on many items; what goes wrong is reported on standard error."""
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import click
 
-from codec.errors import CodecError, reason
+from codec.errors import CodecError, UsageError, reason
 
 T = TypeVar("T")
+DEBUG = "debug"  # in the `meta` of the outermost context
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of what a terminal would obey or not show: control
+    characters, line ends, and bytes of names that are no UTF-8.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else escaped(c) for c in text)
+
+
+def escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return ascii(character)[1:-1]
+
+
+def say(line: str) -> None:
+    """A line on standard error, or nowhere if that cannot be written."""
+    with contextlib.suppress(OSError):
+        click.echo(encodable(printable(line), sys.stderr), err=True)
+
+
+def show(line: str) -> None:
+    """A line on standard output. UsageError if that is closed."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
+    click.echo(encodable(printable(line), sys.stdout))
+
+
+def encodable(text: str, stream: object) -> str:
+    """The text with escapes for what the stream's encoding does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def explained(error: Exception, debug: bool) -> str:
+    """What to say of an error; its traceback is printed to debug."""
+    if debug and not isinstance(error, CodecError):
+        traceback.print_exception(error)
+    return reason(error)
+
+
+def debugging() -> bool:
+    """Whether --debug was given."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().meta.get(DEBUG))
 
 
 def run_all(
-    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+    items: Iterable[T], name_of: Callable[[T], str], action: Callable[[T], None]
 ) -> None:
     """Do all items, then exit 1 if one failed."""
     if not each(items, name_of, action):
@@ -20,16 +71,16 @@ def run_all(
 
 
 def each(
-    items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
+    items: Iterable[T], name_of: Callable[[T], str], action: Callable[[T], None]
 ) -> bool:
     """Do all items, and name those that fail; whether all went well."""
     well = True
     for item in items:
         try:
             action(item)
-        except BrokenPipeError:  # nobody reads on; click ends quietly
-            raise
-        except (CodecError, OSError, MemoryError) as error:
+        except (BrokenPipeError, click.ClickException):
+            raise  # nobody reads on, and click ends quietly; or wrong usage
+        except Exception as error:  # of whatever kind: the others are done
             well = False
-            click.echo(f"aecodec: {name_of(item)}: {reason(error)}", err=True)
+            say(f"aecodec: {name_of(item)}: {explained(error, debugging())}")
     return well

@@ -1,28 +1,18 @@
 """Tar files (shards of WebDataset), whose pictures are encoded or decoded."""
 
+import contextlib
 import io
 import tarfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import IO, TypeVar
 
-from codec.errors import CodecError, UsageError, reason
+from codec.app.tar_reading import Content, Member, members
+from codec.errors import UsageError, reason
 
 T = TypeVar("T")
 SHARD_SUFFIX = ".tar"
-
-
-class StrictMember(tarfile.TarInfo):
-    """Raises ReadError for damage, which `tarfile` takes for the end of the file."""
-
-    @classmethod
-    def fromtarfile(cls, file: tarfile.TarFile) -> "StrictMember":
-        try:
-            return super().fromtarfile(file)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise  # the block of zeros at the end
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from None
+PICTURE_MAX_BYTES = 2**30  # of its file
 
 
 def is_shard(name: str) -> bool:
@@ -49,81 +39,78 @@ def convert_shard(
     another `suffix`: 0001.jpg becomes 0001.aec, of the same sample.
 
     Returns for each of them (name, result of `convert`), or (name, reason) if it was
-    copied as it is. Both files are read and written from begin to end, one member in
-    memory. UsageError if the source is no tar file, or cut off.
+    copied as it is; also for members that are left out, as they are no plain files or
+    folders below the place of their archive. Both files are read and written from begin
+    to end, one picture in memory. UsageError if the source is no tar file, or cut off.
     """
     results: list[tuple[str, T | str]] = []
     taken: set[str] = set()
-    try:
-        with (
-            tarfile.open(fileobj=source, mode="r|*", tarinfo=StrictMember) as members,
-            tarfile.open(fileobj=target, mode="w|") as converted,
-        ):
-            for member in members:
-                name = member.name
-                content = content_of(members, member)
-                if content is None:
-                    rename_link(member, kinds, suffix)
-                elif is_of(kinds, name):
-                    content, result = convert_member(
-                        member, content, suffix, taken, convert
-                    )
-                    results.append((name, result))
-                elif name in taken:
-                    results.append((name, "there is another of this name"))
-                taken.add(member.name)
-                member.pax_headers = {}  # they would win over the new name and size
-                data = None if content is None else io.BytesIO(content)
-                converted.addfile(member, data)
-    except (tarfile.TarError, EOFError) as error:
-        raise UsageError(f"no tar file, or damaged: {error}") from None
+    with (
+        readable(),
+        tarfile.open(fileobj=target, mode="w|") as converted,
+    ):
+        for member in members(source):
+            name = member.header.name
+            if member.odd:
+                results.append((name, f"left out, as it {member.odd}"))
+                continue
+            content: Content | io.BytesIO = member.content
+            if member.header.isreg() and is_of(kinds, name):
+                content, result = convert_member(member, suffix, taken, convert)
+                results.append((name, result))
+            elif name in taken and member.header.isreg():
+                results.append((name, "there is another of this name"))
+            taken.add(member.header.name)
+            converted.addfile(safe(member.header), content)  # type: ignore[arg-type]
     return results
 
 
 def convert_member(
-    member: tarfile.TarInfo,
-    content: bytes,
+    member: Member,
     suffix: str,
     taken: Collection[str],
     convert: Callable[[bytes], tuple[bytes, T]],
-) -> tuple[bytes, T | str]:
-    """(new content, result) of a member, which is renamed; (old content, reason) if it
-    cannot be converted.
+) -> tuple[Content | io.BytesIO, T | str]:
+    """(new content, result) of a member, whose header is changed; (old content, reason)
+    if it cannot be converted.
     """
-    name = renamed(member.name, suffix)
+    header, name = member.header, renamed(member.header.name, suffix)
+    if name in taken:
+        return member.content, f"there is a {name} already"
+    if header.size > PICTURE_MAX_BYTES:
+        return member.content, f"larger than {PICTURE_MAX_BYTES} bytes"
+    before = member.content.read(header.size)
     try:
-        if name in taken:
-            raise UsageError(f"there is a {name} already")
-        content, result = convert(content)
-    except (CodecError, OSError, MemoryError) as error:
-        return content, reason(error)
-    member.name, member.size = name, len(content)
-    return content, result
+        content, result = convert(before)
+    except Exception as error:  # of whatever kind: the others are done
+        return io.BytesIO(before), reason(error)
+    header.name, header.size = name, len(content)
+    return io.BytesIO(content), result
 
 
-def rename_link(member: tarfile.TarInfo, kinds: Collection[str], suffix: str) -> None:
-    """A link to a member that is converted leads to its new name."""
-    if is_of(kinds, member.name) and is_of(kinds, member.linkname):
-        member.name = renamed(member.name, suffix)
-        member.linkname = renamed(member.linkname, suffix)
+def safe(header: tarfile.TarInfo) -> tarfile.TarInfo:
+    """What is written of a header: nothing but what was looked at."""
+    written = tarfile.TarInfo(header.name)
+    written.type = tarfile.DIRTYPE if header.isdir() else tarfile.REGTYPE
+    written.size, written.mtime = header.size, header.mtime
+    written.uid, written.gid = header.uid, header.gid
+    written.mode = header.mode & 0o777
+    return written
 
 
-def content_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | None:
-    """What is in a file; None of links, folders and the like."""
-    file = archive.extractfile(member) if member.isfile() else None
-    if not file:
-        return None
-    member.type = tarfile.REGTYPE  # also what was sparse
-    return file.read()
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Raises UsageError if what is read in it is no tar file, or damaged."""
+    try:
+        yield
+    except tarfile.TarError as error:
+        raise UsageError(f"no tar file, or damaged: {error}") from None
 
 
 def members_of(shard: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the files in a tar file. UsageError as `convert_shard`."""
-    try:
-        with tarfile.open(fileobj=shard, mode="r|*", tarinfo=StrictMember) as members:
-            for member in members:
-                content = content_of(members, member)
-                if content is not None:
-                    yield member.name, content
-    except (tarfile.TarError, EOFError) as error:
-        raise UsageError(f"no tar file, or damaged: {error}") from None
+    with readable():
+        for member in members(shard):
+            if member.header.isreg() and not member.odd:
+                size = min(member.header.size, PICTURE_MAX_BYTES)
+                yield member.header.name, member.content.read(size)

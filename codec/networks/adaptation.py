@@ -6,6 +6,7 @@ See "Adapted models" in codec/FORMAT.md. Reading one starts no inference engine.
 import hashlib
 import io
 import json
+import math
 import re
 import struct
 import zipfile
@@ -26,9 +27,13 @@ ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # how the number of a buffer is written
 UNPACKED_MAX_BYTES = 2**25
+FILE_MAX_BYTES = 2 * UNPACKED_MAX_BYTES  # names and all
 # Graphs whose weights may differ. That of the scales has to be exact.
 ADAPTABLE = ("analysis", "hyper_analysis", "mean_context", "synthesis")
 WEIGHTS_MIN_BYTES = 128  # smaller buffers may hold shapes
+FLOAT32, FLOAT16 = 0, 1  # as LiteRT's schema numbers the types of tensors
+FLOATS = {FLOAT32: "<f4", FLOAT16: "<f2"}
+WEIGHT_LIMIT = 1000.0  # of magnitudes; those of the shipped models are below 15
 VECTORS = ("log_gain", "log_inverse_gain", "block_scale")
 VECTOR_LIMIT = 50.0  # of magnitudes, so that the exponential is finite
 TABLE_FIELDS = ("minimum", "length", "frequency")
@@ -73,7 +78,11 @@ def read_model(path: Path | str) -> Bundle:
     Raises FormatError if it is none, damaged or of a model that this program does not
     have, OSError if it cannot be read.
     """
-    return unpack_model(Path(path).read_bytes())
+    with open(path, "rb") as file:
+        data = file.read(FILE_MAX_BYTES + 1)
+    if len(data) > FILE_MAX_BYTES:
+        raise FormatError(f"larger than {FILE_MAX_BYTES} bytes, so no adapted model")
+    return unpack_model(data)
 
 
 def unpack_model(data: bytes) -> Bundle:
@@ -83,9 +92,8 @@ def unpack_model(data: bytes) -> Bundle:
         config = json.loads(members.pop(CONFIG))
         found, base_id = config["format"], config["base"]
         base_digest, skip_below = config["base_digest"], config["skip_below"]
-        read_array: Any = np.lib.format.read_array  # NumPy 1.26 has no types for it
         arrays = {
-            name.removesuffix(".npy"): read_array(io.BytesIO(content))
+            name.removesuffix(".npy"): array_in(content)
             for name, content in members.items()
             if name.endswith(".npy")
         }
@@ -121,6 +129,20 @@ def unzipped(data: bytes) -> dict[str, bytes]:
                 contents[member.filename] = file.read(member.file_size + 1)
                 require(len(contents[member.filename]) == member.file_size, "a size")
         return contents
+
+
+def array_in(content: bytes) -> NDArray[Any]:
+    """The array in an .npy file; ValueError if it is not as large as it says, which
+    NumPy would take memory for.
+    """
+    form: Any = np.lib.format  # NumPy 1.26 has no types for it
+    file = io.BytesIO(content)
+    require(form.read_magic(file) == (1, 0), "a version")
+    shape, fortran_order, dtype = form.read_array_header_1_0(file)
+    require(not (fortran_order or dtype.hasobject) and min(shape) >= 0, "an array")
+    data = file.read()
+    require(len(data) == math.prod(shape) * dtype.itemsize, "an array")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def replaced(base: Bundle, arrays: dict[str, NDArray[Any]], skip_below: Any) -> Bundle:
@@ -183,47 +205,91 @@ def patches_of(
     """
     patches: dict[str, tuple[tuple[int, bytes], ...]] = {}
     places: dict[str, list[range]] = {}
+    types: dict[str, dict[int, set[int]]] = {}
     for key, content in weights.items():
         graph, _, number = key.partition("/")
         require(graph in ADAPTABLE and bool(NUMBER.fullmatch(number)), "a name")
         if graph not in places:
-            places[graph] = list(buffers(base.graph(graph).read_bytes()))
+            data = base.graph(graph).read_bytes()
+            places[graph], types[graph] = list(buffers(data)), buffer_types(data)
         require(int(number) < len(places[graph]), key)
         place = places[graph][int(number)]
         require(len(place) == len(content) >= WEIGHTS_MIN_BYTES, key)
+        require(are_weights(content, types[graph].get(int(number), set())), key)
         patches[graph] = (*patches.get(graph, ()), (place.start, content))
     return patches
 
 
-def buffers(model: bytes) -> Iterator[range]:
-    """Where each buffer of a LiteRT graph, a FlatBuffer, lies in the file.
+def are_weights(content: bytes, types: set[int]) -> bool:
+    """Whether the tensors of a buffer are of one type, a float, and its new content is
+    of numbers that a model could have.
+    """
+    if len(types) != 1 or not types <= FLOATS.keys():
+        return False
+    values = np.frombuffer(content, FLOATS[next(iter(types))])
+    return bool((np.abs(values) <= WEIGHT_LIMIT).all())  # and none is NaN
 
-    In LiteRT's schema (schema.fbs) `buffers` is field 4 of a Model; a Buffer has its
-    bytes as field 0, or their place in the file as fields 1 (offset) and 2 (size).
+
+class FlatBuffer:
+    """A LiteRT graph as stored, in the terms of LiteRT's schema (schema.fbs): tables
+    with numbered fields, and vectors of tables.
     """
 
-    def integer(layout: str, place: int) -> int:
-        return int(struct.unpack_from(layout, model, place)[0])
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
-    def linked(place: int) -> int:
-        return place + integer("<I", place)
+    def integer(self, layout: str, place: int) -> int:
+        return int(struct.unpack_from(layout, self.data, place)[0])
 
-    def field(table: int, number: int) -> int:
+    def linked(self, place: int) -> int:
+        return place + self.integer("<I", place)
+
+    def field(self, table: int, number: int) -> int:
         """Place of a field, 0 if it is left out."""
-        layout = table - integer("<i", table)
+        layout = table - self.integer("<i", table)
         entry = 4 + 2 * number
-        inside = entry < integer("<H", layout)
-        offset = integer("<H", layout + entry) if inside else 0
+        inside = entry < self.integer("<H", layout)
+        offset = self.integer("<H", layout + entry) if inside else 0
         return table + offset if offset else 0
 
-    vector = linked(field(linked(0), 4))
-    for number in range(integer("<I", vector)):
-        buffer = linked(vector + 4 + 4 * number)
-        if inline := field(buffer, 0):
-            start = linked(inline) + 4
-            yield range(start, start + integer("<I", start - 4))
-        elif outside := field(buffer, 1):
-            start = integer("<Q", outside)
-            yield range(start, start + integer("<Q", field(buffer, 2)))
+    def tables(self, table: int, number: int) -> Iterator[int]:
+        """Those in a field that is a vector of tables."""
+        vector = self.linked(self.field(table, number))
+        for index in range(self.integer("<I", vector)):
+            yield self.linked(vector + 4 + 4 * index)
+
+
+def buffers(model: bytes) -> Iterator[range]:
+    """Where each buffer of a LiteRT graph lies in the file.
+
+    `buffers` is field 4 of a Model; a Buffer has its bytes as field 0, or their place
+    in the file as fields 1 (offset) and 2 (size).
+    """
+    file = FlatBuffer(model)
+    for buffer in file.tables(file.linked(0), 4):
+        if inline := file.field(buffer, 0):
+            start = file.linked(inline) + 4
+            yield range(start, start + file.integer("<I", start - 4))
+        elif outside := file.field(buffer, 1):
+            start = file.integer("<Q", outside)
+            yield range(start, start + file.integer("<Q", file.field(buffer, 2)))
         else:
             yield range(0)
+
+
+def buffer_types(model: bytes) -> dict[int, set[int]]:
+    """Types of the tensors in each buffer of a LiteRT graph, by its number.
+
+    `subgraphs` is field 2 of a Model and `tensors` field 0 of a SubGraph; a Tensor has
+    its type as field 1, a byte, and the number of its buffer as field 2.
+    """
+    file = FlatBuffer(model)
+    types: dict[int, set[int]] = {}
+    for graph in file.tables(file.linked(0), 2):
+        for tensor in file.tables(graph, 0):
+            kind, buffer = file.field(tensor, 1), file.field(tensor, 2)
+            number = file.integer("<I", buffer) if buffer else 0
+            types.setdefault(number, set()).add(
+                file.integer("<B", kind) if kind else FLOAT32
+            )
+    return types

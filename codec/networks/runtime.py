@@ -37,7 +37,7 @@ class Graph:
             with native_stderr_silenced():
                 self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise CodecError(f"cannot load {path.name}: {error}") from None
+            raise CodecError(failure(f"cannot load {path.name}", error)) from None
         self.lock = threading.Lock()
 
     def __call__(self, signature: str, **arrays: Array) -> dict[str, Array]:
@@ -49,8 +49,15 @@ class Graph:
                 )(**arrays)
             except (RuntimeError, ValueError) as error:  # all that the engine raises
                 shapes = {name: array.shape for name, array in arrays.items()}
-                raise CodecError(f"inference failed, {shapes}: {error}") from None
+                raise CodecError(failure("inference failed", error, shapes)) from None
         return outputs
+
+
+def failure(what: str, error: Exception, facts: object = "") -> str:
+    """The engine says no more of a lack of memory than of any other failure, and graphs
+    are tested before: it is the likely one.
+    """
+    return f"{what}, not enough memory? {facts} {error}".rstrip().replace("\n", " ")
 
 
 def patched(data: bytes, patches: Patches) -> bytes:

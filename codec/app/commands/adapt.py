@@ -7,11 +7,12 @@ import click
 
 import codec
 from codec.app.arguments import force_option, max_pixels_option, tune_option
+from codec.app.command_group import debug_option
 from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
 from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
-from codec.app.reporting import run_all
+from codec.app.reporting import run_all, say
 
 
 def is_picture(path: Path) -> bool:
@@ -37,6 +38,7 @@ def is_picture(path: Path) -> bool:
 )
 @force_option
 @max_pixels_option
+@debug_option
 def adapt(
     folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
 ) -> None:
@@ -63,6 +65,6 @@ def adapt(
                 progress=progress,
             )
         write(target, made.data, force)
-        click.echo(f"{folder} -> {target}: {made}", err=True)
+        say(f"{folder} -> {target}: {made}")
 
     run_all([output], str, run)

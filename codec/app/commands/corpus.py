@@ -14,12 +14,13 @@ from codec.app.arguments import (
     tune_option,
     wrong_usage,
 )
+from codec.app.command_group import Commands, debug_option
 from codec.app.extras import needs_extra
-from codec.app.reporting import run_all
+from codec.app.reporting import run_all, say
 from codec.options import EncodeOptions
 
 
-@click.group()
+@click.group(cls=Commands)
 def corpus() -> None:
     """Encode, decode and verify folders of any size, on a cluster or on this machine.
 
@@ -35,6 +36,7 @@ def corpus() -> None:
 
 def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
+        debug_option,
         max_pixels_option,
         click.option(
             "-f", "--force", is_flag=True, help="Do again what is done already."
@@ -121,7 +123,7 @@ def run_corpus(
             from codec.app.corpus.planning import Job
         job = Job(command, source, target, options)
         summary = convert_corpus(job, jobs, force)
-        click.echo(f"{source} -> {target}: {summary}", err=True)
+        say(f"{source} -> {target}: {summary}")
         if summary.failures:
             sys.exit(1)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from codec.app.arguments import (
+    TIMEOUT_S,
     adapted,
     force_option,
     input_argument,
@@ -13,10 +14,13 @@ from codec.app.arguments import (
     model_option,
     output_option,
     parsed,
+    preserve_option,
     recursive_option,
+    timeout_option,
     wrong_usage,
 )
 from codec.app.batch import convert_files, convert_folder
+from codec.app.command_group import debug_option
 from codec.app.conversion import Decoding
 from codec.app.parsing import region_in
 from codec.options import PRECISIONS, SCALES, DecodeOptions, Region
@@ -70,8 +74,11 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 @model_option
 @recursive_option
 @jobs_option
+@timeout_option
+@preserve_option
 @force_option
 @max_pixels_option
+@debug_option
 def decode(
     inputs: Sequence[str],
     output: str | None,
@@ -86,6 +93,8 @@ def decode(
     model: str | None,
     recursive: bool,
     jobs: int | None,
+    timeout_s: float | None,
+    preserve: bool,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -112,8 +121,8 @@ def decode(
             max_pixels=max_pixels,
             bundle=adapted(model),
         )
-    decoding = Decoding(options, force)
+    decoding = Decoding(options, force, preserve)
     if recursive:
-        convert_folder(inputs, output, decoding, jobs, force)
+        convert_folder(inputs, output, decoding, jobs, timeout_s or TIMEOUT_S, force)
         return
-    convert_files(inputs, output, decoding, jobs)
+    convert_files(inputs, output, decoding, jobs, timeout_s)

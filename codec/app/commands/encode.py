@@ -8,6 +8,8 @@ from click.core import ParameterSource
 
 from codec.api import SUFFIX
 from codec.app.arguments import (
+    REFINING_TIMEOUT_S,
+    TIMEOUT_S,
     adapted,
     effort_option,
     force_option,
@@ -17,19 +19,22 @@ from codec.app.arguments import (
     model_option,
     output_option,
     parsed,
+    preserve_option,
     quality_option,
     recursive_option,
     refuse_nonfinite,
     strip_option,
     stripped,
+    timeout_option,
     tune_option,
     wrong_usage,
 )
 from codec.app.batch import convert_files, convert_folder
+from codec.app.command_group import debug_option
 from codec.app.conversion import Encoding
 from codec.app.parsing import size_in
 from codec.app.picture_files import PICTURES
-from codec.options import EncodeOptions
+from codec.options import EFFORTS, EncodeOptions
 
 
 @click.command()
@@ -65,8 +70,11 @@ from codec.options import EncodeOptions
 @strip_option
 @recursive_option
 @jobs_option
+@timeout_option
+@preserve_option
 @force_option
 @max_pixels_option
+@debug_option
 def encode(
     inputs: Sequence[str],
     output: str | None,
@@ -80,6 +88,8 @@ def encode(
     strip: Sequence[str],
     recursive: bool,
     jobs: int | None,
+    timeout_s: float | None,
+    preserve: bool,
     force: bool,
     max_pixels: int,
 ) -> None:
@@ -104,12 +114,14 @@ def encode(
             max_pixels=max_pixels,
             bundle=adapted(model),
         )
-    encoding = Encoding(options, force or recursive)
+    encoding = Encoding(options, force or recursive, preserve)
     if recursive:
-        convert_folder(inputs, output, encoding, jobs, force)
+        refines = EFFORTS[effort].refinement
+        default = REFINING_TIMEOUT_S if refines else TIMEOUT_S
+        convert_folder(inputs, output, encoding, jobs, timeout_s or default, force)
         return
     if output and Path(output).suffix.lower() in PICTURES and not Path(output).is_dir():
         raise click.UsageError(
             f"{output} is the name of a picture, not of a {SUFFIX} file"
         )
-    convert_files(inputs, output, encoding, jobs)
+    convert_files(inputs, output, encoding, jobs, timeout_s)

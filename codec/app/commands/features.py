@@ -12,8 +12,9 @@ import codec
 from codec.api import describe_file
 from codec.app import feature_files
 from codec.app.arguments import adapted, force_option, max_pixels_option, model_option
+from codec.app.command_group import debug_option
 from codec.app.files import check_target, read, write
-from codec.app.reporting import each, run_all
+from codec.app.reporting import each, run_all, show
 from codec.options import DecodeOptions
 
 
@@ -33,6 +34,7 @@ from codec.options import DecodeOptions
 @model_option
 @force_option
 @max_pixels_option
+@debug_option
 def features(
     files: Sequence[str],
     output: str | None,
@@ -76,6 +78,6 @@ def features(
             if f in described
         ]
         for how_far, name in sorted(found):
-            click.echo(f"{how_far:.3f} {name}")
+            show(f"{how_far:.3f} {name}")
     if not well:
         sys.exit(1)

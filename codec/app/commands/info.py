@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import click
 
 import codec
+from codec.app.command_group import debug_option
 from codec.app.files import read
-from codec.app.reporting import run_all
+from codec.app.reporting import run_all, show
 
 
 @click.command()
@@ -16,13 +17,14 @@ from codec.app.reporting import run_all
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per line and file."
 )
+@debug_option
 def info(files: Sequence[str], as_json: bool) -> None:
     """Show dimensions, quality and model of .aec files, without decoding them."""
 
-    def show(name: str) -> None:
+    def describe(name: str) -> None:
         facts = codec.read_info(read(name))
         if as_json:
-            click.echo(
+            show(
                 json.dumps(
                     {
                         "file": name,
@@ -32,7 +34,7 @@ def info(files: Sequence[str], as_json: bool) -> None:
                 )
             )
         else:
-            click.echo(
+            show(
                 f"{name}: {facts.width} x {facts.height} {facts.mode}, "
                 f"quality {facts.quality:g}, {facts.size_bytes} bytes, "
                 f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
@@ -40,4 +42,4 @@ def info(files: Sequence[str], as_json: bool) -> None:
                 + ", ".join([f"format {facts.format_version}", *facts.metadata])
             )
 
-    run_all(files, lambda name: name, show)
+    run_all(files, str, describe)

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from codec.app.arguments import parsed
+from codec.app.command_group import debug_option
 from codec.app.extras import needs_extra
 from codec.app.parsing import size_in
-from codec.app.reporting import run_all
+from codec.app.reporting import run_all, say
 
 
 @click.command()
@@ -40,6 +41,7 @@ from codec.app.reporting import run_all
     show_default=True,
     help="Refuse pictures with more pixels.",
 )
+@debug_option
 def serve(
     folder: Path,
     host: str,
@@ -65,7 +67,7 @@ def serve(
             port,
             uploads,
             limits,
-            lambda url: click.echo(f"{folder} -> {url}", err=True),
+            lambda url: say(f"{folder} -> {url}"),
         )
 
     run_all([f"{host}:{port}"], str, run)

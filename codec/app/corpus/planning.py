@@ -18,11 +18,11 @@ from codec.app.corpus.manifest import (
     read_manifest,
     went_well,
 )
-from codec.app.corpus.storage import folder_of, message_of
+from codec.app.corpus.storage import folder_of
 from codec.app.folders import Summary
 from codec.app.picture_files import picture_suffixes
 from codec.app.shards import SHARD_SUFFIX, is_of
-from codec.errors import UsageError
+from codec.errors import UsageError, reason
 from codec.options import EncodeOptions
 
 # What file systems say of the version of a file; each says some of it.
@@ -86,7 +86,7 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     try:
         target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
     except Exception as error:  # file systems raise all kinds
-        raise UsageError(f"cannot write {job.target}: {message_of(error)}") from None
+        raise UsageError(f"cannot write {job.target}: {reason(error)}") from None
     present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
     verify = job.command == "verify"

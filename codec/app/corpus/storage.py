@@ -9,8 +9,8 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from codec.app.files import replacing
-from codec.errors import UsageError, reason
+from codec.app.replacement import replacing
+from codec.errors import UsageError
 
 
 def folder_of(uri: str) -> tuple[Any, str]:
@@ -42,8 +42,3 @@ def writing(fs: Any, path: str) -> Iterator[IO[bytes]]:
             yield file
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         fs.put_file(str(place), path)
-
-
-def message_of(error: Exception) -> str:
-    """The reason of an error, or its kind if it says nothing."""
-    return reason(error) or type(error).__name__

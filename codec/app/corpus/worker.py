@@ -21,9 +21,9 @@ from codec.app.corpus.manifest import (
     write_manifest,
 )
 from codec.app.corpus.planning import Job, Task
-from codec.app.corpus.storage import folder_of, message_of, writing
+from codec.app.corpus.storage import folder_of, writing
 from codec.app.shards import convert_shard, is_of, is_shard, members_of, renamed
-from codec.errors import CodecError, UsageError, reason
+from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
 from codec.picture.color import psnr_of
 from codec.picture.reading import picture_in
@@ -52,7 +52,7 @@ class Worker:
         try:
             write_manifest(self.target, folder, name, rows)
         except Exception as error:  # file systems raise all kinds
-            what = f"not noted in the manifest: {message_of(error)}"
+            what = f"not noted in the manifest: {reason(error)}"
             rows = [row | {"error": row.get("error") or what} for row in rows]
         return pa.Table.from_pylist(rows, SCHEMA)
 
@@ -63,7 +63,7 @@ class Worker:
         try:
             rows = work(task, output) or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
-            rows = [{"error": message_of(error)}]
+            rows = [{"error": reason(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
         common = {
             "path": task.path,
@@ -126,7 +126,7 @@ class Worker:
                     what: Row | str = self.compared(content, data, members[name])
                 except KeyError:
                     what = "not encoded"
-                except CodecError as error:
+                except Exception as error:  # of whatever kind: the others are done
                     what = reason(error)
                 rows.append(row_of(name, what))
             return rows
