@@ -59,7 +59,7 @@ class Info:
     width: int
     height: int
     mode: str  # as Pillow's: L, LA, RGB or RGBA
-    metadata: tuple[str, ...]  # of icc, exif and xmp, those in the file
+    metadata: tuple[str, ...]  # of icc, exif, xmp, dpi, text and iptc, those there
     quality: float
     model_id: int
     model: str
@@ -104,7 +104,7 @@ def encode(
 ) -> bytes:
     """The image as an .aec file.
 
-    `image` is a Pillow image, whose alpha, ICC profile, EXIF and XMP are kept, or uint8
+    `image` is a Pillow image, whose alpha and metadata are kept, or uint8
     [H, W] (gray) or [H, W, 3], or the `codec.image.Picture` of one.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
@@ -115,10 +115,10 @@ def encode(
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
     `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the README; 7 to 9
-    are for "psnr" only. `strip` names metadata to leave out ("icc", "exif", "xmp";
-    without EXIF data its orientation is applied); `threads` are as many as there are
-    cores if not given; `progress` is called with the share of the work that is done, 1
-    in the end; with a target, of each attempt.
+    are for "psnr" only. `strip` names metadata to leave out ("icc", "exif", "xmp",
+    "dpi", "text", "iptc"; without EXIF data its orientation is applied); `threads` are
+    as many as there are cores if not given; `progress` is called with the share of the
+    work that is done, 1 in the end; with a target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -364,6 +364,11 @@ def read_info(data: bytes) -> Info:
         raise FormatError(
             f"file is cut off: {container.size_bytes - len(data)} bytes missing"
         )
+    return info_of(container)
+
+
+def info_of(container: Container) -> Info:
+    """What a parsed file says of itself."""
     header, span = container.header, QUALITY_MAX - QUALITY_MIN
     return Info(
         width=header.width,

@@ -10,11 +10,21 @@
 """
 
 import math
+import mimetypes
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
+from codec.api import (
+    MIME_TYPE,
+    SCALES,
+    SUFFIX,
+    decode,
+    encode,
+    info_of,
+    read_info,
+    salvage,
+)
 from codec.errors import CodecError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
@@ -29,22 +39,29 @@ class AecImageFile(ImageFile.ImageFile):
     """Opening reads the header and the metadata, loading decodes the picture, after
     `draft` or `thumbnail` no larger than it has to be.
 
-    `info` has "quality" and, where the file has them, "icc_profile", "exif" and "xmp".
+    `info` has "quality" and, where the file has them, "icc_profile", "exif", "xmp",
+    "dpi", "text" (a dictionary) and "iptc". With `ImageFile.LOAD_TRUNCATED_IMAGES`
+    files are opened that are cut off or damaged, and loaded as `codec.salvage` does.
     """
 
     format = FORMAT
     format_description = "aecodec image"
+    coded = b""  # what is still to be decoded; a copied or pickled image is loaded
 
     def _open(self) -> None:
         assert self.fp is not None
-        self.coded = self.fp.read()
+        coded = self.fp.read()
         try:
-            facts = read_info(self.coded)
-            metadata = unpack(self.coded, max_pixels=NO_LIMIT).metadata()
+            if ImageFile.LOAD_TRUNCATED_IMAGES:
+                facts = info_of(unpack(coded, max_pixels=NO_LIMIT, whole=False))
+            else:
+                facts = read_info(coded)
+                metadata = unpack(coded, max_pixels=NO_LIMIT).metadata()
+                for name, value in metadata.items():
+                    self.info[INFO_KEYS[name]] = info_value(name, value)
         except CodecError as error:
             raise SyntaxError(str(error)) from None  # what Pillow expects here
-        for name, value in metadata.items():
-            self.info[INFO_KEYS[name]] = info_value(name, value)
+        self.coded = coded
         self.info["quality"] = facts.quality
         self.whole_size, self.scale = (facts.width, facts.height), 1.0
         self._size, self._mode = self.whole_size, facts.mode
@@ -55,7 +72,7 @@ class AecImageFile(ImageFile.ImageFile):
         """Decode smaller if that is still at least `size`, which `Image.thumbnail`
         makes use of; (mode, box of the picture in what will be decoded).
         """
-        if not self.coded or size is None:
+        if not self.coded or size is None or ImageFile.LOAD_TRUNCATED_IMAGES:
             return None
         width, height = self.whole_size
         sizes = {s: (math.ceil(s * width), math.ceil(s * height)) for s in SCALES}
@@ -68,26 +85,43 @@ class AecImageFile(ImageFile.ImageFile):
         if self.coded:
             limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
             try:
-                self.im = decode(self.coded, scale=self.scale, max_pixels=limit).im
+                if ImageFile.LOAD_TRUNCATED_IMAGES:
+                    image, _ = salvage(self.coded, max_pixels=limit)
+                else:
+                    image = decode(self.coded, scale=self.scale, max_pixels=limit)
             except CodecError as error:
                 raise OSError(str(error)) from None
+            self.im = image.im
+            self._mode = image.mode  # without alpha, if that is damaged
+            self.info |= image.info
             self.coded = b""
             if self.fp and self._exclusive_fp:
                 self.fp.close()
             self.fp = None
         return super().load()
 
+    def verify(self) -> None:
+        """Raise OSError if a checksum differs or bytes are missing; the image must be
+        opened again to be loaded, as Pillow has it.
+        """
+        try:
+            container = unpack(self.coded, max_pixels=NO_LIMIT)
+            for number in range(len(container.spans)):
+                container.payload(number)
+        except CodecError as error:
+            raise OSError(str(error)) from None
+        super().verify()
+
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune` and `effort`,
-    as of `codec.encode`, and `icc_profile`, `exif` and `xmp`, by default those in the
-    image's `info`.
+    as of `codec.encode`, and `icc_profile`, `exif`, `xmp`, `dpi`, `text` and `iptc`, by
+    default those in the image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()
     for key in set(INFO_KEYS.values()) & set(options):
-        value = options[key]
-        image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
+        image.info[key] = options[key]
     given = {name: options[name] for name in OPTIONS if name in options}
     try:
         data = encode(image, max_pixels=NO_LIMIT, **given)
@@ -97,8 +131,9 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
 
 
 def register() -> None:
-    """Make Pillow read and write .aec files."""
+    """Make Pillow read and write .aec files, and `mimetypes` know them."""
     Image.register_open(FORMAT, AecImageFile, lambda prefix: prefix.startswith(MAGIC))
     Image.register_save(FORMAT, save)
     Image.register_extension(FORMAT, SUFFIX)
     Image.register_mime(FORMAT, MIME_TYPE)
+    mimetypes.add_type(MIME_TYPE, SUFFIX)

@@ -39,6 +39,7 @@ from codec.app.options import (
     output_option,
     parse_region,
     parse_size,
+    picture_quality_option,
     quality_option,
     recursive_option,
     refuse_nonfinite,
@@ -46,12 +47,12 @@ from codec.app.options import (
     stripped,
     tune_option,
 )
-from codec.app.picture_files import PICTURES, picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import each, run_all
 from codec.app.shards import SHARD_SUFFIX, is_shard
 from codec.networks.bundle import EXACT, PRECISIONS, Bundle
 from codec.networks.shipped import bundle_of_tune
+from codec.picture.formats import SUFFIXES, readable_suffixes
 from codec.picture.reading import quiet_pillow
 
 FILES_AT_ONCE = 2
@@ -142,7 +143,7 @@ def encode(
     force: bool,
     max_pixels: int,
 ) -> None:
-    """Encode pictures of any format that Pillow reads; - is standard input.
+    """Encode pictures (JPEG, PNG, WebP, AVIF, TIFF and others); - is standard input.
 
     Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
     kept. Of a tar file, such as a shard of WebDataset's, the pictures are encoded into
@@ -170,13 +171,13 @@ def encode(
             output,
             conversion=encoding,
             rename=aec_name,
-            kinds=picture_suffixes() | {SHARD_SUFFIX},
+            kinds=readable_suffixes() | {SHARD_SUFFIX},
             jobs=jobs,
             force=force,
             update=True,
         )
         return
-    if output and Path(output).suffix.lower() in PICTURES and not Path(output).is_dir():
+    if output and Path(output).suffix.lower() in SUFFIXES and not Path(output).is_dir():
         raise click.UsageError(
             f"{output} is the name of a picture, not of a {SUFFIX} file"
         )
@@ -220,6 +221,7 @@ def encode(
 )
 @click.option("--upscale", type=click.Choice(["2"]), help="Decode the picture larger.")
 @click.option("--colorize", is_flag=True, help="Make up colors for a gray picture.")
+@picture_quality_option
 @click.option(
     "--salvage",
     is_flag=True,
@@ -241,6 +243,7 @@ def decode(
     restore: bool,
     upscale: str | None,
     colorize: bool,
+    quality: int | None,
     salvage: bool,
     model: str | None,
     recursive: bool,
@@ -269,7 +272,7 @@ def decode(
         raise click.UsageError(f"{what} is always exact")
     head = asked[0] if asked else None
     factor = SCALE_NAMES[scale] if scale else 1
-    how = region, factor, precision, head, adapted(model)
+    how = region, factor, precision, head, adapted(model), quality
     decoding = partial(Decoding, force, max_pixels, salvage, *how)
     if recursive:
         convert_folder(
@@ -489,7 +492,10 @@ def convert_files(
 
     def report(item: tuple[tuple[str, str], Callable[[], Converted]]) -> None:
         (source, target), result = item
-        click.echo(f"{source} -> {target}: {result()}", err=True)
+        converted = result()
+        click.echo(f"{source} -> {target}: {converted.facts}", err=True)
+        for line in converted.losses_of(source):
+            click.echo(line, err=True)
 
     # The filters of warnings are everyone's, so they may not change in threads.
     with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:

@@ -21,9 +21,9 @@ from codec.app.options import (
     stripped,
     tune_option,
 )
-from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all
+from codec.picture.formats import readable_suffixes
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
 
 
 def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in picture_suffixes() and path.is_file()
+    return path.suffix.lower() in readable_suffixes() and path.is_file()
 
 
 @click.command()

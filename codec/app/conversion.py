@@ -11,11 +11,12 @@ from PIL import Image
 
 from codec.api import SUFFIX, decode, encode, read_info, salvage
 from codec.app.files import check_target, read, replacing, write
-from codec.app.picture_files import file_bytes, format_of, picture_suffixes
+from codec.app.picture_files import file_bytes, format_of, sizes_written
 from codec.app.shards import convert_shard, is_shard
 from codec.coding.tiles import Region
 from codec.errors import FormatError, UsageError
 from codec.networks.bundle import EXACT, Bundle
+from codec.picture.formats import readable_suffixes
 from codec.picture.reading import Picture, picture_in
 from codec.progress import Progress, untold
 
@@ -46,19 +47,20 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of a file: facts about the output, and what is not kept in it."""
+    """What became of a file: facts about the output, and what is lost in it."""
 
     facts: str
-    notices: Sequence[str]
+    losses: Sequence[str]
     size_bytes: int
 
-    def __str__(self) -> str:
-        return "; ".join([self.facts, *self.notices])
+    def losses_of(self, source: str) -> list[str]:
+        """A line for each thing that the output of `source` does not hold."""
+        return [f"{source}: lost: {loss}" for loss in self.losses]
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A picture of any format that Pillow reads to an .aec file, or those in a tar file
+    """A picture of a format that is read here to an .aec file, or those in a tar file
     to one; `options` are those of `codec.encode`. CodecError or OSError if that fails.
     """
 
@@ -72,7 +74,7 @@ class Encoding:
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
         if is_shard(source):
-            kinds = picture_suffixes()
+            kinds = readable_suffixes()
             convert = self.converted
             return shard(source, target, kinds, SUFFIX, convert, self.force, progress)
         data, converted = self.converted(read(source), progress)
@@ -86,7 +88,7 @@ class Encoding:
         picture = picture_in(content, self.max_pixels, self.strip)
         data = self.coded(picture, progress)
         facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
-        return data, Converted(facts, picture.notices, len(data))
+        return data, Converted(facts, picture.losses, len(data))
 
     def coded(self, picture: Picture, progress: Progress = untold) -> bytes:
         return encode(
@@ -113,6 +115,7 @@ class Decoding:
     precision: str = EXACT
     head: str | None = None
     bundle: Bundle | None = None
+    quality: int | None = None  # of JPEG, WebP and AVIF
     threads: int | None = None
 
     def __call__(
@@ -156,9 +159,9 @@ class Decoding:
 
     def saved(self, image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
         """(file of one of Pillow's formats, what became of it)."""
-        coded, notices = file_bytes(image, image_format)
-        facts = f"{image.width} x {image.height} pixels"
-        return coded, Converted(facts, notices, len(coded))
+        coded, losses = file_bytes(image, image_format, self.quality)
+        facts = sizes_written(image, image_format, coded)
+        return coded, Converted(facts, losses, len(coded))
 
     def png(self, content: bytes) -> tuple[bytes, Converted]:
         """As `saved`, of the content of an .aec file."""
@@ -194,10 +197,11 @@ def shard(
     failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
     if failures:
         raise UsageError(f"written to {target} but for " + "; ".join(failures))
-    notices = [
-        f"{name}: {what}"
+    losses = [
+        f"{name}: {loss}"
         for name, what in said
-        if isinstance(what, Converted) and what.notices
+        if isinstance(what, Converted)
+        for loss in what.losses
     ]
     size = Path(target).stat().st_size
-    return Converted(f"{len(said)} pictures, {size} bytes", notices, size)
+    return Converted(f"{len(said)} pictures, {size} bytes", losses, size)

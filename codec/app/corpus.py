@@ -38,7 +38,6 @@ from codec.api import SUFFIX, read_info
 from codec.app.conversion import PNG, Decoding, Encoding, aec_name, png_name
 from codec.app.files import replacing
 from codec.app.folders import Summary
-from codec.app.picture_files import picture_suffixes
 from codec.app.shards import (
     SHARD_SUFFIX,
     convert_shard,
@@ -51,6 +50,7 @@ from codec.errors import CodecError, UsageError, reason
 from codec.limits import MAX_PIXELS
 from codec.machine import native_stderr_silenced
 from codec.picture.color import psnr_of
+from codec.picture.formats import readable_suffixes
 from codec.picture.reading import picture_in
 
 MANIFEST = "_manifest"
@@ -107,7 +107,7 @@ class Job:
     @property
     def kinds(self) -> frozenset[str]:
         """Suffixes of the sources."""
-        pictures = {SUFFIX} if self.command == "decode" else picture_suffixes()
+        pictures = {SUFFIX} if self.command == "decode" else readable_suffixes()
         return frozenset({SHARD_SUFFIX, *pictures})
 
     def output(self, path: str) -> str:

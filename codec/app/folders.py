@@ -91,8 +91,8 @@ def convert_tree(
                 summary.done += 1
                 summary.bytes_in += task.size_bytes
                 summary.bytes_out += result.size_bytes
-                if result.notices:
-                    say(f"{task.source} -> {task.target}: {result}")
+                for line in result.losses_of(str(task.source)):
+                    say(line)
             else:
                 summary.fail(task.source, result)
     return summary

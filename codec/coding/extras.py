@@ -4,19 +4,19 @@ import zlib
 
 from PIL import Image
 
-from codec.coding.tiles import Region
+from codec.coding.tiles import Region, whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
     ALPHA_CHUNK,
     GRAY_CHUNK,
     METADATA_CHUNKS,
-    METADATA_MAX_BYTES,
     METADATA_NAMES,
     inflate,
 )
 from codec.file.container import Container
-from codec.limits import check_field
+from codec.limits import METADATA_MAX_BYTES, check_field
 from codec.picture.alpha import pack_alpha, unpack_alpha
+from codec.picture.exif import forget_the_whole
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import Picture
 
@@ -56,6 +56,9 @@ def add_extras(
             if faults is None:
                 raise
             faults.append(f"{error}; left out")
+    header = container.header
+    if image.size != (header.width, header.height) or region != whole(header):
+        forget_the_whole(image.info)
 
 
 def add_extra(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from codec.errors import FormatError, UsageError
 from codec.file.primitives import Reader, varint
-from codec.limits import check_field
+from codec.limits import METADATA_MAX_BYTES, check_field
 
 TILE_CHUNK = 0x01
 # Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown
@@ -14,10 +14,16 @@ FIRST_ANCILLARY_CHUNK = 0x80
 EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
 GRAY_CHUNK = 0x80
 ALPHA_CHUNK = 0x81
-METADATA_CHUNKS = {"icc": 0x82, "exif": 0x83, "xmp": 0x84}
+METADATA_CHUNKS = {
+    "icc": 0x82,
+    "exif": 0x83,
+    "xmp": 0x84,
+    "dpi": 0x85,
+    "text": 0x86,
+    "iptc": 0x87,
+}
 METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
 KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
-METADATA_MAX_BYTES = 2**24  # of one kind, before compression
 
 
 def write_table(
