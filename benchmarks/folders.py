@@ -152,7 +152,7 @@ def corpus_with_a_worker_killed(source: Path, target: Path) -> None:
 
 def check_manifest(source: Path, target: Path) -> None:
     """Every file is there once."""
-    from codec.app.corpus import read_manifest
+    from codec.app.corpus.manifest import read_manifest
 
     noted = sorted(row["path"] for row in read_manifest(str(target), "encode"))
     if noted != sorted(str(p.relative_to(source)) for p in source.rglob("*.png")):

@@ -17,22 +17,22 @@ from PIL import Image, ImageFile
 
 from codec.api import (
     MIME_TYPE,
-    SCALES,
     SUFFIX,
-    decode,
-    encode,
-    info_of,
+    decode_file,
+    encode_picture,
     read_info,
-    salvage,
+    salvage_file,
 )
 from codec.errors import CodecError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT
+from codec.options import SCALES, TARGETS, DecodeOptions, EncodeOptions
 from codec.picture.metadata import INFO_KEYS, info_value
+from codec.picture.reading import read_picture
 
 FORMAT = "AEC"
-OPTIONS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "tune", "effort")
+OPTIONS = (*TARGETS, "tune", "effort")
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -52,10 +52,8 @@ class AecImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         coded = self.fp.read()
         try:
-            if ImageFile.LOAD_TRUNCATED_IMAGES:
-                facts = info_of(unpack(coded, max_pixels=NO_LIMIT, whole=False))
-            else:
-                facts = read_info(coded)
+            facts = read_info(coded, whole=not ImageFile.LOAD_TRUNCATED_IMAGES)
+            if not ImageFile.LOAD_TRUNCATED_IMAGES:
                 metadata = unpack(coded, max_pixels=NO_LIMIT).metadata()
                 for name, value in metadata.items():
                     self.info[INFO_KEYS[name]] = info_value(name, value)
@@ -84,11 +82,13 @@ class AecImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self.coded:
             limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
+            salvage = ImageFile.LOAD_TRUNCATED_IMAGES
+            options = DecodeOptions(scale=self.scale, salvage=salvage, max_pixels=limit)
             try:
-                if ImageFile.LOAD_TRUNCATED_IMAGES:
-                    image, _ = salvage(self.coded, max_pixels=limit)
+                if salvage:
+                    image, _ = salvage_file(self.coded, options)
                 else:
-                    image = decode(self.coded, scale=self.scale, max_pixels=limit)
+                    image = decode_file(self.coded, options)
             except CodecError as error:
                 raise OSError(str(error)) from None
             self.im = image.im
@@ -124,7 +124,8 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         image.info[key] = options[key]
     given = {name: options[name] for name in OPTIONS if name in options}
     try:
-        data = encode(image, max_pixels=NO_LIMIT, **given)
+        asked = EncodeOptions(max_pixels=NO_LIMIT, **given)
+        data = encode_picture(read_picture(image, max_pixels=NO_LIMIT), asked)
     except CodecError as error:
         raise ValueError(str(error)) from None
     file.write(data)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +23,15 @@ fsspec = pytest.importorskip("fsspec")
 pa = pytest.importorskip("pyarrow")
 
 from benchmarks.folders import ray_workers  # noqa: E402
-from codec.app.conversion import Encoding  # noqa: E402
-from codec.app.corpus import (  # noqa: E402
-    TASKS,
-    Job,
-    Task,
-    Worker,
-    batches,
-    latest,
-    planned,
-    read_manifest,
-    written,
-)
+from codec.app.corpus.cluster import batches  # noqa: E402
+from codec.app.corpus.manifest import latest, read_manifest  # noqa: E402
+from codec.app.corpus.planning import TASKS, Job, Task, planned  # noqa: E402
+from codec.app.corpus.storage import written  # noqa: E402
+from codec.app.corpus.worker import Worker  # noqa: E402
 from codec.app.folders import Summary  # noqa: E402
+from codec.options import EncodeOptions  # noqa: E402
 
-ENCODING = Encoding({"quality": 40}, (), True, 2**20)
+OPTIONS = EncodeOptions(quality=40, max_pixels=2**20)
 
 
 def png(seed=0, height=40, width=56):
@@ -63,8 +58,8 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def job(command="encode", source="in", target="out", encoding=ENCODING):
-    return Job(command, source, target, encoding, 2**20)
+def job(command="encode", source="in", target="out", options=OPTIONS):
+    return Job(command, source, target, options)
 
 
 def work(job, force=False):
@@ -229,19 +224,19 @@ def test_batches_are_of_few_large_files():
 
 def test_what_is_decoded_is_the_picture(tree):
     work(job())
-    work(job("decode", "out", "back", None))
+    work(job("decode", "out", "back"))
     assert names("back") == ["0.png", "_manifest", "shard.tar", "sub"]
     decoded = np.asarray(Image.open("back/0.png"))
     assert np.array_equal(decoded, codec.decode(Path("out/0.png.aec").read_bytes()))
     with tarfile.open("back/shard.tar") as shard:
         assert shard.getnames() == ["3.png", "4.png"]
-    assert work(job("decode", "out", "back", None))[0] == []
+    assert work(job("decode", "out", "back"))[0] == []
 
 
 def verified():
     """Errors by path and member of a run of verify."""
     Path("in/broken.png").unlink(missing_ok=True)
-    work(job("verify", encoding=None))
+    work(job("verify"))
     newest = [row for same in latest(rows(command="verify")).values() for row in same]
     return {
         (row["path"], row["member"]): row["error"] for row in newest if row["error"]
@@ -251,7 +246,7 @@ def verified():
 def test_what_is_right_is_verified_once(tree):
     work(job())
     assert verified() == {}
-    assert work(job("verify", encoding=None))[0] == []
+    assert work(job("verify"))[0] == []
 
 
 def test_a_tar_file_without_pictures_is_done_once(tree):
@@ -307,8 +302,7 @@ def test_pictures_that_were_turned_upright_are_verified(tree):
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save("in/0.png", exif=exif)
-    stripped = Encoding({"quality": 40}, ("exif",), True, 2**20)
-    work(job(encoding=stripped))
+    work(job(options=replace(OPTIONS, strip=("exif",))))
     assert codec.read_info(Path("out/0.png.aec").read_bytes()).width == 40
     assert verified() == {}
 
@@ -317,7 +311,7 @@ def test_two_sources_of_one_output_are_told_of(tree):
     Path("coded").mkdir()
     for name in ("a.aec", "a.png.aec"):
         Path("coded", name).write_bytes(codec.encode(picture(40, 56)))
-    tasks, summary = work(job("decode", "coded", "back", None))
+    tasks, summary = work(job("decode", "coded", "back"))
     assert [task.path for task in tasks] == ["a.aec"]
     assert summary.failures == ["a.png.aec: a.aec is written to a.png, too"]
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from make_golden import GOLDEN, MALFORMED, malformed_files
 
 import codec
-from codec import api
+from codec.coding.decoder import networks_of
 from codec.coding.symbols import decode_symbols
 from codec.errors import FormatError
 from codec.file.container import pack, unpack
-from codec.networks.runtime import Networks
+from codec.options import DecodeOptions
 
 SAMPLE = GOLDEN / "65x33-q50.aec"
 NAMES = sorted(path.name for path in MALFORMED.glob("*"))
@@ -24,7 +24,7 @@ def sample() -> bytes:
 
 def symbols(data: bytes):
     container = unpack(data)
-    return decode_symbols(container, Networks(api.bundle_of(container)))
+    return decode_symbols(container, networks_of(container, DecodeOptions()))
 
 
 def refused_or_right(data: bytes, expected) -> bool:

@@ -32,7 +32,7 @@ def test_an_opened_file_is_what_decode_gives(small_file):
 
 
 def test_opening_decodes_nothing_before_it_is_loaded(small_file, monkeypatch):
-    monkeypatch.setattr(pillow_plugin, "decode", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(pillow_plugin, "decode_file", lambda *a, **k: 1 / 0)
     image = Image.open(io.BytesIO(small_file))
     with pytest.raises(ZeroDivisionError):
         image.load()

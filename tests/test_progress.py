@@ -6,8 +6,8 @@ import pytest
 from pictures import picture
 
 import codec
-from codec import api
 from codec.app import progress_bar as progress
+from codec.options import EFFORTS
 
 
 class Terminal(io.StringIO):
@@ -52,7 +52,7 @@ def test_every_attempt_at_a_target_goes_from_low_to_1(small_picture):
 def test_refinement_tells_of_every_iteration(small_picture):
     shares: list[float] = []
     codec.encode(small_picture, tune="psnr", effort=7, progress=shares.append)
-    assert len(shares) == 3 + api.REFINEMENTS[7].iterations + 1
+    assert len(shares) == 3 + EFFORTS[7].refinement.iterations + 1
     assert shares[-1] == 1
 
 

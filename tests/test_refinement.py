@@ -7,10 +7,10 @@ import pytest
 from pictures import picture, psnr
 
 import codec
-from codec import api
 from codec.file.container import unpack
 from codec.networks.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
 from codec.networks.runtime import Networks
+from codec.options import EFFORTS
 
 VALUES = np.linspace(-3.2, 3.3, 1001).astype("float32")
 
@@ -123,7 +123,7 @@ def test_other_efforts_are_refused(small_picture, effort):
 
 
 def test_every_refining_effort_takes_more_iterations_than_the_one_before():
-    efforts = sorted(api.REFINEMENTS)
-    assert efforts[-1] == api.EFFORT_MAX
-    iterations = [api.REFINEMENTS[effort].iterations for effort in efforts]
+    found = [EFFORTS[number].refinement for number in sorted(EFFORTS)]
+    assert found[:6] == 6 * [None]
+    iterations = [refinement.iterations for refinement in found[6:]]
     assert iterations == sorted(set(iterations))

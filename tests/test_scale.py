@@ -11,6 +11,7 @@ from PIL import Image
 
 import codec
 from codec import pillow_plugin
+from codec.api import decode_file
 from codec.networks import windows as win
 
 FACTORS = (2, 4, 8)
@@ -68,7 +69,7 @@ def test_other_scales_are_wrong_usage(data, scale):
 
 
 def test_a_region_has_no_scale(data):
-    with pytest.raises(codec.UsageError, match="a region has no scale"):
+    with pytest.raises(codec.UsageError, match=r"region and scale 0.5 exclude"):
         codec.decode(data, scale=1 / 2, region=(0, 0, 8, 8))
 
 
@@ -120,11 +121,11 @@ def test_a_draft_after_loading_changes_nothing(data):
 def test_thumbnails_decode_no_more_than_they_need(data, monkeypatch):
     scales = []
 
-    def decode(*arguments, scale, **options):
-        scales.append(scale)
-        return codec.decode(*arguments, scale=scale, **options)
+    def decode(data, options):
+        scales.append(options.scale)
+        return decode_file(data, options)
 
-    monkeypatch.setattr(pillow_plugin, "decode", decode)
+    monkeypatch.setattr(pillow_plugin, "decode_file", decode)
     with opened(data) as image:
         image.thumbnail((25, 25))
         expected = codec.decode(data)

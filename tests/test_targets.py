@@ -77,5 +77,5 @@ def test_a_psnr_below_the_lowest_quality_gives_that():
 
 
 def test_targets_exclude_each_other(small_picture):
-    with pytest.raises(UsageError, match="quality and rate_bpp exclude each other"):
+    with pytest.raises(UsageError, match="quality and bits per pixel exclude"):
         codec.encode(small_picture, quality=3, rate_bpp=1)

@@ -1,35 +1,24 @@
 """One file converted: what the command line does with each of its inputs."""
 
 import os
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from PIL import Image
 
-from codec.api import SUFFIX, decode, encode, read_info, salvage
+from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
 from codec.app.files import check_target, read, replacing, write
 from codec.app.picture_files import file_bytes, format_of, sizes_written
-from codec.app.shards import convert_shard, is_shard
-from codec.coding.tiles import Region
+from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
-from codec.networks.bundle import EXACT, Bundle
+from codec.options import DecodeOptions, EncodeOptions
 from codec.picture.formats import readable_suffixes
-from codec.picture.reading import Picture, picture_in
+from codec.picture.reading import picture_in
 from codec.progress import Progress, untold
 
 PNG = ".png"
-REGION = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
-
-
-def region_in(text: str) -> Region:
-    """left,top,width,height; UsageError if it is nothing like that."""
-    if not REGION.fullmatch(text):
-        raise UsageError("expected left,top,width,height in pixels")
-    left, top, width, height = map(int, text.split(","))
-    return left, top, width, height
 
 
 def aec_name(name: str) -> str:
@@ -61,14 +50,26 @@ class Converted:
 @dataclass(frozen=True)
 class Encoding:
     """A picture of a format that is read here to an .aec file, or those in a tar file
-    to one; `options` are those of `codec.encode`. CodecError or OSError if that fails.
+    to one. CodecError or OSError if that fails.
     """
 
-    options: dict[str, Any]
-    strip: Sequence[str]
+    suffix: ClassVar[str] = SUFFIX  # of single outputs
+    updates: ClassVar[bool] = True  # outputs that are older than their input
+    options: EncodeOptions
     force: bool
-    max_pixels: int
-    threads: int | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Suffixes of the inputs that are looked for in folders."""
+        return readable_suffixes() | {SHARD_SUFFIX}
+
+    @staticmethod
+    def rename(name: str) -> str:
+        """The output's name in a folder."""
+        return aec_name(name)
+
+    def with_threads(self, threads: int) -> "Encoding":
+        return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
         self, source: str, target: str, progress: Progress = untold
@@ -85,87 +86,71 @@ class Encoding:
         self, content: bytes, progress: Progress = untold
     ) -> tuple[bytes, Converted]:
         """(.aec file, what became of it) of the content of a picture file."""
-        picture = picture_in(content, self.max_pixels, self.strip)
-        data = self.coded(picture, progress)
+        picture = picture_in(content, self.options.max_pixels, self.options.strip)
+        data = encode_picture(picture, self.options, progress)
         facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
         return data, Converted(facts, picture.losses, len(data))
-
-    def coded(self, picture: Picture, progress: Progress = untold) -> bytes:
-        return encode(
-            picture,
-            max_pixels=self.max_pixels,
-            threads=self.threads,
-            progress=progress,
-            **self.options,
-        )
 
 
 @dataclass(frozen=True)
 class Decoding:
     """An .aec file to a picture of the format that the suffix of the target names, or
     those in a tar file to PNG in another. CodecError or OSError if that fails, or if
-    there was something to `salvage`.
+    there was something to salvage.
     """
 
+    suffix: ClassVar[str] = PNG
+    updates: ClassVar[bool] = False
+    options: DecodeOptions
     force: bool
-    max_pixels: int
-    salvage: bool = False
-    region: Region | None = None
-    scale: float = 1
-    precision: str = EXACT
-    head: str | None = None
-    bundle: Bundle | None = None
     quality: int | None = None  # of JPEG, WebP and AVIF
-    threads: int | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """As of `Encoding`."""
+        return frozenset({SUFFIX, SHARD_SUFFIX})
+
+    @staticmethod
+    def rename(name: str) -> str:
+        """As of `Encoding`."""
+        return png_name(name)
+
+    def with_threads(self, threads: int) -> "Decoding":
+        return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
         self, source: str, target: str, progress: Progress = untold
     ) -> Converted:
         if is_shard(source):
-            if self.salvage:
+            if self.options.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
-            convert = self.png
-            return shard(source, target, {SUFFIX}, PNG, convert, self.force, progress)
+            return shard(
+                source, target, {SUFFIX}, PNG, self.converted, self.force, progress
+            )
         image_format, data = format_of(target), read(source)
         faults: list[str] = []
-        if self.salvage:
-            image, faults = salvage(
-                data,
-                max_pixels=self.max_pixels,
-                bundle=self.bundle,
-                threads=self.threads,
-                progress=progress,
-            )
+        if self.options.salvage:
+            image, faults = salvage_file(data, self.options, progress)
         else:
-            image = self.decoded(data, progress)
-        coded, converted = self.saved(image, image_format)
+            image = decode_file(data, self.options, progress)
+        coded, converted = saved(image, image_format, self.quality)
         write(target, coded, self.force)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
         return converted
 
-    def decoded(self, data: bytes, progress: Progress = untold) -> Image.Image:
-        return decode(
-            data,
-            region=self.region,
-            scale=self.scale,
-            precision=self.precision,
-            head=self.head,
-            max_pixels=self.max_pixels,
-            bundle=self.bundle,
-            threads=self.threads,
-            progress=progress,
-        )
+    def converted(self, content: bytes) -> tuple[bytes, Converted]:
+        """(PNG file, what became of it) of the content of an .aec file."""
+        return saved(decode_file(content, self.options), "PNG", self.quality)
 
-    def saved(self, image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
-        """(file of one of Pillow's formats, what became of it)."""
-        coded, losses = file_bytes(image, image_format, self.quality)
-        facts = sizes_written(image, image_format, coded)
-        return coded, Converted(facts, losses, len(coded))
 
-    def png(self, content: bytes) -> tuple[bytes, Converted]:
-        """As `saved`, of the content of an .aec file."""
-        return self.saved(self.decoded(content), "PNG")
+def saved(
+    image: Image.Image, image_format: str, quality: int | None = None
+) -> tuple[bytes, Converted]:
+    """(file of one of Pillow's formats, what became of it)."""
+    coded, losses = file_bytes(image, image_format, quality)
+    facts = sizes_written(image, image_format, coded)
+    return coded, Converted(facts, losses, len(coded))
 
 
 Conversion = Encoding | Decoding

@@ -62,7 +62,7 @@ class Summary:
 def convert_tree(
     source: Path,
     target: Path,
-    conversion: Callable[[int], Conversion],
+    with_threads: Callable[[int], Conversion],
     rename: Callable[[str], str],
     kinds: Collection[str],
     jobs: int | None,
@@ -73,16 +73,17 @@ def convert_tree(
     the same place under `target`, named by `rename`, in as many processes as cores or
     `jobs`.
 
-    `conversion` is called with the threads that each process may use. Files whose
-    target is newer are left as they are, unless `force` is given, so a run that was
-    stopped goes on; older targets are replaced if `update` is given, else they fail. A
-    file that fails does not stop the others. Links to folders are not followed.
+    `with_threads` gives the conversion that uses so many threads, the share of each
+    process. Files whose target is newer are left as they are, unless `force` is given,
+    so a run that was stopped goes on; older targets are replaced if `update` is given,
+    else they fail. A file that fails does not stop the others. Links to folders are not
+    followed.
     """
     summary = Summary()
     found = planned(source, target, rename, kinds, summary)
     tasks = [t for t in found if force or is_due(t, update, summary)]
     jobs = max(1, min(jobs or cpu_count(), len(tasks), JOBS_MAX))
-    convert = conversion(max(1, cpu_count() // jobs))
+    convert = with_threads(max(1, cpu_count() // jobs))
     bar = tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty())
     with bar:
         for task, result in run(tasks, convert, jobs):

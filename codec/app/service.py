@@ -40,12 +40,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from codec import __version__
-from codec.api import MIME_TYPE, SCALES, SUFFIX, decode, encode, read_info
-from codec.app.conversion import region_in
+from codec.api import MIME_TYPE, SUFFIX, decode_file, encode_picture, read_info
 from codec.app.files import write
+from codec.app.parsing import region_in
 from codec.app.picture_files import file_bytes, upright
 from codec.errors import CodecError, UsageError, reason
-from codec.networks.shipped import TUNE_DEFAULT
+from codec.options import SCALES, DecodeOptions, EncodeOptions
 from codec.picture.reading import picture_in
 
 T = TypeVar("T")
@@ -228,14 +228,16 @@ def picture_of(data: bytes, query: dict[str, str], max_pixels: int) -> Image.Ima
     if not width_px:
         raise UsageError("w is at least 1")
     if region:
-        image = decode(data, region=region_in(region), max_pixels=max_pixels)
+        options = DecodeOptions(region=region_in(region), max_pixels=max_pixels)
+        image = decode_file(data, options)
         size = image.size
     else:
         facts = read_info(data)
         size = facts.width, facts.height
         # Which of them is the width is not known before EXIF is.
         scale = min((s for s in SCALES if s * min(size) >= width_px), default=1)
-        image = decode(data, scale=scale, max_pixels=max_pixels)
+        options = DecodeOptions(scale=scale, max_pixels=max_pixels)
+        image = decode_file(data, options)
     profile = image.info.get("icc_profile")
     stored, image = image.size, upright(image)
     if image.size != stored:
@@ -276,15 +278,16 @@ def store(
     body: IO[bytes], target: Path, query: dict[str, str], max_pixels: int
 ) -> Response:
     """Encode the picture in `body` to a new file."""
-    quality, tune = query.pop("quality", None), query.pop("tune", TUNE_DEFAULT)
+    quality, tune = query.pop("quality", None), query.pop("tune", EncodeOptions.tune)
     refuse(query)
     try:
         value = None if quality is None else float(quality)
     except ValueError:
         raise UsageError("quality is a number") from None
+    options = EncodeOptions(quality=value, tune=tune, max_pixels=max_pixels)
     body.seek(0)
-    picture = picture_in(body.read(), max_pixels, ())
-    data = encode(picture, quality=value, tune=tune, max_pixels=max_pixels)
+    picture = picture_in(body.read(), options.max_pixels, options.strip)
+    data = encode_picture(picture, options)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(str(target), data, force=False)

@@ -5,20 +5,101 @@ hyper-latents, residuals -> mean and context -> latents = mean + residuals
 latents -> synthesis, or another output -> picture
 """
 
+import operator
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from codec.coding.extras import add_extras
 from codec.coding.symbols import symbol_rows
-from codec.coding.tiles import Region, all_cells, cells_of, grid_of
+from codec.coding.tiles import all_cells, cells_of, grid_of, whole
+from codec.errors import FormatError, UsageError
+from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
-from codec.networks.outputs import Output
+from codec.file.header import DIGEST_BYTES, Header
+from codec.networks.bundle import Bundle
+from codec.networks.heads import COLORIZE, head_of
+from codec.networks.outputs import Output, preview_of, synthesis_of
 from codec.networks.runtime import Networks
+from codec.networks.shipped import load_bundle
 from codec.networks.windowed import WindowedNetworks
 from codec.networks.windows import widened
+from codec.options import DecodeOptions, Region
+from codec.picture.metadata import INFO_KEYS
 from codec.progress import Progress, untold
+
+
+def decode_picture(
+    container: Container,
+    networks: Networks,
+    options: DecodeOptions,
+    progress: Progress = untold,
+) -> Image.Image:
+    """The picture as the options ask for it, with alpha, and metadata in its `info`."""
+    region = whole(container.header)
+    if options.region is not None:
+        region = region_within(container.header, options.region)
+    output = wanted_output(networks, options)
+    made_up = options.head == COLORIZE
+    if made_up and not is_gray(container):
+        raise UsageError("the picture has colors already")
+    image = decode_colors(
+        container, networks, region, output, None, progress, made_up=made_up
+    )
+    factor = round(1 / options.scale)
+    if factor > 1:
+        image = image.reduce(factor // networks.bundle.preview_factor)
+    add_extras(image, container, region, factor=factor)
+    if made_up and container.has(GRAY_CHUNK):
+        image.info.pop(INFO_KEYS["icc"], None)  # of gray samples
+    return image
+
+
+def networks_of(container: Container, options: DecodeOptions) -> Networks:
+    """The networks that a file was made for; FormatError if they are not there."""
+    bundle = options.bundle or load_bundle(container.header.model_id)
+    check_bundle(container.header, bundle)
+    return Networks(bundle, options.threads, synthesis=options.precision)
+
+
+def check_bundle(header: Header, bundle: Bundle) -> None:
+    """FormatError if a file was made with another bundle."""
+    expected, found = header.bundle_digest, bundle.digest[:DIGEST_BYTES]
+    if expected != found:
+        raise FormatError(
+            f"file was made with another model {header.model_id}, perhaps an adapted "
+            f"one (bundle {expected.hex()}, here {found.hex()})"
+        )
+
+
+def wanted_output(networks: Networks, options: DecodeOptions) -> Output:
+    """What makes the pixels; UsageError if the model has no such head."""
+    if options.head is not None:
+        return head_of(networks, options.head)
+    return synthesis_of(networks) if options.scale == 1 else preview_of(networks)
+
+
+def is_gray(container: Container) -> bool:
+    """Whether the picture is, of one channel or of three."""
+    return container.has(GRAY_CHUNK) or container.has(NEUTRAL_CHUNK)
+
+
+def region_within(header: Header, region: Region) -> Region:
+    """The region; UsageError if it is empty or not within the picture."""
+    left, top, width, height = map(operator.index, region)
+    if (
+        min(left, top) < 0
+        or min(width, height) < 1
+        or left + width > header.width
+        or top + height > header.height
+    ):
+        raise UsageError(
+            f"region {left},{top},{width},{height} is empty or not within the picture "
+            f"of {header.width} x {header.height} pixels"
+        )
+    return left, top, width, height
 
 
 def decode_colors(
@@ -26,16 +107,21 @@ def decode_colors(
     networks: Networks,
     region: Region,
     output: Output,
-    mode: str,
     damage: dict[int, str] | None = None,
     progress: Progress = untold,
+    made_up: bool = False,
 ) -> Image.Image:
-    """`decode_bands` as one picture of mode RGB or L."""
+    """`decode_bands` as one picture of mode RGB or L. A gray picture is gray, unless
+    its colors are made up.
+    """
+    gray = is_gray(container) and not made_up
+    mode = "L" if gray and container.has(GRAY_CHUNK) else "RGB"
     stride = networks.bundle.stride_px
     size = [output.sides(side, stride) for side in region[2:]]
     image, top = Image.new(mode, size), 0
     for band in decode_bands(container, networks, region, output, damage, progress):
-        image.paste(Image.fromarray(band), (0, top))
+        colors = Image.fromarray(band)
+        image.paste(colors.convert("L") if gray else colors, (0, top))
         top += len(band)
     return image
 

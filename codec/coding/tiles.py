@@ -5,9 +5,9 @@ A cell is the square of `stride_px` pixels that one hyper-latent stands for.
 
 from codec.file.header import Header
 from codec.networks.windows import Spans
+from codec.options import Region
 from codec.picture.padding import padded_size
 
-Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 Slices = tuple[list[slice], list[slice]]  # those of the rows, those of the columns
 
 

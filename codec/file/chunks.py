@@ -22,8 +22,9 @@ METADATA_CHUNKS = {
     "text": 0x86,
     "iptc": 0x87,
 }
+NEUTRAL_CHUNK = 0x88
 METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
-KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
+KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, NEUTRAL_CHUNK, *METADATA_CHUNKS.values()}
 
 
 def write_table(

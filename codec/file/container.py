@@ -84,8 +84,12 @@ def unpack(
     """Parse and check everything before the payloads; allocates no more than the file
     is long. Unless `whole`, bytes after the end of the file are let pass.
 
-    Raises FormatError; "cut off" in the message means that bytes are missing.
+    Raises FormatError; "cut off" in the message means that bytes are missing. Raises
+    UsageError for anything but the bytes of a file, such as its name.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(f"data is {type(data).__name__}; expected the file's bytes")
+    data = bytes(data)
     reader = Reader(data)
     header = read_header(reader)
     check_size(header.width, header.height, max_pixels, FormatError)

@@ -35,7 +35,7 @@ HEADS = {
 }
 
 
-def output_of(networks: Networks, name: str) -> Output:
+def head_of(networks: Networks, name: str) -> Output:
     """The output of a head of the networks' model; errors as for `head_file`."""
     bundle = networks.bundle
     path, synthesis = head_file(bundle.model_id, name), synthesis_of(networks)

@@ -78,13 +78,6 @@ def model_name(model_id: int) -> str:
     return SHIPPED[model_id][0] if model_id in SHIPPED else "unknown"
 
 
-def bundle_of_tune(tune: str) -> Bundle:
-    """The shipped model of a tune; UsageError for others."""
-    if tune not in list(TUNES):
-        raise UsageError(f"tune is {tune!r}; expected {' or '.join(TUNES)}")
-    return load_bundle(TUNES[tune].model_id)
-
-
 @cache
 def head_file(model_id: int, name: str) -> Path:
     """The graph of a shipped head, its digest tested.

@@ -14,7 +14,6 @@ Point = tuple[float, float]  # x, y
 Colors = tuple[Point, Point, Point, Point]  # red, green, blue, white
 HEADER_BYTES = 128
 SPACE = slice(16, 20)  # of a profile: the color space of its samples
-TAGS_MAX = 100
 DATE = (2024, 1, 1, 0, 0, 0)
 D50 = (0.9642, 1.0, 0.8249)
 D65 = (0.3127, 0.3290)
@@ -59,20 +58,17 @@ def text_tag(text: str) -> bytes:
     return head + coded
 
 
-def profile(space: bytes, tags: dict[bytes, bytes], header: bytes = b"") -> bytes:
-    """A profile of display colors; the header is that of another profile, if given."""
-    if not header:
-        header = bytes(8) + b"\x04\x30\0\0mntrRGB XYZ " + struct.pack(">6H", *DATE)
-        header += b"acsp" + bytes(28) + fixed(*D50)
-        header = header.ljust(HEADER_BYTES, b"\0")
+def profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A profile of display colors."""
+    header = bytes(8) + b"\x04\x30\0\0mntr" + space + b"XYZ "
+    header += struct.pack(">6H", *DATE) + b"acsp" + bytes(28) + fixed(*D50)
     offset = HEADER_BYTES + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, data in tags.items():
         table += name + struct.pack(">II", offset + len(body), len(data))
         body += data + b"\0" * (-len(data) % 4)
     size = struct.pack(">I", offset + len(body))
-    header = size + header[4:16] + space + header[20:84] + bytes(44)
-    return header + table + body
+    return size + header[4:].ljust(HEADER_BYTES - 4, b"\0") + table + body
 
 
 def xyz(point: Point) -> NDArray[np.float64]:
@@ -119,34 +115,6 @@ def coded_profile(primaries: int, transfer: int) -> bytes | None:
         return None
     name, colors = PRIMARIES[SRGB_CODE if primaries == UNSPECIFIED else primaries]
     return rgb_profile(name, colors, CURVES[transfer])
-
-
-def tags_of(icc: bytes) -> dict[bytes, bytes]:
-    """The tags of a profile by their names; struct.error if it is damaged."""
-    (count,) = struct.unpack_from(">I", icc, HEADER_BYTES)
-    found = {}
-    for number in range(min(count, TAGS_MAX)):
-        start = HEADER_BYTES + 4 + 12 * number
-        name, offset, size = struct.unpack_from(">4sII", icc, start)
-        found[name] = icc[offset : offset + size]
-    return found
-
-
-def gray_profile_of(icc: bytes) -> bytes | None:
-    """The profile that shows gray samples as a profile of colors shows them repeated;
-    none if it is not of primaries with one curve.
-    """
-    try:
-        tags = tags_of(icc)
-    except struct.error:
-        return None
-    curves = {tags.get(letter + b"TRC") for letter in (b"r", b"g", b"b")}
-    if len(curves) > 1 or None in curves or b"A2B0" in tags:
-        return None
-    names: tuple[bytes, ...] = (b"desc", b"cprt", b"wtpt", b"chad")
-    kept = {name: tags[name] for name in names if name in tags}
-    kept[b"kTRC"] = tags[b"rTRC"]
-    return profile(b"GRAY", kept, icc[:HEADER_BYTES])
 
 
 def in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image | None:

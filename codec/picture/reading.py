@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from codec.errors import CodecError, UsageError
-from codec.limits import NO_LIMIT
+from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.formats import open_picture
 from codec.picture.losses import other_contents
-from codec.picture.metadata import TITLES, packed, read_metadata
+from codec.picture.metadata import INFO_KEYS, TITLES, packed, read_metadata
 from codec.picture.named_colors import named_profile
-from codec.picture.profiles import SPACE, gray_profile_of, in_srgb
+from codec.picture.profiles import SPACE, in_srgb
 from codec.picture.samples import (
     UPPER_BITS,
     full_color,
@@ -37,26 +37,31 @@ class Picture:
     """What is coded of an image, and what was lost on the way to it."""
 
     rgb: NDArray[np.uint8]  # [H, W, 3]
-    gray: bool = False  # all three channels are the same
+    gray: bool = False  # of one channel, which is repeated
+    neutral: bool = False  # of three channels that are the same
     alpha: NDArray[np.uint8] | None = None  # [H, W], lossless; None if opaque
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
     losses: list[str] = field(default_factory=list)
 
 
 def read_picture(
-    image: Image.Image | NDArray[np.uint8], strip: Collection[str] = ()
+    image: Image.Image | NDArray[np.uint8],
+    strip: Collection[str] = (),
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture:
     """The picture in a Pillow image, or in uint8 [H, W] (gray) or [H, W, 3].
 
     Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
-    replaced by smooth ones. Raises UsageError for arrays of another type or shape, and
-    for samples that cannot be coded.
+    replaced by smooth ones. Raises UsageError for arrays of another type or shape, for
+    samples that cannot be coded, and for pictures that are too large, before they are
+    loaded.
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
     try:
         if isinstance(image, Image.Image):
+            check_size(image.width, image.height, max_pixels, UsageError)
             return pillow_picture(image, strip, file_of(image))
         return array_picture(np.asarray(image))
     except (UsageError, MemoryError):
@@ -108,11 +113,13 @@ def pillow_picture(
         if image.getchannel("A").getextrema() != (255, 255):
             alpha = np.asarray(image.getchannel("A"))
     rgb = np.asarray((image.convert("L") if gray else image).convert("RGB"))
-    gray = fit_profile(metadata, gray or is_gray(rgb), gray, losses)
+    neutral = not gray and is_neutral(rgb)
+    check_profile(metadata, gray, losses)
     if alpha is not None:
         rgb = smooth_where_invisible(rgb, alpha > 0)
-    metadata = {name: m for name, m in metadata.items() if name not in strip}
-    return Picture(rgb, gray, alpha, metadata, losses)
+    kept = [name for name in INFO_KEYS if name in metadata and name not in strip]
+    metadata = {name: metadata[name] for name in kept}
+    return Picture(rgb, gray, neutral, alpha, metadata, losses)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -151,7 +158,7 @@ def without_other_colors(
     return converted or image.convert("RGB")
 
 
-def is_gray(rgb: NDArray[np.uint8]) -> bool:
+def is_neutral(rgb: NDArray[np.uint8]) -> bool:
     """Whether all three channels are the same; [H, W, 3]."""
     for part in (rgb[::16, ::16], rgb):  # of most pictures the first says no
         red, green, blue = (part[..., channel] for channel in range(3))
@@ -160,33 +167,19 @@ def is_gray(rgb: NDArray[np.uint8]) -> bool:
     return True
 
 
-def fit_profile(
-    metadata: dict[str, bytes], gray: bool, stored_gray: bool, losses: list[str]
-) -> bool:
-    """Whether to code the picture as gray: a profile of colors is then replaced by that
-    of the grays in it, or, if it has none, colors stay colors. A profile that does not
-    fit is left out.
-    """
-    icc = metadata.get("icc")
-    if icc is None:
-        return gray
-    space = icc[SPACE]
-    if gray and space == b"RGB ":
-        of_gray = gray_profile_of(icc)
-        if of_gray:
-            metadata["icc"] = of_gray
-            return True
-        gray = stored_gray
-    if space != (b"GRAY" if gray else b"RGB "):
+def check_profile(metadata: dict[str, bytes], gray: bool, losses: list[str]) -> None:
+    """Leave out a profile that does not fit the samples."""
+    space = b"GRAY" if gray else b"RGB "
+    if "icc" in metadata and metadata["icc"][SPACE] != space:
         del metadata["icc"]
         losses.append(f"{TITLES['icc']}, it is for other samples")
-    return gray
 
 
 def array_picture(array: NDArray[np.uint8]) -> Picture:
     if array.dtype != np.uint8:
         raise UsageError(f"image array has type {array.dtype}; expected uint8")
-    if array.ndim == 2:
+    gray = array.ndim == 2
+    if gray:
         array = np.repeat(array[..., None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3:
         raise UsageError(
@@ -194,7 +187,7 @@ def array_picture(array: NDArray[np.uint8]) -> Picture:
         )
     if 0 in array.shape:
         raise UsageError(f"image array has shape {array.shape}: no pixels")
-    return Picture(array, is_gray(array))
+    return Picture(array, gray, not gray and is_neutral(array))
 
 
 def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:

@@ -1,28 +1,27 @@
-"""Options that several commands have, and what their values may be."""
+"""Arguments and options that several commands have, and what their values become."""
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
 import codec
-from codec.api import (
-    EFFORT_DEFAULT,
+from codec.app.reporting import run_all
+from codec.options import (
     EFFORT_MAX,
     EFFORT_MIN,
     QUALITY_DEFAULT,
     QUALITY_MAX,
     QUALITY_MIN,
+    STRIPPABLE,
+    TUNES,
+    Bundle,
+    EncodeOptions,
 )
-from codec.app.conversion import region_in
-from codec.file.chunks import METADATA_CHUNKS
-from codec.limits import MAX_PIXELS
-from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
-FACTORS = {"": 1, "k": 1000, "m": 1000**2}
-SIZE = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)([km]?)", re.IGNORECASE)
-STRIPPABLE = tuple(METADATA_CHUNKS)
+T = TypeVar("T")
 EFFORT_HELP = (
     "1 to 3 analyze in int8 (+1.8 % bytes for the same PSNR, on two photographs; 0.1 s "
     "per megapixel on 2 cores), 4 to 6 in float (0.2 s), 7 to 9 refine, with --tune "
@@ -32,28 +31,20 @@ EFFORT_HELP = (
 AIMS = ", or ".join(tune.aim for tune in TUNES.values())
 
 
-def parse_size(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> int | None:
-    """Bytes, with k or M for thousands and millions."""
-    if value is None:
-        return None
-    match = SIZE.fullmatch(value)
-    if not match:
-        raise click.BadParameter("expected a size such as 80000, 80k or 1.5M")
-    return int(float(match[1]) * FACTORS[match[2].lower()])
+def parsed(
+    parse: Callable[[str], T],
+) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """A callback of an option: its text, parsed."""
 
+    def callback(
+        context: click.Context, option: click.Parameter, value: str | None
+    ) -> T | None:
+        try:
+            return None if value is None else parse(value)
+        except codec.UsageError as error:
+            raise click.BadParameter(str(error)) from None
 
-def parse_region(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """X,Y,W,H in pixels."""
-    if value is None:
-        return None
-    try:
-        return region_in(value)
-    except codec.UsageError as error:
-        raise click.BadParameter(str(error)) from None
+    return callback
 
 
 def refuse_nonfinite(
@@ -68,6 +59,23 @@ def refuse_nonfinite(
 def stripped(names: Sequence[str]) -> Sequence[str]:
     """The metadata that the values of --strip name."""
     return STRIPPABLE if "all" in names else names
+
+
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """A UsageError of the library's is one of the command line's: exit status 2."""
+    try:
+        yield
+    except codec.UsageError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def adapted(model: str | None) -> Bundle | None:
+    """The model in the file of --model, if any; exit 1 if it cannot be read."""
+    found: list[Bundle] = []
+    if model is not None:
+        run_all([model], str, lambda name: found.append(codec.read_model(name)))
+    return found[0] if found else None
 
 
 input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -104,7 +112,7 @@ model_option = click.option(
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    default=MAX_PIXELS,
+    default=EncodeOptions.max_pixels,
     show_default=True,
     help="Refuse pictures with more pixels, before any memory is taken for them.",
 )
@@ -125,7 +133,7 @@ picture_quality_option = click.option(
 tune_option = click.option(
     "--tune",
     type=click.Choice(list(TUNES)),
-    default=TUNE_DEFAULT,
+    default=EncodeOptions.tune,
     show_default=True,
     help=f"What a file is small for: {AIMS}.",
 )
@@ -133,7 +141,7 @@ effort_option = click.option(
     "-e",
     "--effort",
     type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
-    default=EFFORT_DEFAULT,
+    default=EncodeOptions.effort,
     show_default=True,
     help=EFFORT_HELP,
 )

@@ -1,0 +1,1 @@
+"""The commands of `aecodec`, one module each."""

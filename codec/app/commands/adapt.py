@@ -1,0 +1,68 @@
+"""`aecodec adapt`."""
+
+import os
+from pathlib import Path
+
+import click
+
+import codec
+from codec.app.arguments import force_option, max_pixels_option, tune_option
+from codec.app.extras import needed
+from codec.app.files import check_target, write
+from codec.app.progress_bar import progress_bar
+from codec.app.reporting import run_all
+from codec.picture.formats import readable_suffixes
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in readable_suffixes() and path.is_file()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="Adapted model to write, such as domain.aecm.",
+)
+@tune_option
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Length of the training; half a second each on 2 cores.",
+)
+@force_option
+@max_pixels_option
+def adapt(
+    folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
+) -> None:
+    """Adapt a model to the pictures in FOLDER, for --model of the other commands.
+
+    Needs the packages of the extra `train`.
+    """
+
+    def run(target: str) -> None:
+        check_target(target, force)
+        pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
+        if not pictures:
+            raise codec.UsageError(f"no pictures in {folder}")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with needed("adapting", "train", ", Python 3.11 or 3.12"):
+            from codec.training.adapt import adapt
+        with progress_bar(str(folder)) as progress:
+            made = adapt(
+                pictures,
+                tune,
+                steps=steps,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+        write(target, made.data, force)
+        click.echo(f"{folder} -> {target}: {made}", err=True)
+
+    run_all([output], str, run)

@@ -1,0 +1,115 @@
+"""`aecodec encode`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from codec.api import SUFFIX
+from codec.app.arguments import (
+    adapted,
+    effort_option,
+    force_option,
+    input_argument,
+    jobs_option,
+    max_pixels_option,
+    model_option,
+    output_option,
+    parsed,
+    quality_option,
+    recursive_option,
+    refuse_nonfinite,
+    strip_option,
+    stripped,
+    tune_option,
+    wrong_usage,
+)
+from codec.app.batch import convert_files, convert_folder
+from codec.app.conversion import Encoding
+from codec.app.parsing import size_in
+from codec.options import EncodeOptions
+from codec.picture.formats import SUFFIXES
+
+
+@click.command()
+@input_argument
+@output_option
+@quality_option
+@click.option(
+    "--bpp",
+    "rate_bpp",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nonfinite,
+    help="Bits per pixel instead of a quality: the best file of at most that rate.",
+)
+@click.option(
+    "--size",
+    "size_bytes",
+    metavar="BYTES",
+    callback=parsed(size_in),
+    help="Bytes instead of a quality: the best file of at most that size; "
+    "k and M stand for thousands and millions.",
+)
+@click.option(
+    "--psnr",
+    "psnr_db",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=refuse_nonfinite,
+    help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it, or "
+    "the smallest of all.",
+)
+@tune_option
+@model_option
+@effort_option
+@strip_option
+@recursive_option
+@jobs_option
+@force_option
+@max_pixels_option
+def encode(
+    inputs: Sequence[str],
+    output: str | None,
+    quality: float | None,
+    rate_bpp: float | None,
+    size_bytes: int | None,
+    psnr_db: float | None,
+    tune: str,
+    model: str | None,
+    effort: int,
+    strip: Sequence[str],
+    recursive: bool,
+    jobs: int | None,
+    force: bool,
+    max_pixels: int,
+) -> None:
+    """Encode pictures (JPEG, PNG, WebP, AVIF, TIFF and others); - is standard input.
+
+    Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
+    kept. Of a tar file, such as a shard of WebDataset's, the pictures are encoded into
+    another, 0001.jpg as 0001.aec, and all else is copied.
+    """
+    context = click.get_current_context()
+    if model and context.get_parameter_source("tune") != ParameterSource.DEFAULT:
+        raise click.UsageError("--model and --tune exclude each other")
+    with wrong_usage():
+        options = EncodeOptions(
+            quality=quality,
+            size_bytes=size_bytes,
+            rate_bpp=rate_bpp,
+            psnr_db=psnr_db,
+            tune=tune,
+            effort=effort,
+            strip=stripped(strip),
+            max_pixels=max_pixels,
+            bundle=adapted(model),
+        )
+    encoding = Encoding(options, force or recursive)
+    if recursive:
+        convert_folder(inputs, output, encoding, jobs, force)
+        return
+    if output and Path(output).suffix.lower() in SUFFIXES and not Path(output).is_dir():
+        raise click.UsageError(
+            f"{output} is the name of a picture, not of a {SUFFIX} file"
+        )
+    convert_files(inputs, output, encoding, jobs)

@@ -1,0 +1,71 @@
+"""`aecodec serve`."""
+
+from pathlib import Path
+
+import click
+
+from codec.app.arguments import parsed
+from codec.app.extras import needed
+from codec.app.parsing import size_in
+from codec.app.reporting import run_all
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option(
+    "--uploads", is_flag=True, help="PUT of a picture encodes it into FOLDER."
+)
+@click.option(
+    "--max-upload",
+    metavar="BYTES",
+    default="64M",
+    show_default=True,
+    callback=parsed(size_in),
+    help="Refuse larger uploads.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Pictures to work on at once.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=2**26,
+    show_default=True,
+    help="Refuse pictures with more pixels.",
+)
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    uploads: bool,
+    max_upload: int,
+    jobs: int,
+    max_pixels: int,
+) -> None:
+    """Show the .aec files in FOLDER to browsers.
+
+    Needs the packages of the extra `serve`. Whoever reaches the address may look at all
+    of them; for the open internet, put a web server in front.
+    """
+
+    def run(name: str) -> None:
+        with needed("serving", "serve"):
+            from codec.app.service import Limits, serve
+        limits = Limits(max_pixels, max_upload, jobs)
+        serve(
+            folder,
+            host,
+            port,
+            uploads,
+            limits,
+            lambda url: click.echo(f"{folder} -> {url}", err=True),
+        )
+
+    run_all([f"{host}:{port}"], str, run)

@@ -1,0 +1,117 @@
+"""A corpus converted by the workers of a Ray cluster, or by Ray on this machine."""
+
+import logging
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported home
+
+import pyarrow as pa
+import ray.data
+from tqdm import tqdm
+
+from codec.app.corpus.manifest import Row
+from codec.app.corpus.planning import TASKS, Job, Task, planned
+from codec.app.corpus.storage import told, whole_uri
+from codec.app.corpus.worker import Worker
+from codec.app.folders import Summary
+from codec.errors import CodecError, UsageError
+from codec.machine import native_stderr_silenced
+
+BATCH_MAX, BATCH_BYTES = 32, 2**26  # files, and bytes from which on it is whole
+BATCHES_EACH = 4  # of a worker at least, so that all end at about the same time
+TRIES = 3  # of a batch whose worker is lost
+
+
+def run(job: Job, tasks: Sequence[Task], jobs: int | None) -> Iterator[Row]:
+    """The rows of all tasks as they are done, by as many workers as the cluster has
+    cores or `jobs`. Tasks whose worker was lost again and again have none.
+    """
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # with tracebacks
+    stop = signal.getsignal(signal.SIGTERM)
+    try:
+        with native_stderr_silenced():  # it tells of the level of its log
+            ray.init(
+                os.environ.get("RAY_ADDRESS") or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                ignore_reinit_error=True,
+            )
+    except (ValueError, ConnectionError) as error:  # of RAY_ADDRESS
+        raise UsageError(f"no cluster: {error}") from None
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # the others go on
+    signal.signal(signal.SIGTERM, stop)  # Ray's own would abort
+    found = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    workers = min(jobs or max(1, int(found.get("CPU", 1))), len(tasks))
+    size = min(BATCH_MAX, math.ceil(len(tasks) / workers / BATCHES_EACH))
+    blocks = [
+        pa.Table.from_pylist([asdict(task) for task in batch], TASKS)
+        for batch in batches(tasks, size)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is no other way yet to limit the tries
+        made = ray.data.from_arrow(blocks).map_batches(
+            Worker,
+            fn_constructor_args=(job,),
+            batch_size=None,  # whole blocks
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_task_retries": TRIES},
+        )
+    done: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
+    try:
+        for table in done:
+            yield from table.to_pylist()
+    except ray.exceptions.RayError as error:
+        raise UsageError(f"Ray gave up: {str(error).splitlines()[0]}") from None
+
+
+def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    """The tasks in batches of `size`, or of fewer that are large."""
+    batch, total = list[Task](), 0
+    for task in tasks:
+        batch.append(task)
+        total += task.source_bytes
+        if len(batch) == size or total >= BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
+
+
+def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
+    """Do all of a job that is not done, with a bar on standard error."""
+    summary = Summary()
+    job = replace(job, source=whole_uri(job.source), target=whole_uri(job.target))
+    try:
+        tasks = planned(job, force, summary)
+    except (CodecError, OSError):
+        raise
+    except Exception as error:  # file systems and damaged manifests raise all kinds
+        raise UsageError(told(error)) from None
+    waiting = {task.path for task in tasks}
+    with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
+        for row in run(job, tasks, jobs) if tasks else ():
+            first = row["path"] in waiting
+            waiting.discard(row["path"])
+            bar.update(first)
+            if row["error"]:
+                name = "/".join(filter(None, (row["path"], row["member"])))
+                summary.fail(name, row["error"])
+            else:
+                summary.done += 1
+                summary.bytes_in += first * row["source_bytes"]
+                summary.bytes_out += row["output_bytes"] or 0
+    for path in waiting:
+        summary.fail(path, "its worker was lost; not enough memory?")
+    return summary

@@ -1,0 +1,154 @@
+"""What there is to do, and what of it is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from codec.api import SUFFIX
+from codec.app.conversion import aec_name, png_name
+from codec.app.corpus.manifest import (
+    MANIFEST,
+    SCHEMA,
+    Row,
+    digest,
+    latest,
+    read_manifest,
+    went_well,
+)
+from codec.app.corpus.storage import folder_of, told
+from codec.app.folders import Summary
+from codec.app.shards import SHARD_SUFFIX, is_of
+from codec.errors import UsageError
+from codec.options import EncodeOptions
+from codec.picture.formats import readable_suffixes
+
+# Of those that file systems tell.
+VERSION_KEYS = {"size", "mtime", "ETag", "etag", "md5Hash", "LastModified", "updated"}
+VERSION_KEYS |= {"last_modified", "generation"}
+TASKS = pa.schema(
+    {
+        "path": pa.string(),
+        "version": pa.string(),
+        "source_bytes": pa.int64(),
+        "expected": pa.list_(pa.struct(list(SCHEMA))),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One of three commands: "encode" and "decode" from `source` to `target`, and
+    "verify", which compares with `source` what was encoded to `target`; both are URIs
+    of folders.
+    """
+
+    command: str
+    source: str
+    target: str
+    # The other commands need its `max_pixels` alone.
+    options: EncodeOptions = field(default_factory=EncodeOptions)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Suffixes of the sources."""
+        pictures = {SUFFIX} if self.command == "decode" else readable_suffixes()
+        return frozenset({SHARD_SUFFIX, *pictures})
+
+    def output(self, path: str) -> str:
+        place = PurePosixPath(path)
+        rename = png_name if self.command == "decode" else aec_name
+        return str(place.with_name(rename(place.name)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source file; `expected` are the rows of its encoding, to verify."""
+
+    path: str
+    version: str
+    source_bytes: int
+    expected: list[Row]
+
+
+def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
+    """The tasks that are left to do, all of them with `force`; the rest is noted."""
+    fs, root = folder_of(job.source)
+    target_fs, target_root = folder_of(job.target)
+    if not fs.isdir(root):
+        raise UsageError("not a folder")
+    if type(fs) is type(target_fs) and f"{target_root}/".startswith(f"{root}/"):
+        raise UsageError(f"{job.target} is in the folder that is read")
+    try:
+        target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
+    except Exception as error:  # file systems raise all kinds
+        raise UsageError(f"cannot write {job.target}: {told(error)}") from None
+    present = target_fs.find(target_root, detail=True)
+    done = latest(read_manifest(job.target, job.command))
+    verify = job.command == "verify"
+    coded, doubts = dict[str, list[Row]](), dict[str, list[Row]]()
+    if verify:
+        coded = latest(read_manifest(job.target, "encode"))
+    elif job.command == "encode":
+        doubts = latest(read_manifest(job.target, "verify"))
+    tasks, writers = [], dict[str, str]()
+    for place, info in fs.find(root, detail=True).items():
+        path = below(root, place)
+        if path.startswith(f"{MANIFEST}/"):
+            continue
+        if not is_of(job.kinds, path):
+            summary.left_out += 1
+            continue
+        version, expected = version_of(info), list[Row]()
+        output = job.output(path)
+        there = present.get(f"{target_root}/{output}")
+        if verify:
+            rows = coded.get(path, [])
+            expected = [r for r in rows if r["version"] == version and not r["error"]]
+            facts = [version, *(str(row["sha256"]) for row in expected)]
+            version = digest(" ".join([*facts, version_of(there or {})]).encode())
+        first = writers.setdefault(output, path)
+        if not is_unicode(path):
+            summary.fail(path, "its name is no UTF-8")
+        elif ".." in PurePosixPath(path).parts:
+            summary.fail(path, "leads out of its folder")
+        elif first != path:
+            summary.fail(path, f"{first} is written to {output}, too")
+        elif (
+            there
+            and not force
+            and went_well(done.get(path, []), version)
+            and not is_doubted(done[path], doubts.get(path, []))
+        ):
+            summary.up_to_date += 1
+        else:
+            tasks.append(Task(path, version, int(info["size"]), expected))
+    return tasks
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_doubted(done: Sequence[Row], verified: Sequence[Row]) -> bool:
+    """Whether "verify" has found a fault since then."""
+    return any(
+        row["error"] and row["finished"] > done[0]["finished"] for row in verified
+    )
+
+
+def below(root: str, path: str) -> str:
+    """The path, from `root` on."""
+    return path[len(root) + 1 :]
+
+
+def version_of(info: dict[str, Any]) -> str:
+    """What changes when a file does, of what its file system says of it."""
+    facts = sorted((key, str(info[key])) for key in VERSION_KEYS & info.keys())
+    return digest(repr(facts).encode())[:32]

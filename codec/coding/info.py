@@ -1,0 +1,58 @@
+"""What a file says of itself, without decoding it."""
+
+from dataclasses import dataclass
+
+from codec.errors import FormatError
+from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
+from codec.file.container import unpack
+from codec.file.header import FORMAT_VERSION
+from codec.limits import NO_LIMIT
+from codec.networks.shipped import model_name
+from codec.options import quality_of
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a file says of itself."""
+
+    width: int
+    height: int
+    mode: str  # as Pillow's: L, LA, RGB or RGBA
+    metadata: tuple[str, ...]  # of METADATA_CHUNKS, those in the file
+    quality: float
+    model_id: int
+    model: str
+    bundle_digest: str  # first bytes of it, hex
+    format_version: int
+    tiles: int
+    size_bytes: int
+
+    @property
+    def rate_bpp(self) -> float:
+        """File size in bits per pixel."""
+        return 8 * self.size_bytes / (self.width * self.height)
+
+
+def read_info(data: bytes, *, whole: bool = True) -> Info:
+    """What an .aec file says of itself; decodes nothing. Raises FormatError, unless
+    not `whole` only for damage in the header.
+    """
+    container = unpack(data, max_pixels=NO_LIMIT, whole=whole)
+    missing = container.size_bytes - len(container.data)
+    if whole and missing > 0:
+        raise FormatError(f"file is cut off: {missing} bytes missing")
+    header = container.header
+    colors = "L" if container.has(GRAY_CHUNK) else "RGB"
+    return Info(
+        width=header.width,
+        height=header.height,
+        mode=colors + ("A" if container.has(ALPHA_CHUNK) else ""),
+        metadata=tuple(k for k, v in METADATA_CHUNKS.items() if container.has(v)),
+        quality=quality_of(header.quality_code),
+        model_id=header.model_id,
+        model=model_name(header.model_id),
+        bundle_digest=header.bundle_digest.hex(),
+        format_version=FORMAT_VERSION,
+        tiles=header.tile_count,
+        size_bytes=container.size_bytes,
+    )

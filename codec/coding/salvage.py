@@ -1,0 +1,34 @@
+"""What a damaged or cut-off file still gives."""
+
+import itertools
+
+from PIL import Image
+
+from codec.coding.decoder import decode_colors
+from codec.coding.extras import add_extras
+from codec.coding.tiles import tile_spans, whole
+from codec.file.container import Container
+from codec.networks.outputs import synthesis_of
+from codec.networks.runtime import Networks
+from codec.picture.repair import fill_in
+from codec.progress import Progress, untold
+
+
+def salvage_picture(
+    container: Container, networks: Networks, progress: Progress = untold
+) -> tuple[Image.Image, list[str]]:
+    """(picture, what is wrong with it). Damaged tiles are filled in from what is
+    beyond, damaged alpha and metadata are left out.
+    """
+    header, damage = container.header, dict[int, str]()
+    region, output = whole(header), synthesis_of(networks)
+    image = decode_colors(container, networks, region, output, damage, progress)
+    if damage:
+        tiles = list(itertools.product(*tile_spans(header)))
+        fill_in(image, [tiles[number] for number in damage])
+    faults = [damage[number] for number in sorted(damage)]
+    add_extras(image, container, region, faults)
+    after = len(container.data) - container.size_bytes
+    if after > 0:
+        faults.append(f"{after} bytes after the end of the file")
+    return image, faults

@@ -1,0 +1,208 @@
+"""What may be asked of encoding and of decoding: two records, checked as they are made.
+
+The command line, the service, folders, corpora and the Pillow plugin fill them and pass
+them on. What is imported under its own name is for them, too: they import no networks.
+"""
+
+import math
+import operator
+from collections.abc import Collection
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from codec.errors import UsageError
+from codec.file.chunks import METADATA_CHUNKS
+from codec.file.header import QUALITY_CODE_MAX
+from codec.limits import MAX_PIXELS
+from codec.networks.bundle import EXACT, FAST
+from codec.networks.bundle import PRECISIONS as PRECISIONS
+from codec.networks.bundle import Bundle as Bundle
+from codec.networks.heads import HEADS
+from codec.networks.refinement import Refinement
+from codec.networks.shipped import TUNE_DEFAULT, load_bundle
+from codec.networks.shipped import TUNES as TUNES
+
+QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
+THREADS_MAX = 1024
+SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
+STRIPPABLE = tuple(METADATA_CHUNKS)
+# What says how good a file is to be, and its name in messages.
+TARGETS = {
+    "quality": "quality",
+    "size_bytes": "size",
+    "rate_bpp": "bits per pixel",
+    "psnr_db": "PSNR",
+}
+Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
+# The preview has no halo for a region, heads have no int8, and what is salvaged is the
+# whole picture as it was encoded.
+EXCLUSIVE = (
+    ("region", "scale"),
+    ("head", "scale"),
+    ("head", "precision"),
+    *(("salvage", other) for other in ("region", "scale", "precision", "head")),
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The precision of the analysis, and how the latents are refined, if at all."""
+
+    analysis: str
+    refinement: Refinement | None = None
+
+
+EFFORTS = {
+    **dict.fromkeys((1, 2, 3), Effort(FAST)),
+    **dict.fromkeys((4, 5, 6), Effort(EXACT)),
+    7: Effort(EXACT, Refinement(10)),
+    8: Effort(EXACT, Refinement(40)),
+    9: Effort(EXACT, Refinement(150, drawn=True)),
+}
+EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = min(EFFORTS), max(EFFORTS), 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """The keywords of `codec.encode`. UsageError for values that there are not, or
+    that exclude each other.
+    """
+
+    quality: float | None = None
+    size_bytes: int | None = None
+    rate_bpp: float | None = None
+    psnr_db: float | None = None
+    tune: str = TUNE_DEFAULT
+    effort: int = EFFORT_DEFAULT
+    strip: Collection[str] = ()
+    max_pixels: int = MAX_PIXELS
+    bundle: Bundle | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_targets({name: getattr(self, name) for name in TARGETS})
+        if self.tune not in list(TUNES):
+            raise UsageError(f"tune is {self.tune!r}; expected {' or '.join(TUNES)}")
+        check_effort(self.effort)
+        if EFFORTS[self.effort].refinement:
+            check_refinable(self.effort, self.model())
+        if unknown := set(self.strip) - set(STRIPPABLE):
+            raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+        check_threads(self.threads)
+
+    def model(self) -> Bundle:
+        """The `bundle`, or the shipped one of the tune."""
+        return self.bundle or load_bundle(TUNES[self.tune].model_id)
+
+    def quality_code(self) -> int:
+        """The header's integer for the quality."""
+        return quality_code(QUALITY_DEFAULT if self.quality is None else self.quality)
+
+    def limit_bytes(self, width: int, height: int) -> int | None:
+        """What the file of a picture has to stay under, if anything."""
+        if self.rate_bpp is not None:
+            return int(min(self.rate_bpp * width * height / 8, 2.0**62))
+        return self.size_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """The keywords of `codec.decode`, and whether to salvage what damage has left.
+    UsageError for values that there are not, or that exclude each other.
+    """
+
+    region: Region | None = None
+    scale: float = 1
+    precision: str = EXACT
+    head: str | None = None
+    salvage: bool = False
+    max_pixels: int = MAX_PIXELS
+    bundle: Bundle | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise UsageError(f"scale is {self.scale!r}; expected 1, 1/2, 1/4 or 1/8")
+        if self.precision not in PRECISIONS:
+            expected = " or ".join(PRECISIONS)
+            raise UsageError(f"precision is {self.precision!r}; expected {expected}")
+        if self.head not in (None, *HEADS):
+            raise UsageError(f"head is {self.head!r}; expected {', '.join(HEADS)}")
+        if self.region is not None:
+            check_region(self.region)
+        asked = {
+            "region": self.region is not None and "region",
+            "scale": self.scale != 1 and f"scale {self.scale}",
+            "precision": self.precision != EXACT and f"precision {self.precision}",
+            "head": self.head and f"head {self.head}",
+            "salvage": self.salvage and "salvage",
+        }
+        for one, other in EXCLUSIVE:
+            if asked[one] and asked[other]:
+                raise UsageError(f"{asked[one]} and {asked[other]} exclude each other")
+        check_threads(self.threads)
+
+
+def check_targets(values: dict[str, float | None]) -> None:
+    """UsageError for more than one, and for what is no number in range."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if len(given) > 1:
+        names = " and ".join(TARGETS[name] for name in given)
+        raise UsageError(f"{names} exclude each other")
+    for name, value in given.items():
+        if name == "quality":
+            quality_code(value)
+        elif not (isinstance(value, Real) and 0 < value < math.inf):
+            raise UsageError(f"{name} is {value!r}; expected a positive number")
+
+
+def quality_code(quality: float) -> int:
+    """The header's integer for a quality of 1 to 100; UsageError outside."""
+    if not isinstance(quality, Real):
+        raise UsageError(f"quality is {quality!r}; expected a number")
+    if not QUALITY_MIN <= quality <= QUALITY_MAX:
+        raise UsageError(
+            f"quality is {quality}; expected {QUALITY_MIN} to {QUALITY_MAX}"
+        )
+    share = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN)
+    return round(share * QUALITY_CODE_MAX)
+
+
+def quality_of(code: int) -> float:
+    """The quality that a header's integer stands for, to two decimals."""
+    span = QUALITY_MAX - QUALITY_MIN
+    return round(QUALITY_MIN + code / QUALITY_CODE_MAX * span, 2)
+
+
+def check_effort(effort: int) -> None:
+    if effort not in list(EFFORTS):
+        raise UsageError(
+            f"effort is {effort!r}; expected a whole number from "
+            f"{EFFORT_MIN} to {EFFORT_MAX}"
+        )
+
+
+def check_refinable(effort: int, bundle: Bundle) -> None:
+    """UsageError if the latents of a model cannot be refined."""
+    if not bundle.can_refine:
+        most = max(n for n in EFFORTS if not EFFORTS[n].refinement)
+        raise UsageError(
+            f"effort {effort} refines for a small error, which this model is not "
+            f"trained for; at most {most} works with it, all with --tune psnr"
+        )
+
+
+def check_region(region: Any) -> None:
+    """UsageError if it is not four whole numbers."""
+    try:
+        _, _, _, _ = map(operator.index, region)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"region is {region!r}; expected left, top, width, height"
+        ) from None
+
+
+def check_threads(threads: Any) -> None:
+    if threads is not None and threads not in range(1, THREADS_MAX + 1):
+        raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
