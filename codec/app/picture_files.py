@@ -26,6 +26,7 @@ from codec.picture.metadata import (
 from codec.picture.reading import quiet_pillow
 
 QUALITY_DEFAULT = 95
+AEC_SUFFIX = ".aec"  # which Pillow writes, too, where it has learned to
 LOSSY = ("JPEG", "WEBP", "AVIF")  # that take a quality
 # What a decoded picture is written with; PNG faster than the decoder is.
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {"PNG": {"compress_level": 2}}
@@ -56,7 +57,7 @@ def format_of(target: str) -> str:
     if target == STREAM or not suffix:
         return "PNG"
     known = Image.registered_extensions().get(suffix)
-    if known is None or known not in Image.SAVE:
+    if known is None or known not in Image.SAVE or suffix == AEC_SUFFIX:
         raise UsageError(f"cannot write {suffix} files")
     return known
 

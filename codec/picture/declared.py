@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from codec.errors import UsageError
+from codec.picture.png_chunks import SIGNATURE
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, and the marker of the sizes
 ICONS_MAX = 256
 JXL_RATIOS = [None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)]
@@ -28,7 +28,7 @@ def icons(data: bytes) -> Iterator[Size]:
         raise UsageError(f"{count} icons in one file; expected at most {ICONS_MAX}")
     for number in range(count):
         (offset,) = struct.unpack_from("<I", data, 6 + 16 * number + 12)
-        if data.startswith(PNG_SIGNATURE, offset):
+        if data.startswith(SIGNATURE, offset):
             yield struct.unpack_from(">II", data, offset + 16)
         else:
             header_bytes, *size = struct.unpack_from("<Iii", data, offset)

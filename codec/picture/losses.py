@@ -2,11 +2,10 @@
 
 import re
 import struct
-from collections.abc import Iterator
 
 from PIL import Image
 
-from codec.picture.declared import PNG_SIGNATURE
+from codec.picture.png_chunks import KNOWN_CHUNKS, png_chunks
 
 GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"hdrgainmap", b"urn:iso:std:iso:ts:21496:-1")
 MOTION_PHOTOS = (b"MotionPhoto", b"MicroVideo")
@@ -30,10 +29,6 @@ NAMED_SEGMENTS = {
     b"http://ns.adobe.com/xmp/extension/\0": "extended XMP data",
     b"JP": "content credentials",
 }
-# Chunks of PNG that are read, or say nothing of the picture once it is decoded.
-PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA"}
-PNG_CHUNKS |= {b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"sBIT"}
-PNG_CHUNKS |= {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"iDOT"}
 WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF"}
 WEBP_CHUNKS |= {b"XMP "}
 CREDENTIALS = {b"caBX": "content credentials", b"C2PA": "content credentials"}
@@ -53,7 +48,7 @@ def other_contents(image: Image.Image, data: bytes) -> list[str]:
         found += behind_jpeg(data) if not found else []
     elif image.format == "PNG":
         names = [name for name, _ in png_chunks(data)]
-        found += unknown(names, PNG_CHUNKS)
+        found += unknown(names, KNOWN_CHUNKS)
     elif image.format == "WEBP":
         found += unknown(webp_chunks(data), WEBP_CHUNKS)
     return found
@@ -99,18 +94,6 @@ def behind_jpeg(data: bytes) -> list[str]:
     if b"ftyp" in rest[:64]:
         return ["the video of a motion photo"]
     return [f"{len(rest)} bytes behind the picture"]
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, data) of the chunks of a PNG file, as far as they are whole; of IDAT the
-    name alone.
-    """
-    start = len(PNG_SIGNATURE)
-    while len(data) >= start + 12:
-        (size,) = struct.unpack_from(">I", data, start)
-        name = data[start + 4 : start + 8]
-        yield name, b"" if name == b"IDAT" else data[start + 8 : start + 8 + size]
-        start += size + 12
 
 
 def webp_chunks(data: bytes) -> list[bytes]:

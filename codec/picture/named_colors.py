@@ -5,7 +5,8 @@ import struct
 from PIL import Image
 
 from codec.errors import UsageError
-from codec.picture.losses import BOXES_BYTES, TONE_MAP, png_chunks
+from codec.picture.losses import BOXES_BYTES, TONE_MAP
+from codec.picture.png_chunks import png_chunks
 from codec.picture.profiles import (
     D65,
     HIGH_DYNAMIC_RANGE,

@@ -18,6 +18,7 @@ from codec.picture.formats import open_picture
 from codec.picture.losses import other_contents
 from codec.picture.metadata import INFO_KEYS, TITLES, packed, read_metadata
 from codec.picture.named_colors import named_profile
+from codec.picture.png_chunks import without_large_texts
 from codec.picture.profiles import SPACE, in_srgb
 from codec.picture.samples import (
     UPPER_BITS,
@@ -197,8 +198,12 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     if not data:
         raise UsageError("file is empty")
     try:
+        losses: list[str] = []
+        data = without_large_texts(data, losses)
         with quiet_pillow(), open_picture(data, max_pixels) as image:
-            return pillow_picture(image, strip, data)
+            picture = pillow_picture(image, strip, data)
+        picture.losses[:0] = losses
+        return picture
     except (CodecError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
