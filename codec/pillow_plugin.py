@@ -93,7 +93,8 @@ class AecImageFile(ImageFile.ImageFile):
                 raise OSError(str(error)) from None
             self.im = image.im
             self._mode = image.mode  # without alpha, if that is damaged
-            self.info |= image.info
+            kept = {k: v for k, v in self.info.items() if k not in INFO_KEYS.values()}
+            self.info = kept | image.info  # a smaller one shows no other
             self.coded = b""
             if self.fp and self._exclusive_fp:
                 self.fp.close()

@@ -12,14 +12,15 @@ from raw_files import leb128, raw_file, with_crc
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
     EXTRA_CHUNKS_MAX,
+    GRAY_CHUNK,
     KNOWN_CHUNKS,
     METADATA_CHUNKS,
-    METADATA_MAX_BYTES,
+    NEUTRAL_CHUNK,
 )
 from codec.file.container import pack, unpack
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.primitives import Reader, varint
-from codec.limits import MAX_PIXELS, SIDE_MAX_PX
+from codec.limits import MAX_PIXELS, METADATA_MAX_BYTES, SIDE_MAX_PX
 
 HEADER = Header(1, b"abcd", 0x1234, 10, 5, 3)
 QUICK = settings(deadline=None, max_examples=60)
@@ -452,3 +453,9 @@ def test_a_known_chunk_that_occurs_twice_is_refused(chunk_id):
     chunks = ((1, b"tile"), (chunk_id, b""), (chunk_id, b""))
     with pytest.raises(FormatError, match="occurs twice"):
         unpack(raw_file(chunks=chunks))
+
+
+def test_a_picture_cannot_be_gray_in_one_channel_and_in_three():
+    chunks = [(GRAY_CHUNK, b""), (NEUTRAL_CHUNK, b"")]
+    with pytest.raises(FormatError, match="in one channel and in three"):
+        unpack(pack(HEADER, [b"tile"], chunks))

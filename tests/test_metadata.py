@@ -130,6 +130,7 @@ def test_xmp_that_imagemagick_wrote_is_kept(kind):
 
 def test_what_no_file_of_ours_holds_has_a_line_each():
     video = b"\0\0\0\x18ftypmp42" + bytes(99)
+    clipping_path = photoshop_resource(2000, b"path")
     gain_map = b"http://ns.adobe.com/xap/1.0/\0" + xmp('hdrgm:Version="1.0"')
     cases = [
         (saved(IMAGE, "JPEG") + video, "the video of a motion photo"),
@@ -141,6 +142,8 @@ def test_what_no_file_of_ours_holds_has_a_line_each():
         (jpeg_with(0xE1, b"http://ns.adobe.com/xmp/extension/\0x"), "extended XMP"),
         (png_with((b"caBX", b"jumb")), "content credentials"),
         (png_with((b"vpAg", b"12345678")), "the chunk 'vpAg'"),
+        (png_with((b"pHYs", struct.pack(">IIB", 2, 1, 0))), "the shape of the pixels"),
+        (jpeg_with(0xED, PHOTOSHOP + clipping_path), "Photoshop's resources"),
         (png_with((b"zTXt", b"A\0\0" + zlib.compress(bytes(2**21)))), "a chunk zTXt"),
         (
             saved(IMAGE, "TIFF", save_all=True, append_images=[IMAGE]),

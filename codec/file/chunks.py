@@ -58,6 +58,7 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
     if 2 * count > len(reader.data):  # before anything of that size is made
         raise FormatError("file is cut off: not enough bytes for the chunk table")
     table: list[tuple[int, int]] = []
+    found: set[int] = set()
     for number in range(count):
         chunk_id = reader.take(1, "the chunk table")[0]
         if (chunk_id == TILE_CHUNK) != (number < tile_count):
@@ -69,8 +70,11 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
             raise FormatError(
                 f"chunk id {chunk_id:#04x} is not supported by this program"
             )
-        if chunk_id in KNOWN_CHUNKS and any(chunk_id == known for known, _ in table):
+        if chunk_id in KNOWN_CHUNKS and chunk_id in found:
             raise FormatError(f"chunk id {chunk_id:#04x} occurs twice")
+        found.add(chunk_id)
+        if {GRAY_CHUNK, NEUTRAL_CHUNK} <= found:
+            raise FormatError("the picture is gray in one channel and in three")
         table.append((chunk_id, reader.varint("the chunk table")))
     return table
 

@@ -11,6 +11,8 @@ GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"hdrgainmap", b"urn:iso:std:iso:ts:21496
 MOTION_PHOTOS = (b"MotionPhoto", b"MicroVideo")
 TONE_MAP = b"tmap"  # the item of AVIF and HEIF that applies a gain map
 BOXES_BYTES = 2**16  # of AVIF and HEIF: where the properties of all items are
+SUB_DIRECTORIES = 330  # tag of TIFF
+PHOTOSHOP_RESOURCES = {0x0404, 0x0425, 0x03ED}  # IPTC, its digest, the resolution
 JPEG_END = b"\xff\xd9"
 # A marker in the coded data of a JPEG file: neither stuffed, nor a restart.
 JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -43,9 +45,15 @@ def other_contents(image: Image.Image, data: bytes) -> list[str]:
         found.append("the gain map (high dynamic range)")
     if is_photo(image.format) and any(mark in data for mark in MOTION_PHOTOS):
         found.append("the video of a motion photo")
+    if image.info.get("depth_images"):
+        found.append("the depth map")
+    if SUB_DIRECTORIES in getattr(image, "tag_v2", {}):
+        found.append("the pictures in sub-directories")
+    if set(image.info.get("photoshop") or ()) - PHOTOSHOP_RESOURCES:
+        found.append("Photoshop's resources other than IPTC data")
     if image.format == "JPEG":
         found += jpeg_segments(image)
-        found += behind_jpeg(data) if not found else []
+        found += [what for what in behind_jpeg(data) if what not in found]
     elif image.format == "PNG":
         names = [name for name, _ in png_chunks(data)]
         found += unknown(names, KNOWN_CHUNKS)

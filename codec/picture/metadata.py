@@ -54,10 +54,10 @@ def read_metadata(image: Image.Image, losses: list[str]) -> dict[str, bytes]:
     if not found["xmp"] and app1.startswith(XMP_PREFIX):
         found["xmp"] = app1
     found["iptc"] = found["iptc"] or read_iptc(image, profiles)
-    if "jfif_density" in image.info and image.info.get("jfif_unit") not in (1, 2):
-        found["dpi"] = None
-    elif image.format in ("JPEG", "MPO") and "jfif_unit" not in image.info:
+    if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
         found["dpi"] = None  # Pillow's guess from the EXIF data
+    if not has_square_pixels(image):
+        losses.append("the shape of the pixels, which are not square")
     metadata = {}
     for name, value in found.items():
         data = packed(name, value)
@@ -140,6 +140,14 @@ def read_texts(image: Image.Image) -> tuple[dict[str, str], dict[str, bytes]]:
         lines = [c if isinstance(c, str) else decoded(c) for c in comments]
         texts[COMMENT] = "\n".join(line.rstrip("\0") for line in lines)
     return texts, profiles
+
+
+def has_square_pixels(image: Image.Image) -> bool:
+    """False if a PNG or JPEG file says so without a resolution."""
+    ratio = image.info.get("aspect")
+    if image.info.get("jfif_unit") == 0:
+        ratio = image.info.get("jfif_density")
+    return ratio is None or 0 in ratio or ratio[0] == ratio[1]
 
 
 def decoded(text: bytes) -> str:
