@@ -1,6 +1,6 @@
-"""The public functions, and the same for callers that have a record of options.
+"""The public functions with keywords, and the same with a record of options.
 
-Those with keywords fill `EncodeOptions` or `DecodeOptions`; all else is below them.
+The first fill a record and call the second.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ from codec.options import (
     Region,
 )
 from codec.picture.reading import Picture, read_picture
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 __all__ = [
     "Info",
@@ -59,7 +59,7 @@ def encode(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> bytes:
     """The image as an .aec file.
 
@@ -103,7 +103,7 @@ def encode(
 
 
 def encode_picture(
-    picture: Picture, options: EncodeOptions, progress: Progress = untold
+    picture: Picture, options: EncodeOptions, progress: Progress = no_progress
 ) -> bytes:
     """As `encode`, of what was read with the `strip` of the options."""
     height, width = picture.rgb.shape[:2]
@@ -131,7 +131,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Image.Image:
     """The picture in an .aec file, of mode RGB, RGBA, L or LA, metadata in its `info`.
 
@@ -165,7 +165,7 @@ def decode(
 
 
 def decode_file(
-    data: bytes, options: DecodeOptions, progress: Progress = untold
+    data: bytes, options: DecodeOptions, progress: Progress = no_progress
 ) -> Image.Image:
     """As `decode`."""
     container = unpack(data, max_pixels=options.max_pixels)
@@ -179,7 +179,7 @@ def salvage(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
@@ -194,7 +194,7 @@ def salvage(
 
 
 def salvage_file(
-    data: bytes, options: DecodeOptions, progress: Progress = untold
+    data: bytes, options: DecodeOptions, progress: Progress = no_progress
 ) -> tuple[Image.Image, list[str]]:
     """As `salvage`."""
     container = unpack(data, max_pixels=options.max_pixels, whole=False)
@@ -207,7 +207,7 @@ def features(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
     """A descriptor of the picture in an .aec file, float32, as long for every picture
     of a model, to compare or classify pictures by; see `codec.networks.descriptors`.
@@ -220,7 +220,7 @@ def features(
 
 
 def describe_file(
-    data: bytes, options: DecodeOptions, progress: Progress = untold
+    data: bytes, options: DecodeOptions, progress: Progress = no_progress
 ) -> NDArray[np.float32]:
     """As `features`."""
     container = unpack(data, max_pixels=options.max_pixels)

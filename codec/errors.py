@@ -14,7 +14,7 @@ class UsageError(CodecError):
 
 
 def reason(error: Exception) -> str:
-    """What to say of an error, in a line that names the file besides."""
+    """The reason of an error, for a line that names the file."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:

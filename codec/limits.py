@@ -1,4 +1,4 @@
-"""How large a picture and its metadata may be, tested before memory is taken for it."""
+"""How large a picture may be, and its metadata. Tested before memory is taken."""
 
 SIDE_MAX_PX = 2**24 - 1
 EXTENSION_PX = 64  # pictures are extended to multiples of this
@@ -18,7 +18,9 @@ def check_field(
 def check_size(
     width: int, height: int, max_pixels: int, error: type[Exception]
 ) -> None:
-    """Raise `error` if the extended picture is over the limit; memory goes by that."""
+    """Raise `error` if the picture, extended to whole cells as it is in memory, has
+    more than `max_pixels` pixels.
+    """
     rows, columns = (-(-side // EXTENSION_PX) for side in (height, width))
     if rows * columns * EXTENSION_PX**2 > max_pixels:
         raise error(

@@ -19,7 +19,9 @@ def cpu_count() -> int:
 
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
-    """LiteRT announces its delegate on the C level, with no switch to turn that off."""
+    """Leave out what native code prints on standard error. LiteRT announces its
+    delegate there, with no option to turn that off.
+    """
     with STDERR_LOCK:
         saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 2)

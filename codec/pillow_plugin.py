@@ -67,8 +67,8 @@ class AecImageFile(ImageFile.ImageFile):
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Decode smaller if that is still at least `size`, which `Image.thumbnail`
-        makes use of; (mode, box of the picture in what will be decoded).
+        """Decode smaller, if that is still at least `size`; `Image.thumbnail` asks for
+        it. Returns (mode, box of the picture in what will be decoded).
         """
         if not self.coded or size is None or ImageFile.LOAD_TRUNCATED_IMAGES:
             return None

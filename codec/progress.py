@@ -1,9 +1,9 @@
-"""Progress of long work, told to whoever wants to show it."""
+"""How callers learn of the progress of long work."""
 
 from collections.abc import Callable
 
-Progress = Callable[[float], None]  # called with the share that is done, up to 1
+Progress = Callable[[float], None]  # called with the share that is done, 1 in the end
 
 
-def untold(share: float) -> None:
-    """The `Progress` that nobody looks at."""
+def no_progress(share: float) -> None:
+    """For callers that do not want to know."""

@@ -12,10 +12,8 @@ from raw_files import leb128, raw_file, with_crc
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
     EXTRA_CHUNKS_MAX,
-    GRAY_CHUNK,
     KNOWN_CHUNKS,
     METADATA_CHUNKS,
-    NEUTRAL_CHUNK,
 )
 from codec.file.container import pack, unpack
 from codec.file.header import QUALITY_CODE_MAX, Header
@@ -453,9 +451,3 @@ def test_a_known_chunk_that_occurs_twice_is_refused(chunk_id):
     chunks = ((1, b"tile"), (chunk_id, b""), (chunk_id, b""))
     with pytest.raises(FormatError, match="occurs twice"):
         unpack(raw_file(chunks=chunks))
-
-
-def test_a_picture_cannot_be_gray_in_one_channel_and_in_three():
-    chunks = [(GRAY_CHUNK, b""), (NEUTRAL_CHUNK, b"")]
-    with pytest.raises(FormatError, match="in one channel and in three"):
-        unpack(pack(HEADER, [b"tile"], chunks))

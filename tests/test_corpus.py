@@ -26,7 +26,7 @@ from benchmarks.folders import ray_workers  # noqa: E402
 from codec.app.corpus.cluster import batches  # noqa: E402
 from codec.app.corpus.manifest import latest, read_manifest  # noqa: E402
 from codec.app.corpus.planning import TASKS, Job, Task, planned  # noqa: E402
-from codec.app.corpus.storage import written  # noqa: E402
+from codec.app.corpus.storage import writing  # noqa: E402
 from codec.app.corpus.worker import Worker  # noqa: E402
 from codec.app.folders import Summary  # noqa: E402
 from codec.options import EncodeOptions  # noqa: E402
@@ -318,10 +318,10 @@ def test_two_sources_of_one_output_are_told_of(tree):
 
 def test_other_file_systems_get_whole_files_alone(tree):
     fs = fsspec.filesystem("memory")
-    with written(fs, "/bucket/x/y.bin") as file:
+    with writing(fs, "/bucket/x/y.bin") as file:
         file.write(b"whole")
     assert fs.cat("/bucket/x/y.bin") == b"whole"
-    with pytest.raises(ZeroDivisionError), written(fs, "/bucket/half.bin") as file:
+    with pytest.raises(ZeroDivisionError), writing(fs, "/bucket/half.bin") as file:
         file.write(b"half")
         raise ZeroDivisionError
     assert not fs.exists("/bucket/half.bin")

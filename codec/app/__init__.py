@@ -1,1 +1,1 @@
-"""Programs on top of the library: the command line, folders, corpora, the service."""
+"""Programs that use the library: command line, folders, corpora, service."""

@@ -112,8 +112,9 @@ def convert_files(
     conversion: Conversion,
     jobs: int | None,
 ) -> None:
-    """Convert every input, report on standard error, exit 1 if one failed. While the
-    networks are at one file, another is read, entropy-coded or written.
+    """Convert every input, report on standard error, exit 1 if one failed. Two are
+    worked on at a time: one is read, entropy-coded or written while networks run on the
+    other.
     """
     if jobs is not None:
         raise click.UsageError("--jobs is for --recursive")
@@ -138,7 +139,7 @@ def convert_files(
         for line in converted.losses_of(source):
             click.echo(line, err=True)
 
-    # The filters of warnings are everyone's, so they may not change in threads.
+    # Threads share the filters of warnings, so they are set once for all.
     with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         results: list[Callable[[], Converted]]
         if single:

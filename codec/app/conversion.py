@@ -1,4 +1,4 @@
-"""One file converted: what the command line does with each of its inputs."""
+"""One file encoded or decoded, from file to file."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +16,7 @@ from codec.errors import FormatError, UsageError
 from codec.options import DecodeOptions, EncodeOptions
 from codec.picture.formats import readable_suffixes
 from codec.picture.reading import picture_in
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 PNG = ".png"
 
@@ -36,7 +36,7 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of a file: facts about the output, and what is lost in it."""
+    """What a file was converted to, and what of it is lost there."""
 
     facts: str
     losses: Sequence[str]
@@ -53,8 +53,8 @@ class Encoding:
     to one. CodecError or OSError if that fails.
     """
 
-    suffix: ClassVar[str] = SUFFIX  # of single outputs
-    updates: ClassVar[bool] = True  # outputs that are older than their input
+    suffix: ClassVar[str] = SUFFIX  # of outputs, if no name is given
+    updates: ClassVar[bool] = True  # replaces outputs that are older than their input
     options: EncodeOptions
     force: bool
 
@@ -72,7 +72,7 @@ class Encoding:
         return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
-        self, source: str, target: str, progress: Progress = untold
+        self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         if is_shard(source):
             kinds = readable_suffixes()
@@ -83,7 +83,7 @@ class Encoding:
         return converted
 
     def converted(
-        self, content: bytes, progress: Progress = untold
+        self, content: bytes, progress: Progress = no_progress
     ) -> tuple[bytes, Converted]:
         """(.aec file, what became of it) of the content of a picture file."""
         picture = picture_in(content, self.options.max_pixels, self.options.strip)
@@ -119,7 +119,7 @@ class Decoding:
         return replace(self, options=replace(self.options, threads=threads))
 
     def __call__(
-        self, source: str, target: str, progress: Progress = untold
+        self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         if is_shard(source):
             if self.options.salvage:
@@ -165,8 +165,9 @@ def shard(
     force: bool,
     progress: Progress,
 ) -> Converted:
-    """`convert_shard` from file to file; UsageError, after it is written, if something
-    in it stays as it was. `progress` is told of nothing done, before every picture.
+    """`convert_shard` from file to file. UsageError, after it is written, if something
+    in it was copied as it is. `progress` is called with 0 before every picture, so that
+    it can stop the work.
     """
 
     def converted(content: bytes) -> tuple[bytes, Converted]:
@@ -177,16 +178,16 @@ def shard(
         raise UsageError(f"a tar file becomes one, and {target} is none")
     check_target(target, force)
     with open(source, "rb") as file, replacing(Path(os.path.realpath(target))) as new:
-        said = convert_shard(file, new, kinds, suffix, converted)
+        results = convert_shard(file, new, kinds, suffix, converted)
         check_target(target, force)
-    failures = [f"{name}: {what}" for name, what in said if isinstance(what, str)]
+    failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
     if failures:
         raise UsageError(f"written to {target} but for " + "; ".join(failures))
     losses = [
         f"{name}: {loss}"
-        for name, what in said
+        for name, what in results
         if isinstance(what, Converted)
         for loss in what.losses
     ]
     size = Path(target).stat().st_size
-    return Converted(f"{len(said)} pictures, {size} bytes", losses, size)
+    return Converted(f"{len(results)} pictures, {size} bytes", losses, size)

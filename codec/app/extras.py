@@ -7,8 +7,8 @@ from codec.errors import UsageError
 
 
 @contextmanager
-def needed(doing: str, extra: str, also: str = "") -> Iterator[None]:
-    """A missing package as a UsageError that says how to get it."""
+def needs_extra(doing: str, extra: str, also: str = "") -> Iterator[None]:
+    """Make a missing package a UsageError that says how to install it."""
     try:
         yield
     except ImportError as error:

@@ -1,6 +1,4 @@
-"""Descriptors of many files as a table, `.npz` or `.csv`, and how far they are
-apart.
-"""
+"""Descriptors of many files as a table, .npz or .csv, and distances between them."""
 
 import csv
 import io
@@ -13,7 +11,7 @@ SUFFIXES = (".npz", ".csv")
 
 
 def table(target: str, described: dict[str, NDArray[np.float32]]) -> bytes:
-    """What `target` is to hold, of descriptors by the name of the file.
+    """The content of the table `target`, of descriptors by the name of their file.
 
     An .npz file has the arrays `files` (text) and `features` (float32 [files, length]);
     a .csv file the columns `file`, `0`, `1` and so on.

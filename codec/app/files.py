@@ -21,6 +21,7 @@ def read(name: str) -> bytes:
 
 
 def check_target(target: str, force: bool) -> None:
+    """UsageError if the target cannot be written, or may not be replaced."""
     exists = os.path.lexists(target) and not is_device(Path(target))
     if target != STREAM and not force and exists:
         raise UsageError(f"{target} exists; use --force to replace it")
@@ -34,7 +35,7 @@ def check_target(target: str, force: bool) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Whether writing to `path` replaces nothing: a pipe or a device."""
+    """Whether `path` is a pipe or a device, which is written to and not replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -57,8 +58,8 @@ def write(target: str, data: bytes, force: bool) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Any]:
-    """A temporary file beside `path` that takes its place when all went well, and
-    vanishes otherwise.
+    """A temporary file beside `path`. It takes the place of `path` when all went well,
+    and is removed otherwise.
     """
     descriptor, name = tempfile.mkstemp(
         dir=path.parent, prefix=".aecodec-", suffix=".tmp"

@@ -1,4 +1,4 @@
-"""A tree of files converted by worker processes that share nothing but the files."""
+"""A folder and all folders below it, converted by worker processes."""
 
 import itertools
 import multiprocessing
@@ -31,11 +31,11 @@ class Task:
 
 @dataclass
 class Summary:
-    """Counts of files; `failures` name each and the reason, bytes are of those done."""
+    """Counts of files, bytes of those done, and a line for each that failed."""
 
     done: int = 0
     up_to_date: int = 0
-    left_out: int = 0  # of other kinds
+    left_out: int = 0  # files of other kinds
     bytes_in: int = 0
     bytes_out: int = 0
     failures: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ def convert_tree(
 
 
 def say(line: str) -> None:
-    """A line on standard error, above the bar if there is one."""
+    """Print a line on standard error, above the bar if there is one."""
     with tqdm.external_write_mode(file=sys.stderr):
         click.echo(line, err=True)
 
@@ -112,7 +112,7 @@ def planned(
     kinds: Collection[str],
     summary: Summary,
 ) -> Iterator[Task]:
-    """A task for every file, in the order of the names; the rest is noted."""
+    """A task for every file, by name. The rest is counted in `summary`."""
     writers: dict[str, Path] = {}
     for path in files_under(source, target, summary):
         if path.suffix.lower() not in kinds:
@@ -133,7 +133,7 @@ def planned(
 
 
 def is_due(task: Task, update: bool, summary: Summary) -> bool:
-    """Whether a task is to be done without force; notes why not."""
+    """Whether a task is to be done without force. If not, `summary` says why."""
     try:
         if is_newer(task):
             summary.up_to_date += 1
@@ -147,16 +147,14 @@ def is_due(task: Task, update: bool, summary: Summary) -> bool:
 
 
 def is_newer(task: Task) -> bool:
-    """Whether the target is a file with something in it, at least as new as the
-    source.
-    """
+    """Whether the target is a file, not empty, and at least as new as the source."""
     if not task.target.is_file() or not task.target.stat().st_size:
         return False
     return task.target.stat().st_mtime >= task.source.stat().st_mtime
 
 
 def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
-    """All but what is in the `target`, if that is below."""
+    """All files under `folder` but those in `target`, if that is under it, too."""
 
     def unreadable(error: OSError) -> None:
         summary.fail(Path(error.filename), reason(error))
@@ -172,9 +170,9 @@ def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
 def run(
     tasks: Collection[Task], convert: Conversion, jobs: int
 ) -> Iterator[tuple[Task, Converted | str]]:
-    """(task, what became of it, or why it failed) as they are done.
+    """(task, what became of it, or why it failed), as they are done.
 
-    A task whose worker dies is tried again alone, so that it takes no other with it.
+    A task whose process dies is tried again, alone, so that no other is lost with it.
     """
     lost: list[Task] = []
     remaining = iter(tasks)
@@ -190,7 +188,7 @@ def run(
 def run_pool(
     tasks: Iterator[Task], convert: Conversion, jobs: int
 ) -> Generator[tuple[Task, Converted | str], None, list[Task]]:
-    """As `run`, in one pool of processes; returns what was lost as it broke."""
+    """As `run`, in one pool of processes. Returns the tasks that were lost with it."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, start_worker)
     pending: dict[Future[Converted | str], Task] = {}
@@ -211,14 +209,14 @@ def run_pool(
                     yield task, future.result()
                 except BrokenProcessPool:
                     lost.append(task)
-        # Some of the others may have been done as the pool broke.
+        # Some of the others may have been done before the pool broke.
         for future, task in pending.items():
             try:
                 yield task, future.result()
             except BrokenProcessPool:
                 lost.append(task)
         return lost
-    except BaseException:  # stopped: what is half done is given up
+    except BaseException:  # stopped: give up what is half done
         for process in multiprocessing.active_children():
             process.terminate()
         raise

@@ -4,18 +4,18 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
-DELAY_S = 1  # without a bar
+DELAY_S = 1  # before there is a bar
 
 
 @contextlib.contextmanager
 def progress_bar(name: str) -> Iterator[Progress]:
-    """A bar on standard error, if that is a terminal, from `DELAY_S` on
-    until the end.
+    """Show a bar, if standard error is a terminal and the work takes longer than
+    `DELAY_S`. The bar is gone in the end.
     """
     if not sys.stderr.isatty():
-        yield untold
+        yield no_progress
         return
     from tqdm import tqdm  # takes time to import
 

@@ -1,4 +1,4 @@
-"""What went wrong with files, said on standard error."""
+"""Work on many items; what goes wrong is reported on standard error."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ T = TypeVar("T")
 def run_all(
     items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
 ) -> None:
-    """Exit 1 if an item failed, after the others."""
+    """Do all items, then exit 1 if one failed."""
     if not each(items, name_of, action):
         sys.exit(1)
 
@@ -22,7 +22,7 @@ def run_all(
 def each(
     items: Sequence[T], name_of: Callable[[T], str], action: Callable[[T], None]
 ) -> bool:
-    """Whether all went well; what did not is named on standard error."""
+    """Do all items, and name those that fail; whether all went well."""
     well = True
     for item in items:
         try:

@@ -6,9 +6,9 @@
     PUT /photo.aec   encode the picture in the body, if uploads are allowed;
                      ?quality=, ?tune=
 
-A few pictures at a time are worked on, in threads; the other requests wait without
-memory for their pictures, uploads on disk. Nothing outside the folder is read or
-written, whatever paths and links say.
+A few threads work on pictures. Other requests wait, with no memory taken for their
+pictures; uploads wait on disk. Nothing outside the folder is read or written, wherever
+paths and links lead.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ img {{ display: block; max-width: {width}px; max-height: {width}px }}
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a picture, an upload and all that is done at once."""
+    """Limits of a picture, of an upload, and of what is done at once."""
 
     max_pixels: int
     upload_bytes: int
@@ -86,7 +86,7 @@ class Limits:
 
 
 def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
-    """See above; bad requests get one line of text, with status 4xx."""
+    """The application. Bad requests get one line of text, with status 4xx."""
     root = folder.resolve()
     workers = anyio.CapacityLimiter(limits.jobs)
 
@@ -126,12 +126,12 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     if uploads:
         routes.append(Route("/{path:path}", upload, methods=["PUT"]))
     statuses = {UsageError: 400, CodecError: 500, OSError: 500, MemoryError: 503}
-    handlers: Any = {error: told(status) for error, status in statuses.items()}
+    handlers: Any = {error: error_handler(status) for error, status in statuses.items()}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
-def told(status: int) -> Callable[[Request, Exception], Response]:
-    """Handler that answers with the reason of an exception."""
+def error_handler(status: int) -> Callable[[Request, Exception], Response]:
+    """A handler that answers with the reason of an exception."""
 
     def handler(request: Request, error: Exception) -> Response:
         return PlainTextResponse(f"{reason(error)}\n", status)

@@ -1,5 +1,6 @@
-"""The data path: picture -> file by `encoder`, file -> picture by `decoder`.
+"""The data path: picture -> file, file -> picture.
 
-Both count by `tiles` and meet in `symbols`; `extras` is all that a file
-holds besides the tiles.
+`encoder` and `decoder` go the two ways. Both count by `tiles` and code by `symbols`;
+`extras` are what a file holds besides the tiles. `targets` searches for a quality,
+`salvage` decodes what is damaged, `info` decodes nothing.
 """

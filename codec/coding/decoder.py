@@ -28,14 +28,14 @@ from codec.networks.windowed import WindowedNetworks
 from codec.networks.windows import widened
 from codec.options import DecodeOptions, Region
 from codec.picture.metadata import INFO_KEYS
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 
 def decode_picture(
     container: Container,
     networks: Networks,
     options: DecodeOptions,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Image.Image:
     """The picture as the options ask for it, with alpha, and metadata in its `info`."""
     region = whole(container.header)
@@ -75,7 +75,7 @@ def check_bundle(header: Header, bundle: Bundle) -> None:
 
 
 def wanted_output(networks: Networks, options: DecodeOptions) -> Output:
-    """What makes the pixels; UsageError if the model has no such head."""
+    """What makes the pixels. UsageError if the model has no such head."""
     if options.head is not None:
         return head_of(networks, options.head)
     return synthesis_of(networks) if options.scale == 1 else preview_of(networks)
@@ -108,7 +108,7 @@ def decode_colors(
     region: Region,
     output: Output,
     damage: dict[int, str] | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
     made_up: bool = False,
 ) -> Image.Image:
     """`decode_bands` as one picture of mode RGB or L. A gray picture is gray, unless
@@ -132,11 +132,11 @@ def decode_bands(
     region: Region,
     output: Output,
     damage: dict[int, str] | None = None,
-    progress: Progress = untold,
+    progress: Progress = no_progress,
 ) -> Iterator[NDArray[np.uint8]]:
-    """A region of the picture as an `output` makes it, colors [rows, W, 3] from top to
-    bottom, from the tiles around it; of a smaller output, the whole picture only.
-    `damage` is as for `symbol_rows`.
+    """A region of the picture as `output` makes it: colors [rows, W, 3] from top to
+    bottom. Only the tiles around the region are decoded. Of a smaller output, the
+    region is the whole picture. `damage` is as for `symbol_rows`.
     """
     bundle = networks.bundle
     stride = bundle.stride_px
@@ -164,7 +164,7 @@ def decode_bands(
 
 
 def decode_latents(
-    container: Container, networks: Networks, progress: Progress = untold
+    container: Container, networks: Networks, progress: Progress = no_progress
 ) -> Iterator[NDArray[np.float32]]:
     """Latents in image units, [1, rows, W/16, C] from top to bottom, of the picture
     extended to whole cells. FormatError names a damaged tile.

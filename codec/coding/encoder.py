@@ -23,16 +23,16 @@ from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
 from codec.networks.windowed import WindowedNetworks
 from codec.picture.reading import Picture
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 TILE_LOG2 = 10
 
 
 class Encoder:
-    """Files of one picture at any quality.
+    """Makes files of one picture, at any quality.
 
-    Latents get a `refinement` if any. With `keep_latents` a picture is analyzed once
-    for all its files, and takes memory for all its latents.
+    Latents are refined if there is a `refinement`. With `keep_latents` the picture is
+    analyzed once for all files, and all its latents are in memory.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Encoder:
         networks: Networks,
         refinement: Refinement | None,
         keep_latents: bool,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> None:
         self.picture, self.bundle = picture, networks.bundle
         self.refinement, self.keep_latents = refinement, keep_latents
@@ -59,7 +59,7 @@ class Encoder:
         `rate_share`, that of `rounding_by_table`, has no effect with refinement.
         """
         bundle, networks = self.bundle, self.networks
-        if networks.steps_done:  # this is not the first file
+        if networks.steps_done:  # there was a file before
             networks.restart()
         vectors = bundle.vectors(code)
         hyper_latents = networks.hyper_analyze(self.latents, vectors["gain"])
@@ -76,7 +76,9 @@ class Encoder:
         return pack(header, self.payloads(code, symbols, temporary), self.chunks)
 
     def table_index(self, hyper_latents: Rows, code: int) -> Rows:
-        """Table index of every residual; tiles know nothing of each other."""
+        """Table index of every residual, tile by tile: tiles do not depend on each
+        other.
+        """
         networks = self.networks.networks
         rows, columns = tile_cells(self.header, self.bundle.stride_px)
         offset = self.bundle.index_offset(code)
@@ -114,8 +116,8 @@ class Encoder:
     def payloads(
         self, code: int, symbols: Sequence[Rows], temporary: Sequence[Rows]
     ) -> list[bytes]:
-        """Payloads of the tiles in raster order; rows of `temporary` are let go of as
-        soon as nothing needs them.
+        """Payloads of the tiles in raster order. Rows of `temporary` are dropped as
+        soon as no tile needs them.
         """
         rows, columns = tile_cells(self.header, self.bundle.stride_px)
         payloads = []

@@ -1,4 +1,4 @@
-"""All that a file holds besides the tiles: gray or not, alpha, and metadata."""
+"""What a file holds besides the tiles: whether it is gray, alpha, and metadata."""
 
 import zlib
 
@@ -47,11 +47,11 @@ def add_extras(
     faults: list[str] | None = None,
     factor: int = 1,
 ) -> None:
-    """Add alpha, and metadata in `info`, to the decoded colors of `region`, which are
-    `factor` times smaller, or enlarged.
+    """Add alpha, and metadata in `info`, to the decoded colors of `region`. These are
+    `factor` times smaller, or of any size if they were enlarged.
 
-    FormatError for damage, unless `faults` is given: then what is damaged is left out,
-    and noted there.
+    FormatError for damage. If `faults` is given, what is damaged is left out instead,
+    and named there.
     """
     for number in range(container.header.tile_count, len(container.spans)):
         try:

@@ -11,14 +11,14 @@ from codec.file.container import Container
 from codec.networks.outputs import synthesis_of
 from codec.networks.runtime import Networks
 from codec.picture.repair import fill_in
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 
 def salvage_picture(
-    container: Container, networks: Networks, progress: Progress = untold
+    container: Container, networks: Networks, progress: Progress = no_progress
 ) -> tuple[Image.Image, list[str]]:
-    """(picture, what is wrong with it). Damaged tiles are filled in from what is
-    beyond, damaged alpha and metadata are left out.
+    """(picture, what is wrong with it). Damaged tiles are filled in from around them,
+    damaged alpha and metadata are left out.
     """
     header, damage = container.header, dict[int, str]()
     region, output = whole(header), synthesis_of(networks)

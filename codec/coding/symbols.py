@@ -1,7 +1,7 @@
-"""Integers of a tile <-> its payload, and the integers of a whole file.
+"""The integers of a tile <-> its payload, and the integers of all tiles.
 
-hyper-latents -> integer scale network -> table index of every residual; so the decoder
-has the tables of the residuals once it has the hyper-latents.
+The integer scale network makes the table index of every residual of the hyper-latents,
+so hyper-latents come first.
 """
 
 import itertools
@@ -24,7 +24,9 @@ from codec.networks.windows import Spans, cut, overlap
 
 
 def channel_index(hyper_latents: NDArray[Any]) -> NDArray[np.uint8]:
-    """Table of each hyper-latent: its channel. Symbols run by row, column, channel."""
+    """The table of each hyper-latent, which is its channel. Symbols are in the order of
+    rows, columns, channels.
+    """
     channels = np.arange(hyper_latents.shape[-1], dtype=np.uint8)
     return np.broadcast_to(channels, hyper_latents.shape).ravel()
 
@@ -58,7 +60,9 @@ def decode_tile(
     hyper_latents: NDArray[np.int32],
     residuals: NDArray[np.int16],
 ) -> None:
-    """Fill in the hyper-latents and the residuals of a tile, zeros so far."""
+    """Write a tile into `hyper_latents` and `residuals`, which are zeros so far.
+    FormatError if the payload is wrong.
+    """
     bundle = networks.bundle
     decoder = SymbolDecoder(payload)
     hyper_latents[...] = decoder.decode(
@@ -82,12 +86,12 @@ def symbol_rows(
     cells: Spans,
     damage: dict[int, str] | None = None,
 ) -> Rows:
-    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]): the
-    same integers on every machine. Tiles outside `cells` stay zero. Of large pictures,
-    tiles are decoded while networks work on those above.
+    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]), the
+    same on every machine. Tiles outside `cells` are zeros. Rows of tiles are decoded
+    while networks work on the rows above.
 
-    FormatError names a damaged tile, unless `damage` is given: then it is zeros, and
-    noted there by its number in raster order.
+    FormatError names a damaged tile. If `damage` is given, damaged tiles are zeros
+    instead, and what is wrong is put there by their number in raster order.
     """
     header, bundle = container.header, networks.bundle
     rows, columns = tile_cells(header, bundle.stride_px)
@@ -128,7 +132,7 @@ def symbol_rows(
 
 
 def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None:
-    """Note what is wrong with a tile, or raise it."""
+    """Put what is wrong with a tile into `damage`, or raise it if that is None."""
     if damage is None:
         raise error from None
     damage[number] = str(error)
@@ -137,7 +141,7 @@ def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None
 def decode_symbols(
     container: Container, networks: Networks
 ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-    """All of `symbol_rows` at once."""
+    """The symbols of the whole picture, as of `symbol_rows`."""
     cells = all_cells(container.header, networks.bundle.stride_px)
     hyper_latents, residuals = symbol_rows(container, networks, cells)[cells]
     return hyper_latents, residuals
@@ -146,8 +150,8 @@ def decode_symbols(
 def tile_symbols(
     container: Container, networks: Networks
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]]:
-    """(hyper-latents [1, h, w, K], coded residuals [n], their table index [n]) of the
-    tiles in raster order.
+    """(hyper-latents [1, h, w, K], coded residuals [n], their table index [n]) of every
+    tile, in raster order.
     """
     header, bundle = container.header, networks.bundle
     hyper_latents, residuals = decode_symbols(container, networks)

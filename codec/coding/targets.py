@@ -1,4 +1,4 @@
-"""Files of a wanted size or distortion: search over the quality."""
+"""Files of a wanted size or PSNR, by search over the quality."""
 
 import math
 from collections.abc import Callable
@@ -16,11 +16,12 @@ from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
 from codec.picture.color import luma, psnr_of
 
-SIZE_TOLERANCE = 0.02  # of the bytes asked for, below them
+SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
-# Size and PSNR jump by some percent where the index offset steps. Between two quality
-# codes, thrift makes up for it: larger shares of the rate in the encoder's rounding.
-THRIFT_STEPS, THRIFT_SHARE = 255, 4.0
+# Where the index offset changes, size and PSNR jump by some percent from one quality
+# code to the next. Files between the two come from the higher code, and from rounding
+# that gives the rate a larger share, up to SHARE_MAX in so many steps.
+SHARE_STEPS, SHARE_MAX = 255, 4.0
 
 
 def file_within(encoder: Encoder, size_bytes: int) -> bytes:
@@ -40,8 +41,9 @@ def file_within(encoder: Encoder, size_bytes: int) -> bytes:
 
 
 def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
-    """A file whose samples have this PSNR, or more at the lowest quality and where
-    refinement cannot do with less; UsageError if the highest quality has less.
+    """A file whose decoded samples have this PSNR. They have more at the lowest
+    quality, and with refinement, where no quality code comes nearer. UsageError if they
+    have less at the highest quality.
     """
     picture = encoder.picture
     samples = luma if picture.gray else np.asarray
@@ -80,30 +82,27 @@ def search(
     limit: float,
     tolerance: float,
 ) -> tuple[bytes, float] | None:
-    """A file, and what it measures: from `limit - tolerance` to `limit`, or as near
-    below as can be; None if the lowest quality is over the limit.
+    """(file, what it measures): from `limit - tolerance` to `limit`, or else as little
+    below as was found. None if the lowest quality is over the limit.
     """
     files: dict[tuple[int, int], tuple[bytes, float]] = {}
 
     def value_of(code: int, step: int) -> float:
-        thrift = 1 - step / THRIFT_STEPS
-        share = RATE_SHARE + (THRIFT_SHARE - RATE_SHARE) * thrift
+        share = RATE_SHARE + (SHARE_MAX - RATE_SHARE) * (1 - step / SHARE_STEPS)
         file = encoder.file(code, share)
         files[code, step] = file, measure(file)
         return files[code, step][1]
 
     code = highest(
-        lambda code: value_of(code, THRIFT_STEPS), QUALITY_CODE_MAX, limit, tolerance
+        lambda code: value_of(code, SHARE_STEPS), QUALITY_CODE_MAX, limit, tolerance
     )
     if code is None:
         return None
-    best = files[code, THRIFT_STEPS]
+    best = files[code, SHARE_STEPS]
     near = best[1] >= limit - tolerance
     if near or code == QUALITY_CODE_MAX or encoder.refinement:
         return best
-    step = highest(
-        lambda step: value_of(code + 1, step), THRIFT_STEPS, limit, tolerance
-    )
+    step = highest(lambda step: value_of(code + 1, step), SHARE_STEPS, limit, tolerance)
     if step is not None and files[code + 1, step][1] > best[1]:
         return files[code + 1, step]
     return best
@@ -112,11 +111,11 @@ def search(
 def highest(
     value_of: Callable[[int], float], last: int, limit: float, tolerance: float
 ) -> int | None:
-    """A number from 0 to `last` with a value in [limit - tolerance, limit], where
+    """A number from 0 to `last` whose value is in [limit - tolerance, limit].
     `value_of` grows with the number.
 
-    If there is none: the highest found under the limit, or None if 0 is over it.
-    Interpolation and halving take turns, so few are tried.
+    If there is none, the highest number found with a value under the limit, or None if
+    0 is over it. Interpolation and halving take turns, so that few numbers are tried.
     """
     low, high = (0, value_of(0)), (last, value_of(last))
     if low[1] > limit:

@@ -1,3 +1,1 @@
-"""Integers <-> payload bytes: frequency tables and the ANS coder; integers only, no
-images.
-"""
+"""Integers <-> payload bytes: frequency tables and the ANS coder."""

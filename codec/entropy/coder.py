@@ -1,9 +1,9 @@
 """Symbols <-> payload with constriction's ANS coder, grouped by table; see "Payload" in
 codec/FORMAT.md.
 
-An entropy decoder cannot notice damage: any words decode to some symbols. Integrity is
-the container's business; this module only promises to end and to stay within the sizes
-asked for.
+An entropy decoder cannot notice damage: any words decode to some symbols. The checksums
+of the container do. This module promises that it ends, and makes no more symbols than
+were asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ WORD_BYTES = 4
 
 
 def groups(table_index: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """(table, positions) for every table that occurs, ascending; positions in order.
-    Both directions walk this.
+    """(table, positions) of every table that occurs, both ascending. Encoder and
+    decoder go by this order.
     """
     order = np.argsort(table_index, kind="stable")
     counts = np.bincount(table_index, minlength=256)

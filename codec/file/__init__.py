@@ -1,1 +1,1 @@
-"""Bytes <-> header, tiles and chunks; knows nothing of images, models or symbols."""
+"""Bytes <-> header, tiles and chunks; nothing of images, models or symbols."""

@@ -73,8 +73,6 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
         if chunk_id in KNOWN_CHUNKS and chunk_id in found:
             raise FormatError(f"chunk id {chunk_id:#04x} occurs twice")
         found.add(chunk_id)
-        if {GRAY_CHUNK, NEUTRAL_CHUNK} <= found:
-            raise FormatError("the picture is gray in one channel and in three")
         table.append((chunk_id, reader.varint("the chunk table")))
     return table
 

@@ -1,1 +1,1 @@
-"""A model: its bundle, its networks, and what they make of arrays."""
+"""Models: bundles, and their networks run on arrays."""

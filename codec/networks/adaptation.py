@@ -1,7 +1,6 @@
-"""Adapted models: .aecm files with what differs from a shipped model; see "Adapted
-models" in codec/FORMAT.md.
+"""Adapted models: .aecm files that hold how they differ from a shipped model.
 
-Reading one starts no inference engine.
+See "Adapted models" in codec/FORMAT.md. Reading one starts no inference engine.
 """
 
 import hashlib
@@ -25,20 +24,20 @@ from codec.networks.shipped import SHIPPED, load_bundle
 
 ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # of a buffer
+NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # how the number of a buffer is written
 UNPACKED_MAX_BYTES = 2**25
-# Graphs whose weights may differ; that of the scales must stay exact.
+# Graphs whose weights may differ. That of the scales has to be exact.
 ADAPTABLE = ("analysis", "hyper_analysis", "mean_context", "synthesis")
-WEIGHTS_MIN_BYTES = 128  # buffers of graphs with fewer may hold shapes
+WEIGHTS_MIN_BYTES = 128  # smaller buffers may hold shapes
 VECTORS = ("log_gain", "log_inverse_gain", "block_scale")
-VECTOR_LIMIT = 50.0  # of magnitudes; the exponential still is a float
+VECTOR_LIMIT = 50.0  # of magnitudes, so that the exponential is finite
 TABLE_FIELDS = ("minimum", "length", "frequency")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that files are reproducible
 
 
 def pack_model(bundle: Bundle, weights: Mapping[str, bytes]) -> bytes:
-    """The .aecm file of a shipped bundle whose vectors, tables and `skip_below` were
-    replaced, with new contents of buffers by "graph/number".
+    """The .aecm file of an adapted bundle: a shipped one whose vectors, tables and
+    `skip_below` were replaced. `weights` are new contents of buffers by "graph/number".
     """
     config = {
         "format": ADAPTATION_FORMAT,
@@ -118,7 +117,7 @@ def unzipped(data: bytes) -> dict[str, bytes]:
         contents = {}
         for member in members:
             with archive.open(member) as file:
-                # A member may hold more than it says, and a size bounds the memory.
+                # A member may hold more than it says; memory is for what it says.
                 contents[member.filename] = file.read(member.file_size + 1)
                 require(len(contents[member.filename]) == member.file_size, "a size")
         return contents

@@ -1,7 +1,6 @@
-"""Model bundles: a folder of LiteRT graphs, tables and vectors, named by a model id and
-guarded by a digest.
+"""A bundle: all that a model is, as a folder of LiteRT graphs, tables and vectors.
 
-Loading a bundle starts no inference engine.
+Reading one starts no inference engine.
 """
 
 import hashlib
@@ -24,11 +23,11 @@ GRAPHS = (
     "synthesis",
     "preview",
 )
-# Signatures of the graphs; `EXACT` is in all.
-EXACT = "exact"  # floats; of the mean_context, the decoder's
-ENCODE = "encode"  # the encoder's, of the mean_context
-FAST = "fast"  # as exact, but residual branches in int8; of analysis and synthesis
-GRADIENT = "gradient"  # of the synthesis, if the bundle can refine
+# Signatures of the graphs. All graphs have EXACT.
+EXACT = "exact"  # in float32; of mean_context, what the decoder runs
+ENCODE = "encode"  # of mean_context: what the encoder runs
+FAST = "fast"  # of analysis and synthesis: residual branches in int8
+GRADIENT = "gradient"  # of the synthesis, in bundles that can refine
 PRECISIONS = (EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
@@ -45,12 +44,12 @@ class Halos:
 
     @property
     def decoder(self) -> int:
-        """Of the mean and the synthesis after it."""
+        """Of the mean and the synthesis, one after the other."""
         return self.mean + self.synthesis
 
 
-# Of bundles whose config names none: models 7 and 9. From the kernels in
-# codec/training/networks.py. Analysis: 3 x 3 seven times at 1/8 and once at 1/16, 72
+# Of bundles whose config names no halos, such as models 7 and 9. They follow from the
+# kernels of the networks. Analysis: 3 x 3 seven times at 1/8 and once at 1/16, 72
 # pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32, 48. Mean: 3 x 3 at 1/64,
 # at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once at 1/16 and four times at
 # 1/8, 48.
@@ -59,36 +58,36 @@ FIRST_HALOS = Halos(analysis=2, hyper_analysis=1, mean=3, synthesis=1)
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything a model is, apart from the engine that runs its graphs."""
+    """A model. The names of numbers are those in config.json, see codec/FORMAT.md."""
 
     folder: Path
     model_id: int
     digest: bytes  # SHA-256, see "Bundle" in codec/FORMAT.md
-    stride_px: int  # side of one hyper-latent cell
-    latent_px: int  # side of one latent
+    stride_px: int  # side of a cell, the square of one hyper-latent
+    latent_px: int  # side of the square of one latent
     halos: Halos
-    preview_factor: int  # sides of the picture are as many times those of the preview
+    preview_factor: int  # the preview has sides so many times shorter
     latent_channels: int
     hyper_channels: int
     hyper_limit: int  # hyper-latents lie in [-hyper_limit, hyper_limit]
     index_offset_max: int  # added to table indices at the highest quality
-    # Bits per pixel that one squared gray level of mean error is worth, lowest quality
-    # and highest.
+    # Bits per pixel that one squared gray level of mean error is worth, at the lowest
+    # and at the highest quality.
     lmbda_min: float
     lmbda_max: float
-    skip_below: int  # residuals with a lower table index are not coded, but zero
-    can_refine: bool  # latents by gradient descent; where training minimized the error
-    hyper_tables: tuple[Tables, ...]  # per range of qualities; a table per channel
+    skip_below: int  # residuals with a lower table index are zero and not coded
+    can_refine: bool  # the latents, since it was trained for a small error
+    hyper_tables: tuple[Tables, ...]  # by range of qualities, then by channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
-    # By graph what an adapted model has in place of its file's bytes: (offset, bytes).
+    # By graph: (offset, bytes) that an adapted model has in place of those in the file.
     patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
     @property
     def latents_per_cell(self) -> int:
-        """Along one side."""
+        """Latents along the side of a cell."""
         return self.stride_px // self.latent_px
 
     def graph(self, name: str) -> Path:
@@ -114,20 +113,18 @@ class Bundle:
         }
 
     def bits_per_error(self, quality_code: int) -> float:
-        """Bits that one squared gray level of error in one of the three samples of a
-        pixel is worth: the trade-off that the model was trained for.
+        """Bits that one squared gray level of error in one sample is worth. A pixel has
+        three samples. The model was trained for this trade-off.
         """
         level = quality_code / QUALITY_CODE_MAX
         return self.lmbda_min * (self.lmbda_max / self.lmbda_min) ** level / 3
 
     def index_offset(self, quality_code: int) -> int:
-        """Integer added to every table index; exact, from the header alone."""
+        """The integer that is added to every table index, from the quality alone."""
         return nearest_fraction(quality_code, self.index_offset_max)
 
     def hyper_tables_of(self, quality_code: int) -> Tables:
-        """The tables of the hyper-latents for the range of qualities that holds
-        `quality_code`.
-        """
+        """The tables of the hyper-latents at a quality."""
         return self.hyper_tables[
             nearest_fraction(quality_code, len(self.hyper_tables) - 1)
         ]

@@ -1,6 +1,6 @@
-"""Heads: networks beside the synthesis, which make another picture of the same latents.
+"""Heads: networks that make another picture of the same latents than the synthesis.
 
-Each belongs to a model and has a digest of its own; files know nothing of them.
+Each belongs to a model and has a digest of its own. Files do not name them.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ COLORIZE = "colorize"
 
 @dataclass(frozen=True)
 class Head:
-    """What a head makes: a picture with sides `enlargement` times as long."""
+    """A head, whose picture has sides `enlargement` times as long."""
 
     enlargement: int = 1
-    halo: int | None = None  # in cells; None: as far as the synthesis sees
+    halo: int | None = None  # in cells; None: that of the synthesis
 
 
 HEADS = {
@@ -36,7 +36,7 @@ HEADS = {
 
 
 def head_of(networks: Networks, name: str) -> Output:
-    """The output of a head of the networks' model; errors as for `head_file`."""
+    """The output of a head. Errors are as for `head_file`."""
     bundle = networks.bundle
     path, synthesis = head_file(bundle.model_id, name), synthesis_of(networks)
 
@@ -55,7 +55,7 @@ def head_of(networks: Networks, name: str) -> Output:
 
 
 def colored(image: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The luma of [1, H, W, 3] with Cb and Cr [1, h, w, 2], interpolated, as RGB."""
+    """RGB of the luma of [1, H, W, 3] and of Cb and Cr [1, h, w, 2], enlarged."""
     height, width = image.shape[1:3]
     planes = [Image.fromarray(luma(image[0]))]
     for i in range(2):

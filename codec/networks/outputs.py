@@ -1,4 +1,4 @@
-"""The pictures that networks make of decoded latents: the whole, and a smaller one."""
+"""Pictures that are made of decoded latents: as it was encoded, and smaller."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Output:
-    """A network that makes pixels of decoded latents: `make(latents, vectors)` gives
-    uint8 [1, H, W, 3] with `cell_px` rows and columns to a cell, and needs a `halo` of
-    cells around what counts.
+    """A picture made of decoded latents.
+
+    `make(latents, vectors)` gives uint8 [1, H, W, 3] with `cell_px` rows and columns
+    for every cell. Right are those that have a `halo` of cells around them.
     """
 
     make: Callable[[Array, dict[str, Array]], Array]
@@ -23,7 +24,7 @@ class Output:
     halo: int
 
     def sides(self, pixels: int, stride_px: int) -> int:
-        """Pixels of the output for so many of the picture, rounded up."""
+        """Pixels of the output, for so many `pixels` of the picture; rounded up."""
         return -(-pixels * self.cell_px // stride_px)
 
 
@@ -40,7 +41,7 @@ def synthesis_of(networks: Networks) -> Output:
 
 
 def preview_of(networks: Networks) -> Output:
-    """The picture smaller, by the bundle's factor."""
+    """The picture, smaller by the `preview_factor` of the bundle."""
 
     def make(latents: Array, vectors: dict[str, Array]) -> Array:
         return networks.preview(latents, vectors["inverse_gain"])

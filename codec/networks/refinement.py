@@ -1,11 +1,11 @@
-"""Latents refined by gradient descent on the true objective, rate plus weighted error.
+"""Latents refined by gradient descent on what counts: rate plus weighted error.
 
-The decoder runs on softly rounded latents, soft rounding being annealed towards
-rounding. With few iterations it is a function of the latents (Agustsson & Theis,
-"Universally quantized neural compression", NeurIPS 2020) that gradients pass straight
-through; with many it is drawn at random (stochastic Gumbel annealing: Yang et al.,
-"Improving inference for neural image compression", NeurIPS 2020), and finds more. The
-hyper-latents stay as they are, and the means are taken as constants in each step.
+The synthesis runs on softly rounded latents. From iteration to iteration soft rounding
+comes nearer to rounding. For few iterations soft rounding is a function of the latents
+(Agustsson & Theis, "Universally quantized neural compression", NeurIPS 2020), and its
+slope is taken as 1. For many it is drawn at random (stochastic Gumbel annealing: Yang
+et al., "Improving inference for neural image compression", NeurIPS 2020), which finds
+more. The hyper-latents do not change, and each step takes the means as constants.
 """
 
 from collections.abc import Callable
@@ -24,20 +24,21 @@ from codec.networks.windows import Window, cut
 
 Array = NDArray[Any]
 
-# Steps are in ways to the minimum of an orthonormal transform, and fall to 0.
+# A step of 1 would lead to the minimum if the transform were orthonormal; steps fall to
+# 0.
 MOMENTUM = 0.6
 # Found on two of the validation crops, at two qualities, for 10 to 60 iterations.
 STEP = 0.3
 SHARPNESS = 0.3, 8.0  # of the soft rounding, first and last
-# On parts of four of them, for 150 iterations.
+# Found on parts of four of the validation crops, for 150 iterations.
 DRAWN_STEP = 0.08
-TEMPERATURE = 0.5, 0.1  # of the draws, first and last
-SLOPE_MAX = 5.0  # of a drawn rounding
+TEMPERATURE = 0.5, 0.1  # of drawn rounding, first and last
+SLOPE_MAX = 5.0  # of drawn rounding
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """How long to refine, and whether rounding is drawn at random."""
+    """How long to refine, and whether soft rounding is drawn at random."""
 
     iterations: int
     drawn: bool = False
@@ -53,11 +54,11 @@ def refine(
     rounding: Array,
     refinement: Refinement,
 ) -> Rows:
-    """Latents in image units to be rounded plainly, at least as good as `latents`
-    rounded by `rounding`.
+    """Latents in image units, refined window by window. Rounded to the nearest, they
+    cost no more than `latents` rounded by `rounding`.
 
-    `rgb` uint8 [H, W, 3], `rounding` float32 [256] by table index; the other arrays as
-    in `WindowedNetworks`. Windows are refined one by one.
+    `rgb` is uint8 [H, W, 3], `rounding` float32 [256] by table index; the other arrays
+    are as in `WindowedNetworks`.
     """
     gain = windowed.networks.bundle.vectors(quality_code)["gain"]
     unit = windowed.cell_latents
@@ -96,7 +97,7 @@ def refine_window(
     refinement: Refinement,
     advance: Callable[[], None],
 ) -> Array:
-    """As `refine`, of one window, with `image` uint8 [1, H, W, 3] and latents in
+    """As `refine`, of one window. `image` is uint8 [1, H, W, 3], latents are in
     quantization steps; `advance` is called after every iteration.
     """
     bundle = networks.bundle
@@ -126,12 +127,7 @@ def refine_window(
         residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
         mean = decoded - residuals
         difference = target - mean
-        if refinement.drawn:
-            temperature = between(*TEMPERATURE, progress)
-            soft, slope = drawn_round(difference, temperature, random)
-        else:
-            soft = soft_round(difference, between(*SHARPNESS, progress))
-            slope = np.ones_like(soft)
+        soft, slope = softly_rounded(difference, refinement, progress, random)
         _, gradient = error_gradient(mean + coded * soft)
         magnitude = np.minimum(np.abs(difference).astype(int), slopes.shape[1] - 1)
         rate_slope = slopes[table_index, magnitude] * np.sign(difference)
@@ -139,9 +135,22 @@ def refine_window(
         velocity += (1 - MOMENTUM) * coded * slope * (weight * gradient + rate_slope)
         target = target - step * (1 - progress) / (2 * STEP_WEIGHT) * velocity
         advance()
-    # What `rounding` decodes to is rounded to itself.
+    # This would be decoded without refinement; rounded to the nearest it stays the
+    # same.
     _, start = networks.quantize(latents, hyper_latents, rounding[table_index], *gains)
     return min(start, target, key=cost)
+
+
+def softly_rounded(
+    value: Array, refinement: Refinement, progress: float, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """(`value` softly rounded, the slope that the gradient takes), when a share
+    `progress` of the iterations is done.
+    """
+    if refinement.drawn:
+        return drawn_round(value, between(*TEMPERATURE, progress), random)
+    soft = soft_round(value, between(*SHARPNESS, progress))
+    return soft, np.ones_like(soft)
 
 
 def soft_round(value: Array, sharpness: float) -> Array:
@@ -154,8 +163,8 @@ def soft_round(value: Array, sharpness: float) -> Array:
 def drawn_round(
     value: Array, temperature: float, random: np.random.Generator
 ) -> tuple[Array, Array]:
-    """(softly up or down at random, the slope of that); the lower the `temperature`,
-    the less soft and the less random.
+    """(`value` rounded softly up or down at random, the slope of that). It is less soft
+    and less random at a lower `temperature`.
 
     Yang et al. 2020, section 3.2, with the binary Gumbel-softmax written as a sigmoid.
     """
@@ -170,13 +179,14 @@ def drawn_round(
 
 
 def between(first: float, last: float, progress: float) -> float:
-    """Log-linear from `first` to `last`."""
+    """From `first` to `last`, by equal factors."""
     return first * (last / first) ** progress
 
 
 def rate_slopes(tables: Tables, skip_below: int) -> NDArray[np.float32]:
-    """Bits that magnitude m + 1 costs more than m: float32 [256, longest], by table
-    index and m; 0 for tables under `skip_below` and where the escape begins.
+    """Bits that a magnitude of m + 1 costs more than m: float32 [256, longest], by
+    table index and m. They are 0 for tables under `skip_below`, and where the escape
+    begins.
     """
     slopes = np.zeros((256, tables.frequency.shape[1]), np.float32)
     for table in range(skip_below, len(tables.length)):

@@ -1,6 +1,4 @@
-"""Arrays of which a few rows exist at a time, so that memory need not grow with the
-height of a picture.
-"""
+"""Arrays made row by row, so that memory does not grow with the height of a picture."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -15,11 +13,11 @@ Array = NDArray[Any]
 
 
 class Rows:
-    """Arrays [1, rows, columns, channels] of which a few rows exist at a time.
+    """Arrays [1, rows, columns, channels] of which only some bands of rows exist.
 
-    `make` gives the arrays of one of the `bands`, when rows of it are first asked for;
-    they stay until `forget` lets them go. `units` are the elements to a cell, by array.
-    A `worker`, if any, makes the band after those while they are in use.
+    `make` makes the arrays of one of the `bands` when rows of it are asked for; they
+    are kept until `forget`. `units` are the elements to a cell of each array. A
+    `worker`, if there is one, makes the next band while these are in use.
     """
 
     def __init__(
@@ -59,8 +57,8 @@ class Rows:
         ]
 
     def forget(self, stop: int) -> None:
-        """Let go of bands that end at or before `stop`; asked for again, they are made
-        again.
+        """Drop the bands that end at or before `stop`. If rows of them are asked for
+        once more, they are made once more.
         """
         for i in [i for i in self.made if self.bands[i].stop <= stop]:
             del self.made[i]

@@ -1,7 +1,6 @@
-"""Runs a bundle's graphs through LiteRT on NumPy arrays.
+"""The graphs of a bundle, run by LiteRT on NumPy arrays.
 
-Importing this module is cheap; the engine is imported with the first graph, and each
-graph is loaded when it is first used.
+The engine is imported with the first graph, and each graph is loaded at its first use.
 """
 
 import threading
@@ -18,15 +17,13 @@ from codec.machine import native_stderr_silenced
 from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
 
 Array = NDArray[Any]
-
-
-PATCHED_MAX = 8  # graphs of adapted models kept at once; each has at most 4
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
+PATCHED_MAX = 8  # graphs of adapted models in memory; such a model has at most 4
 
 
 class Graph:
-    """One LiteRT graph; inputs and outputs are arrays with any height and width. Safe
-    to share between threads. CodecError if it cannot be loaded.
+    """One LiteRT graph, for arrays of any height and width. Threads may share it.
+    CodecError if it cannot be loaded.
     """
 
     def __init__(self, path: Path, threads: int, patches: Patches = ()) -> None:
@@ -74,11 +71,11 @@ def load_patched(path: Path, threads: int, patches: Patches) -> Graph:
 
 
 class Networks:
-    """The transforms of a bundle; all arrays have a leading batch axis of 1.
+    """The transforms of a bundle.
 
     Shapes: image uint8 [1, H, W, 3]; latents float32 [1, H/16, W/16, C]; hyper-latents
-    float32 [1, H/64, W/64, K]; H and W are multiples of the bundle's stride. The
-    precision of `analysis` and `synthesis` is one of `PRECISIONS`.
+    float32 [1, H/64, W/64, K]. H and W are multiples of the stride. `analysis` and
+    `synthesis` are the precisions of these networks, of `PRECISIONS`.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The models in this package: their ids and digests, tunes and heads.
+"""The models in this package: their ids, digests, tunes and heads.
 
-A model is released by its folder in codec/models, its line in SHIPPED, and the tunes
-and heads that it serves.
+To release a model, put its bundle into codec/models and a line into SHIPPED; then name
+it in TUNES, and its heads in HEAD_DIGESTS.
 """
 
 import hashlib
@@ -13,9 +13,8 @@ from codec.errors import CodecError, FormatError, UsageError
 from codec.networks.bundle import Bundle, bundle_digest, graph_file, parse_bundle
 
 MODELS = Path(__file__).parent.parent / "models"
-# Model ids in files are literals, never reused. From the first release on, every one
-# decodes for ever.
-# (folder, SHA-256 of the bundle)
+# Model id -> (folder, SHA-256 of the bundle). Files hold the id, so none is used twice;
+# from the first release on none is removed.
 SHIPPED = {
     7: ("psnr-7", "0459972a63925d2fe8be622a6769bab15cad83a5ede58a1bb3ba1436f71c3125"),
     9: ("visual-9", "d1c6d381925e6cda07422e1076576ddeddd26c9db5edbe4f36331485ec439d11"),
@@ -63,7 +62,7 @@ def load_bundle(model_id: int) -> Bundle:
 
 @cache
 def read_released(name: str, digest: str) -> Bundle:
-    """The bundle `name`, its digest tested before anything in it is parsed."""
+    """The bundle in a folder; its digest is tested before anything in it is parsed."""
     try:
         found = bundle_digest(MODELS / name)
     except OSError as error:
@@ -80,7 +79,7 @@ def model_name(model_id: int) -> str:
 
 @cache
 def head_file(model_id: int, name: str) -> Path:
-    """The graph of a shipped head, its digest tested.
+    """The graph of a shipped head; its digest is tested.
 
     UsageError if the model has none, CodecError if the file is not the one released.
     """

@@ -1,8 +1,8 @@
-"""The float networks over pictures of any size, through overlapping windows.
+"""The float networks on pictures of any size, in overlapping windows.
 
-A window's halo covers the receptive field of what runs in it, so the results are those
-of the whole picture. A network asks the one before it for the rows of a window at a
-time.
+The halo of a window covers the receptive field of the network, so the results are those
+of the whole picture. Each network asks the one before it for the rows that its windows
+need.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,24 +26,24 @@ from codec.networks.windows import (
     windows,
 )
 from codec.picture.padding import pad
-from codec.progress import Progress, untold
+from codec.progress import Progress, no_progress
 
 Array = NDArray[Any]
 
 
 class WindowedNetworks:
-    """The transforms of a bundle over one picture of `grid` rows and columns of cells.
+    """The transforms of a bundle on one picture of `grid` (rows, columns) of cells.
 
-    Arrays have the shapes of `Networks`, for the whole picture; `vectors` are those of
-    a quality, from `Bundle.vectors`. `progress` is told the share of all windows that
-    are done, since `restart`.
+    Arrays have the shapes of `Networks`, for the whole picture. `vectors` are those of
+    `Bundle.vectors`. `progress` is called with the share of the windows that are done,
+    counted since `restart`.
     """
 
     def __init__(
         self,
         networks: Networks,
         grid: tuple[int, int],
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> None:
         self.networks, self.grid, self.progress = networks, grid, progress
         self.steps = self.steps_done = 0
@@ -53,10 +53,11 @@ class WindowedNetworks:
         self.cell_latents = bundle.latents_per_cell
 
     def restart(self) -> None:
-        """What was asked for before counts no more for the progress."""
+        """Count the progress from here on, of another file."""
         self.steps = self.steps_done = 0
 
     def advance(self) -> None:
+        """Count one step as done."""
         self.steps_done += 1
         self.progress(self.steps_done / self.steps)
 
@@ -69,9 +70,9 @@ class WindowedNetworks:
         region: Spans | None = None,
         steps: int = 1,
     ) -> Rows:
-        """Rows of an array with `unit` elements to a cell, over `region` or the whole
-        picture: `result` gives the core of a window from the `inputs` there. A window
-        that takes several `steps` calls `advance` itself after all but the last.
+        """Rows of an array with `unit` elements to a cell, of `region` or of the whole
+        picture. `result` makes the core of a window from the `inputs` in the window. If
+        a window takes several `steps`, `result` calls `advance` after all but the last.
         """
         rows, columns = region or (slice(0, self.grid[0]), slice(0, self.grid[1]))
         bands = parts(rows, halo)
@@ -88,11 +89,11 @@ class WindowedNetworks:
         return Rows(bands, [unit], make)
 
     def pixels(self, rgb: Array, window: Window) -> Array:
-        """The window of uint8 [H, W, 3], extended where the picture ends."""
+        """The window of a picture uint8 [H, W, 3], extended to whole cells."""
         return pad(cut(rgb[None], window.whole, self.cell_px)[0], self.cell_px)[None]
 
     def analyze(self, rgb: Array) -> Rows:
-        """Latents in image units of uint8 [H, W, 3]."""
+        """Latents in image units of a picture uint8 [H, W, 3]."""
 
         def result(window: Window) -> Array:
             latents = self.networks.analyze(self.pixels(rgb, window))
@@ -102,7 +103,7 @@ class WindowedNetworks:
 
     @staticmethod
     def check(latents: Array, limit: int) -> None:
-        """UsageError for what no file can hold, NaN among it."""
+        """UsageError for values that no file can hold, NaN included."""
         if not np.abs(latents).max() <= limit:
             raise UsageError("a latent is too large to be coded")
 
@@ -124,8 +125,9 @@ class WindowedNetworks:
         rounding: Array,
         vectors: dict[str, Array],
     ) -> Rows:
-        """Residuals int16 of latents in image units; `rounding` float32 [256] by table
-        index, see `Networks.quantize`. UsageError for a residual no file can hold.
+        """Residuals int16 of latents in image units. `rounding`, float32 [256], is by
+        table index; see `Networks.quantize`. UsageError for residuals that no file can
+        hold.
         """
         gains = vectors["gain"], vectors["inverse_gain"]
 
@@ -143,13 +145,13 @@ class WindowedNetworks:
         return self.by_windows(self.cell_latents, self.halos.mean, inputs, result)
 
     def latents(self, symbols: Sequence[Array], vectors: dict[str, Array]) -> Array:
-        """Decoded latents, in steps, of a window's (hyper-latents, residuals)."""
+        """Decoded latents, in quantization steps, of the symbols in a window."""
         hyper_latents, residuals = (part.astype(np.float32) for part in symbols)
         gains = vectors["gain"], vectors["inverse_gain"]
         return self.networks.reconstruct(residuals, hyper_latents, *gains)
 
     def reconstruct(self, symbols: Rows, vectors: dict[str, Array]) -> Rows:
-        """Decoded latents in image units of the whole picture, from integer `symbols`
+        """Decoded latents of the whole picture in image units. `symbols` are integers:
         (hyper-latents, residuals).
         """
 
@@ -162,13 +164,13 @@ class WindowedNetworks:
     def synthesize(
         self, symbols: Rows, vectors: dict[str, Array], region: Spans, output: Output
     ) -> Rows:
-        """The pixels of an `output`, uint8, of the cells in `region`, from integer
-        `symbols` (hyper-latents, residuals).
+        """Pixels uint8 of the cells in `region`, as `output` makes them. `symbols` are
+        integers: (hyper-latents, residuals).
         """
 
         def result(window: Window, *symbols: Array) -> Array:
             latents = self.latents(symbols, vectors)
-            # The means are right here; what lies beyond is their halo.
+            # Here the means are right; beyond, in their halo, they are not.
             near = widened(window.core, self.grid, output.halo)
             inside = cut(latents, relative(near, window.whole), self.cell_latents)
             part = output.make(inside, vectors)

@@ -1,6 +1,6 @@
 """Windows of a picture, and the parts of arrays in them.
 
-Spans count in *cells* of 64 x 64 pixels, one hyper-latent each.
+Spans count cells: squares of 64 x 64 pixels, one hyper-latent each.
 """
 
 import itertools
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Spans = tuple[slice, slice]  # rows and columns
 
-# Longest side of a window with its halo, 1536 pixels; a region that is no longer is one
-# window, its halo besides.
+# Longest side of a window with its halo: 1536 pixels. A region of at most this size is
+# one window, and its halo comes on top.
 SPAN = 24
 
 
 @dataclass(frozen=True)
 class Window:
-    """Cells whose results count, and the same with the halo, within the picture."""
+    """The cells that are wanted, and these with the halo within the picture."""
 
     core: Spans
     whole: Spans
@@ -31,8 +31,8 @@ class Window:
 
 
 def windows(region: Spans, grid: tuple[int, int], halo: int) -> list[Window]:
-    """Windows whose cores tile `region`, in raster order; `grid` is the picture's rows
-    and columns of cells.
+    """Windows in raster order, whose cores together are `region`. `grid` is the rows
+    and columns of cells of the picture.
     """
     return [
         Window((row, column), widened((row, column), grid, halo))
@@ -42,7 +42,7 @@ def windows(region: Spans, grid: tuple[int, int], halo: int) -> list[Window]:
 
 
 def parts(span: slice, halo: int) -> list[slice]:
-    """As few slices of nearly equal length as fit into windows."""
+    """The span in as few parts as fit into windows, of nearly equal length."""
     size = span.stop - span.start
     count = 1 if size <= SPAN else -(-size // (SPAN - 2 * halo))
     edges = [span.start + size * i // count for i in range(count + 1)]

@@ -1,1 +1,1 @@
-"""Pillow <-> arrays; knows nothing of models or files of ours."""
+"""Pillow <-> arrays; nothing of models or .aec files."""

@@ -1,4 +1,4 @@
-"""Alpha <-> a PNG file, and colors where nothing can be seen."""
+"""Alpha <-> a PNG file, and colors where alpha hides them."""
 
 import io
 import warnings
@@ -22,7 +22,7 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
 
 
 def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """uint8 [height, width] from a gray PNG file of just this size."""
+    """uint8 [height, width] of a gray PNG file; FormatError if it has another size."""
     header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
     if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
         raise FormatError(f"alpha is no gray PNG file of {width} x {height} pixels")
@@ -39,8 +39,8 @@ def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
 def smooth_where_invisible(
     rgb: NDArray[np.uint8], visible: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """`rgb` [H, W, 3] with colors that run on smoothly from the visible ones wherever
-    [H, W] `visible` is false: they cost next to nothing.
+    """`rgb` [H, W, 3], where `visible` [H, W] is false with colors that go on smoothly
+    from the visible ones, so that they cost nearly no bytes.
 
     Pull and push: means of visible pixels over ever larger blocks, from coarse to fine
     (Gortler et al., "The lumigraph", SIGGRAPH 1996).

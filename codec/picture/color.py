@@ -1,4 +1,4 @@
-"""Gray samples of colors, and how far colors are from others."""
+"""Luma, and PSNR."""
 
 import math
 

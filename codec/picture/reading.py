@@ -35,7 +35,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd me
 
 @dataclass
 class Picture:
-    """What is coded of an image, and what was lost on the way to it."""
+    """What is coded of an image; `losses` say what of the image is not."""
 
     rgb: NDArray[np.uint8]  # [H, W, 3]
     gray: bool = False  # of one channel, which is repeated
@@ -50,7 +50,7 @@ def read_picture(
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """The picture in a Pillow image, or in uint8 [H, W] (gray) or [H, W, 3].
+    """The picture in a Pillow image, or in an array uint8 [H, W] (gray) or [H, W, 3].
 
     Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
@@ -212,7 +212,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow warns of odd metadata, which we do not use, on standard error."""
+    """Leave out the warnings of Pillow about odd metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

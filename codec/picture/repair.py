@@ -1,24 +1,23 @@
-"""Parts of a picture that are missing, filled in from around them."""
+"""Missing parts of a picture, filled in from around them."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
-# How much smaller a picture is where missing parts are filled, one after the other.
+# Missing parts are filled in a picture so many times smaller, then in larger ones.
 FILL_FACTORS = (64, 16, 4)
 FILL_ITERATIONS = 200
-FILL_MARGIN_PX = 64  # of the picture around what is filled, as the coarsest factor
-DAMAGE_REACH_PX = 24  # around a missing part
+FILL_MARGIN_PX = 64  # around what is filled, one pixel at the largest factor
+DAMAGE_REACH_PX = 24  # around a missing part, where the damage shows most
 
 
 def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
-    """Replace these rows and columns, and `DAMAGE_REACH_PX` around them, where damage
-    shows most, by the smoothest colors that go on from those beyond; where there are
-    none, by gray.
+    """Replace these (rows, columns), and `DAMAGE_REACH_PX` around them, by the
+    smoothest colors that go on from those beyond. If nothing is beyond, by gray.
 
-    The harmonic function (Pérez et al., "Poisson image editing", SIGGRAPH 2003,
-    equation 2), by iteration from coarse to fine.
+    This is the harmonic function (Pérez et al., "Poisson image editing", SIGGRAPH 2003,
+    equation 2), found by iteration from coarse to fine.
     """
     mask = Image.new("L", image.size)
     for rows, columns in missing:

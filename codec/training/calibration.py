@@ -11,7 +11,7 @@ from codec.entropy.tables import PRECISION_BITS, Tables
 from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.bundle import nearest_fraction
 from codec.networks.quantization import rounding_by_table
-from codec.progress import untold
+from codec.progress import no_progress
 from codec.training import networks as net
 from codec.training.rate import interval_bits, residual_cdf
 
@@ -167,7 +167,7 @@ class Counts:
         return max(1, int(np.argmax(1 - zeros >= SELDOM)))
 
 
-def calibrate(codec, images, progress=untold):
+def calibrate(codec, images, progress=no_progress):
     """(residual tables, hyper tables per anchor, skip_below), counted on `images`.
 
     A first pass with plain rounding gives the tables that the encoder's rounding goes

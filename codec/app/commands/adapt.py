@@ -7,7 +7,7 @@ import click
 
 import codec
 from codec.app.arguments import force_option, max_pixels_option, tune_option
-from codec.app.extras import needed
+from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all
@@ -52,7 +52,7 @@ def adapt(
             raise codec.UsageError(f"no pictures in {folder}")
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with needed("adapting", "train", ", Python 3.11 or 3.12"):
+        with needs_extra("adapting", "train", ", Python 3.11 or 3.12"):
             from codec.training.adapt import adapt
         with progress_bar(str(folder)) as progress:
             made = adapt(

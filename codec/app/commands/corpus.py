@@ -14,7 +14,7 @@ from codec.app.arguments import (
     tune_option,
     wrong_usage,
 )
-from codec.app.extras import needed
+from codec.app.extras import needs_extra
 from codec.app.reporting import run_all
 from codec.options import EncodeOptions
 
@@ -116,7 +116,7 @@ def run_corpus(
     """Report on standard error, exit 1 if a file failed."""
 
     def run(name: str) -> None:
-        with needed("a corpus", "cluster"):
+        with needs_extra("a corpus", "cluster"):
             from codec.app.corpus.cluster import convert_corpus
             from codec.app.corpus.planning import Job
         job = Job(command, source, target, options)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from codec.app.arguments import parsed
-from codec.app.extras import needed
+from codec.app.extras import needs_extra
 from codec.app.parsing import size_in
 from codec.app.reporting import run_all
 
@@ -56,7 +56,7 @@ def serve(
     """
 
     def run(name: str) -> None:
-        with needed("serving", "serve"):
+        with needs_extra("serving", "serve"):
             from codec.app.service import Limits, serve
         limits = Limits(max_pixels, max_upload, jobs)
         serve(

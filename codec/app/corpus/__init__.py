@@ -6,6 +6,6 @@ batch as one Parquet file in TARGET/_manifest/COMMAND/. So a row stands for what
 there, and another run goes on: files that have a row without an error, made of the same
 version of the source, stay as they are. What a lost worker had begun is done again.
 
-`storage` is the files, `manifest` its rows, `planning` what is left to do, `worker` the
-work on a batch, `cluster` Ray.
+`planning` finds what is left to do, `worker` does a batch of it, `cluster` has Ray run
+the workers, `manifest` has the rows, `storage` the files.
 """

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from codec.app.corpus.manifest import Row
 from codec.app.corpus.planning import TASKS, Job, Task, planned
-from codec.app.corpus.storage import told, whole_uri
+from codec.app.corpus.storage import message_of, whole_uri
 from codec.app.corpus.worker import Worker
 from codec.app.folders import Summary
 from codec.errors import CodecError, UsageError
@@ -98,7 +98,7 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
     except (CodecError, OSError):
         raise
     except Exception as error:  # file systems and damaged manifests raise all kinds
-        raise UsageError(told(error)) from None
+        raise UsageError(message_of(error)) from None
     waiting = {task.path for task in tasks}
     with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
         for row in run(job, tasks, jobs) if tasks else ():

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from codec.api import read_info
-from codec.app.corpus.storage import folder_of, written
+from codec.app.corpus.storage import folder_of, writing
 
 MANIFEST = "_manifest"
 SCHEMA = pa.schema(
@@ -35,7 +35,7 @@ Row = dict[str, Any]  # of the manifest
 
 
 def read_manifest(target: str, command: str) -> list[Row]:
-    """All rows of a command's runs, the oldest first: of a file that was done again,
+    """All rows of a command, the oldest first. Of a file that was done more than once,
     the last ones count.
     """
     fs, root = folder_of(target)
@@ -52,13 +52,13 @@ def read_manifest(target: str, command: str) -> list[Row]:
 
 
 def write_manifest(fs: Any, folder: str, name: str, rows: Sequence[Row]) -> None:
-    """Note the rows in a file of the folder, which appears whole or not at all."""
-    with written(fs, f"{folder}/{name}.parquet") as file:
+    """Write rows as a file of the folder, which appears whole or not at all."""
+    with writing(fs, f"{folder}/{name}.parquet") as file:
         parquet.write_table(pa.Table.from_pylist(rows, SCHEMA), file)
 
 
 def row_of(member: str, what: Row | str) -> Row:
-    """Of what `convert_shard` says."""
+    """The row of a result of `convert_shard`."""
     return {"member": member} | ({"error": what} if isinstance(what, str) else what)
 
 
@@ -80,8 +80,8 @@ def digest(data: bytes) -> str:
 
 
 def latest(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of the last time that a file was done, by path; of rows from the oldest
-    to the newest.
+    """By path, the rows of the last time that a file was done. `rows` are from the
+    oldest to the newest.
     """
     found: dict[str, list[Row]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""What there is to do, and what of it is left."""
+"""What a command has to do, and what of it is left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from codec.app.corpus.manifest import (
     read_manifest,
     went_well,
 )
-from codec.app.corpus.storage import folder_of, told
+from codec.app.corpus.storage import folder_of, message_of
 from codec.app.folders import Summary
 from codec.app.shards import SHARD_SUFFIX, is_of
 from codec.errors import UsageError
 from codec.options import EncodeOptions
 from codec.picture.formats import readable_suffixes
 
-# Of those that file systems tell.
+# What file systems say of the version of a file; each says some of it.
 VERSION_KEYS = {"size", "mtime", "ETag", "etag", "md5Hash", "LastModified", "updated"}
 VERSION_KEYS |= {"last_modified", "generation"}
 TASKS = pa.schema(
@@ -48,7 +48,7 @@ class Job:
     command: str
     source: str
     target: str
-    # The other commands need its `max_pixels` alone.
+    # Of these, "decode" and "verify" need `max_pixels` alone.
     options: EncodeOptions = field(default_factory=EncodeOptions)
 
     @property
@@ -74,7 +74,9 @@ class Task:
 
 
 def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
-    """The tasks that are left to do, all of them with `force`; the rest is noted."""
+    """The tasks that are left to do, all of them with `force`. The rest is counted in
+    `summary`.
+    """
     fs, root = folder_of(job.source)
     target_fs, target_root = folder_of(job.target)
     if not fs.isdir(root):
@@ -84,7 +86,7 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     try:
         target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
     except Exception as error:  # file systems raise all kinds
-        raise UsageError(f"cannot write {job.target}: {told(error)}") from None
+        raise UsageError(f"cannot write {job.target}: {message_of(error)}") from None
     present = target_fs.find(target_root, detail=True)
     done = latest(read_manifest(job.target, job.command))
     verify = job.command == "verify"
@@ -107,15 +109,10 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
         if verify:
             rows = coded.get(path, [])
             expected = [r for r in rows if r["version"] == version and not r["error"]]
-            facts = [version, *(str(row["sha256"]) for row in expected)]
-            version = digest(" ".join([*facts, version_of(there or {})]).encode())
-        first = writers.setdefault(output, path)
-        if not is_unicode(path):
-            summary.fail(path, "its name is no UTF-8")
-        elif ".." in PurePosixPath(path).parts:
-            summary.fail(path, "leads out of its folder")
-        elif first != path:
-            summary.fail(path, f"{first} is written to {output}, too")
+            version = version_to_verify(version, expected, there)
+        fault = fault_of(path, output, writers.setdefault(output, path))
+        if fault:
+            summary.fail(path, fault)
         elif (
             there
             and not force
@@ -126,6 +123,23 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
         else:
             tasks.append(Task(path, version, int(info["size"]), expected))
     return tasks
+
+
+def version_to_verify(
+    version: str, expected: Sequence[Row], there: dict[str, Any] | None
+) -> str:
+    """What changes when a source does, or what was encoded of it."""
+    facts = [version, *(str(row["sha256"]) for row in expected)]
+    return digest(" ".join([*facts, version_of(there or {})]).encode())
+
+
+def fault_of(path: str, output: str, first: str) -> str | None:
+    """Why a source cannot be done; `first` is the first one with this output."""
+    if not is_unicode(path):
+        return "its name is no UTF-8"
+    if ".." in PurePosixPath(path).parts:
+        return "leads out of its folder"
+    return None if first == path else f"{first} is written to {output}, too"
 
 
 def is_unicode(text: str) -> bool:
@@ -149,6 +163,6 @@ def below(root: str, path: str) -> str:
 
 
 def version_of(info: dict[str, Any]) -> str:
-    """What changes when a file does, of what its file system says of it."""
+    """What changes when a file does: all that its file system says of its version."""
     facts = sorted((key, str(info[key])) for key in VERSION_KEYS & info.keys())
     return digest(repr(facts).encode())[:32]

@@ -1,4 +1,4 @@
-"""Files of any file system that fsspec knows."""
+"""Files on any file system that fsspec knows."""
 
 import contextlib
 import tempfile
@@ -23,14 +23,14 @@ def folder_of(uri: str) -> tuple[Any, str]:
 
 
 def whole_uri(uri: str) -> str:
-    """The same place, whatever folder a worker is in."""
+    """The URI of the same place, for workers in other folders."""
     fs, path = folder_of(uri)
     return str(fs.unstrip_protocol(path)) if isinstance(fs, LocalFileSystem) else uri
 
 
 @contextlib.contextmanager
-def written(fs: Any, path: str) -> Iterator[IO[bytes]]:
-    """A file that appears when all went well."""
+def writing(fs: Any, path: str) -> Iterator[IO[bytes]]:
+    """A file to write, which appears when all went well."""
     if isinstance(fs, LocalFileSystem):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(Path(path)) as file:
@@ -44,5 +44,6 @@ def written(fs: Any, path: str) -> Iterator[IO[bytes]]:
         fs.put_file(str(place), path)
 
 
-def told(error: Exception) -> str:
+def message_of(error: Exception) -> str:
+    """The reason of an error, or its kind if it says nothing."""
     return reason(error) or type(error).__name__

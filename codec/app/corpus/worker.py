@@ -21,7 +21,7 @@ from codec.app.corpus.manifest import (
     write_manifest,
 )
 from codec.app.corpus.planning import Job, Task
-from codec.app.corpus.storage import folder_of, told, written
+from codec.app.corpus.storage import folder_of, message_of, writing
 from codec.app.shards import convert_shard, is_of, is_shard, members_of, renamed
 from codec.errors import CodecError, UsageError, reason
 from codec.options import DecodeOptions
@@ -52,7 +52,7 @@ class Worker:
         try:
             write_manifest(self.target, folder, name, rows)
         except Exception as error:  # file systems raise all kinds
-            what = f"not noted in the manifest: {told(error)}"
+            what = f"not noted in the manifest: {message_of(error)}"
             rows = [row | {"error": row.get("error") or what} for row in rows]
         return pa.Table.from_pylist(rows, SCHEMA)
 
@@ -63,7 +63,7 @@ class Worker:
         try:
             rows = work(task, output) or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
-            rows = [{"error": told(error)}]
+            rows = [{"error": message_of(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
         common = {
             "path": task.path,
@@ -81,10 +81,10 @@ class Worker:
         convert, suffix = self.encoded, SUFFIX
         if self.job.command == "decode":
             convert, suffix = self.decoded, PNG
-        with self.source.open(source, "rb") as file, written(self.target, target) as to:
+        with self.source.open(source, "rb") as file, writing(self.target, target) as to:
             if is_shard(task.path):
-                said = convert_shard(file, to, self.job.kinds, suffix, convert)
-                return [row_of(member, what) for member, what in said]
+                results = convert_shard(file, to, self.job.kinds, suffix, convert)
+                return [row_of(member, what) for member, what in results]
             data, row = convert(file.read())
             to.write(data)
             return [row]
