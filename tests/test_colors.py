@@ -16,6 +16,7 @@ from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.profiles import CURVES, PRIMARIES, rgb_profile
 from codec.picture.reading import picture_in, read_picture
+from codec.picture.samples import is_deep
 
 RGB = np.asarray(IMAGE)
 GRAY = np.linspace(0, 255, 96 * 128).astype(np.uint8).reshape(96, 128)
@@ -208,6 +209,21 @@ def test_sixteen_bits_of_png_are_what_they_say():
     found = read(colors)
     assert np.abs(found.rgb.astype(int) - RGB).max() <= 1
     assert found.losses == ["all but 8 bits of the samples"]
+
+
+def test_deep_samples_of_other_formats_are_said_to_be_cut():
+    data = bytearray(saved(IMAGE, "AVIF"))
+    at = data.find(b"pixi") + 9
+    assert data[at : at + 3] == b"\x08" * 3
+    assert read(bytes(data)).losses == []
+    data[at : at + 3] = b"\x0a" * 3
+    with Image.open(io.BytesIO(saved(IMAGE, "AVIF"))) as image:
+        assert is_deep(image, bytes(data))
+    deep = Image.fromarray(GRAY.astype(np.uint16) << 8)
+    found = read(saved(deep, "JPEG2000"))
+    assert np.abs(found.rgb[..., 0].astype(int) - GRAY).max() <= 1
+    assert found.losses == ["all but 8 bits of the samples"]
+    assert read(saved(IMAGE, "JPEG2000")).losses == []
 
 
 @pytest.mark.parametrize("quality", [1, 25, 100])

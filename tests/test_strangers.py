@@ -142,6 +142,13 @@ def test_folders_are_searched_for_rare_suffixes(suffix):
     assert suffix in SUFFIXES
 
 
+def test_what_would_read_a_picture_is_said(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for data in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1", b"\xff\x0a\0"):
+        with pytest.raises(UsageError, match=r"pip install 'aecodec\[inputs\]'"):
+            picture_in(data.ljust(40, b"\0"), SMALL, ())
+
+
 @pytest.mark.parametrize("name", sorted(EXTRAS))
 def test_formats_of_other_packages_are_read_where_these_are(name, folder):
     if not is_installed(name):

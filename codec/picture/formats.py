@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import re
 from importlib import import_module
 from typing import Any
 
@@ -30,7 +31,11 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "JXL": ("pillow_jxl", (".jxl",)),
     "TGA": ("PIL.TgaImagePlugin", (".tga",)),
 }
-EXTRAS = {"HEIF", "JXL"}  # read where `aecodec[inputs]` is installed
+# Read where `aecodec[inputs]` is installed; how their files begin.
+EXTRAS = {
+    "HEIF": re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1)", re.DOTALL),
+    "JXL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+}
 SUFFIXES = frozenset(suffix for _, names in FORMATS.values() for suffix in names)
 SIGNATURE_BYTES = 16
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
@@ -65,6 +70,8 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     why = "not an image in a format that is read here"
     for name in FORMATS:
         if not is_installed(name):
+            if name in EXTRAS and EXTRAS[name].match(data):
+                why = f"{name} pictures are read with pip install 'aecodec[inputs]'"
             continue
         factory, accept = opener(name)
         accepted = accept is None or accept(data[:SIGNATURE_BYTES])

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterable
 
 from PIL import Image
 
@@ -55,7 +56,7 @@ def other_contents(image: Image.Image, data: bytes) -> list[str]:
         found += jpeg_segments(image)
         found += [what for what in behind_jpeg(data) if what not in found]
     elif image.format == "PNG":
-        names = [name for name, _ in png_chunks(data)]
+        names = (name for name, _ in png_chunks(data))
         found += unknown(names, KNOWN_CHUNKS)
     elif image.format == "WEBP":
         found += unknown(webp_chunks(data), WEBP_CHUNKS)
@@ -72,7 +73,7 @@ def has_gain_map(image: Image.Image, data: bytes) -> bool:
     return any(mark in data for mark in GAIN_MAPS)
 
 
-def unknown(names: list[bytes], known: set[bytes]) -> list[str]:
+def unknown(names: Iterable[bytes], known: set[bytes]) -> list[str]:
     """Words for chunks of other names, each once."""
     others = [name for name in dict.fromkeys(names) if name not in known]
     return [CREDENTIALS.get(n) or f"the chunk {n.decode('latin-1')!r}" for n in others]

@@ -11,7 +11,7 @@ KNOWN_CHUNKS |= {b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", 
 KNOWN_CHUNKS |= {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"iDOT"}
 # As in Pillow's PngImagePlugin: of one chunk, decompressed, and of all texts.
 CHUNK_MAX_BYTES, TEXTS_MAX_BYTES = 2**20, 2**26
-TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+LIMITED_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -37,18 +37,19 @@ def without_large_texts(data: bytes, losses: list[str]) -> bytes:
     """
     if not data.startswith(SIGNATURE):
         return data
-    texts_bytes, kept = 0, [SIGNATURE]
+    texts_bytes, kept, kept_from = 0, [], 0
     for name, start, end in spans(data):
-        size = 0
-        if name in TEXT_CHUNKS or name == b"iCCP":
-            size = unpacked_bytes(name, data[start + 8 : end - 4])
+        if name not in LIMITED_CHUNKS:
+            continue
+        size = unpacked_bytes(name, data[start + 8 : end - 4])
         packed_too_large = size > max(CHUNK_MAX_BYTES, end - start)
         if packed_too_large or texts_bytes + size > TEXTS_MAX_BYTES:
             losses.append(f"a chunk {name.decode()}, more than {CHUNK_MAX_BYTES} bytes")
+            kept.append(data[kept_from:start])
+            kept_from = end
         else:
             texts_bytes += size
-            kept.append(data[start:end])
-    return b"".join(kept) if losses else data
+    return b"".join([*kept, data[kept_from:]]) if kept else data
 
 
 def unpacked_bytes(name: bytes, payload: bytes) -> int:
