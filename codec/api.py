@@ -63,7 +63,7 @@ def encode(
 ) -> bytes:
     """The image as an .aec file.
 
-    `image` is a Pillow image, whose alpha, ICC profile, EXIF and XMP are kept, or uint8
+    `image` is a Pillow image, whose alpha and metadata are kept, or uint8
     [H, W] (gray) or [H, W, 3], or the `codec.picture.reading.Picture` of one.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger

@@ -10,11 +10,19 @@
 """
 
 import math
+import mimetypes
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec.api import MIME_TYPE, SUFFIX, decode_file, encode_picture, read_info
+from codec.api import (
+    MIME_TYPE,
+    SUFFIX,
+    decode_file,
+    encode_picture,
+    read_info,
+    salvage_file,
+)
 from codec.errors import CodecError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
@@ -31,22 +39,27 @@ class AecImageFile(ImageFile.ImageFile):
     """Opening reads the header and the metadata, loading decodes the picture, after
     `draft` or `thumbnail` no larger than it has to be.
 
-    `info` has "quality" and, where the file has them, "icc_profile", "exif" and "xmp".
+    `info` has "quality" and, where the file has them, "icc_profile", "exif", "xmp",
+    "dpi", "text" (a dictionary) and "iptc". With `ImageFile.LOAD_TRUNCATED_IMAGES`
+    files are opened that are cut off or damaged, and loaded as `codec.salvage` does.
     """
 
     format = FORMAT
     format_description = "aecodec image"
+    coded = b""  # what is still to be decoded; a copied or pickled image is loaded
 
     def _open(self) -> None:
         assert self.fp is not None
-        self.coded = self.fp.read()
+        coded = self.fp.read()
         try:
-            facts = read_info(self.coded)
-            metadata = unpack(self.coded, max_pixels=NO_LIMIT).metadata()
+            facts = read_info(coded, whole=not ImageFile.LOAD_TRUNCATED_IMAGES)
+            if not ImageFile.LOAD_TRUNCATED_IMAGES:
+                metadata = unpack(coded, max_pixels=NO_LIMIT).metadata()
+                for name, value in metadata.items():
+                    self.info[INFO_KEYS[name]] = info_value(name, value)
         except CodecError as error:
             raise SyntaxError(str(error)) from None  # what Pillow expects here
-        for name, value in metadata.items():
-            self.info[INFO_KEYS[name]] = info_value(name, value)
+        self.coded = coded
         self.info["quality"] = facts.quality
         self.whole_size, self.scale = (facts.width, facts.height), 1.0
         self._size, self._mode = self.whole_size, facts.mode
@@ -57,7 +70,7 @@ class AecImageFile(ImageFile.ImageFile):
         """Decode smaller, if that is still at least `size`; `Image.thumbnail` asks for
         it. Returns (mode, box of the picture in what will be decoded).
         """
-        if not self.coded or size is None:
+        if not self.coded or size is None or ImageFile.LOAD_TRUNCATED_IMAGES:
             return None
         width, height = self.whole_size
         sizes = {s: (math.ceil(s * width), math.ceil(s * height)) for s in SCALES}
@@ -69,28 +82,47 @@ class AecImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self.coded:
             limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
+            salvage = ImageFile.LOAD_TRUNCATED_IMAGES
+            options = DecodeOptions(scale=self.scale, salvage=salvage, max_pixels=limit)
             try:
-                options = DecodeOptions(scale=self.scale, max_pixels=limit)
-                self.im = decode_file(self.coded, options).im
+                if salvage:
+                    image, _ = salvage_file(self.coded, options)
+                else:
+                    image = decode_file(self.coded, options)
             except CodecError as error:
                 raise OSError(str(error)) from None
+            self.im = image.im
+            self._mode = image.mode  # without alpha, if that is damaged
+            kept = {k: v for k, v in self.info.items() if k not in INFO_KEYS.values()}
+            self.info = kept | image.info  # a smaller one shows no other
             self.coded = b""
             if self.fp and self._exclusive_fp:
                 self.fp.close()
             self.fp = None
         return super().load()
 
+    def verify(self) -> None:
+        """Raise OSError if a checksum differs or bytes are missing; the image must be
+        opened again to be loaded, as Pillow has it.
+        """
+        try:
+            container = unpack(self.coded, max_pixels=NO_LIMIT)
+            for number in range(len(container.spans)):
+                container.payload(number)
+        except CodecError as error:
+            raise OSError(str(error)) from None
+        super().verify()
+
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune` and `effort`,
-    as of `codec.encode`, and `icc_profile`, `exif` and `xmp`, by default those in the
-    image's `info`.
+    as of `codec.encode`, and `icc_profile`, `exif`, `xmp`, `dpi`, `text` and `iptc`, by
+    default those in the image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()
     for key in set(INFO_KEYS.values()) & set(options):
-        value = options[key]
-        image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
+        image.info[key] = options[key]
     given = {name: options[name] for name in OPTIONS if name in options}
     try:
         asked = EncodeOptions(max_pixels=NO_LIMIT, **given)
@@ -101,8 +133,9 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
 
 
 def register() -> None:
-    """Make Pillow read and write .aec files."""
+    """Make Pillow read and write .aec files, and `mimetypes` know them."""
     Image.register_open(FORMAT, AecImageFile, lambda prefix: prefix.startswith(MAGIC))
     Image.register_save(FORMAT, save)
     Image.register_extension(FORMAT, SUFFIX)
     Image.register_mime(FORMAT, MIME_TYPE)
+    mimetypes.add_type(MIME_TYPE, SUFFIX)

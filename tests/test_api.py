@@ -48,10 +48,14 @@ def test_a_flat_picture_comes_back_flat(gray_level, size):
     assert error.max() <= 20
 
 
-def test_a_gray_picture_comes_back_gray_for_six_bytes_more():
+def test_a_gray_picture_comes_back_gray_in_as_many_channels():
     gray = picture(64, 48)[..., 0]
     data = codec.encode(gray)
-    assert len(data) == len(codec.encode(np.stack([gray] * 3, axis=-1))) + 6
+    in_three = codec.encode(np.stack([gray] * 3, axis=-1))
+    assert len(data) == len(in_three)
+    assert np.array_equal(
+        codec.decode(in_three), np.stack([codec.decode(data)] * 3, -1)
+    )
     decoded = codec.decode(data)
     assert decoded.mode == codec.read_info(data).mode == "L"
     assert psnr(decoded, gray) > 25
@@ -461,5 +465,5 @@ def test_a_region_has_its_part_of_the_alpha():
 
 
 def test_other_names_cannot_be_stripped(small_picture):
-    with pytest.raises(UsageError, match="strip names iptc"):
-        codec.encode(small_picture, strip=["iptc"])
+    with pytest.raises(UsageError, match="strip names maker"):
+        codec.encode(small_picture, strip=["maker"])

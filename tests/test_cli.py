@@ -119,7 +119,9 @@ def test_quality_is_passed_on():
 def test_losses_are_named():
     Image.new("CMYK", (8, 8)).save("print.tif")
     result = succeeds("encode", "print.tif")
-    assert result.stderr.endswith("bpp; CMYK is converted to RGB\n")
+    assert result.stderr.endswith(
+        "bpp\nprint.tif: lost: CMYK samples, converted to RGB without a profile\n"
+    )
 
 
 def test_outputs_have_the_usual_permissions(coded):
@@ -191,7 +193,7 @@ def test_a_bad_picture_gives_one_line_and_the_others_are_done(kind, coded):
     reasons = {
         "missing": "No such file or directory",
         "empty": "file is empty",
-        "text": "not an image in a format that Pillow reads",
+        "text": "not an image in a format that is read here",
         "truncated": "",
     }
     line = fails("encode", "bad.png")

@@ -14,12 +14,11 @@ from codec.file.chunks import (
     EXTRA_CHUNKS_MAX,
     KNOWN_CHUNKS,
     METADATA_CHUNKS,
-    METADATA_MAX_BYTES,
 )
 from codec.file.container import pack, unpack
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.primitives import Reader, varint
-from codec.limits import MAX_PIXELS, SIDE_MAX_PX
+from codec.limits import MAX_PIXELS, METADATA_MAX_BYTES, SIDE_MAX_PX
 
 HEADER = Header(1, b"abcd", 0x1234, 10, 5, 3)
 QUICK = settings(deadline=None, max_examples=60)

@@ -108,7 +108,7 @@ def convert(source: str, target: str, progress: Progress) -> Converted:
             progress(0)
             time.sleep(0.5)
     Path(target).write_text(text + " done")
-    return Converted("", ["a notice"] * (text == "notice"), len(text))
+    return Converted("", ["a thing"] * (text == "loss"), len(text))
 
 
 def converted(texts: dict[str, str], **options: float) -> folders.Summary:
@@ -299,9 +299,9 @@ def test_a_folder_that_cannot_be_made_is_named():
     assert summary.failures == ["in/x/1.in: cannot make out/x: File exists"]
 
 
-def test_notices_are_said_and_successes_are_not(capfd):
-    converted({"1.in": "a", "2.in": "notice"})
-    assert capfd.readouterr().err == "in/2.in -> out/2.out: ; a notice\n"
+def test_losses_are_said_and_successes_are_not(capfd):
+    converted({"1.in": "a", "2.in": "loss"})
+    assert capfd.readouterr().err == "in/2.in: lost: a thing\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

@@ -19,7 +19,7 @@ COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
 def rgb_of(image) -> np.ndarray:
     """The array alone, from a call that gave no notice."""
     found = read_picture(image)
-    assert found.notices == []
+    assert found.losses == []
     assert found.rgb.dtype == np.uint8
     return found.rgb
 
@@ -46,7 +46,7 @@ def test_a_bilevel_picture_becomes_black_and_white():
 def test_cmyk_is_converted_and_said_to_be():
     found = read_picture(Image.new("CMYK", (2, 1), (0, 255, 255, 0)))
     assert found.rgb.tolist() == [[[255, 0, 0], [255, 0, 0]]]
-    assert found.notices == ["CMYK is converted to RGB"]
+    assert found.losses == ["CMYK samples, converted to RGB without a profile"]
 
 
 def test_alpha_is_kept_and_colors_under_it_are_not():
@@ -57,7 +57,7 @@ def test_alpha_is_kept_and_colors_under_it_are_not():
     assert found.alpha.tolist() == [[255, 0, 51]]
     assert found.rgb[0, [0, 2]].tolist() == [[200, 0, 0], [0, 0, 0]]
     assert found.rgb[0, 1, 1] == 0
-    assert found.notices == []
+    assert found.losses == []
 
 
 def test_gray_with_alpha_stays_gray():
@@ -98,7 +98,7 @@ def test_16_bit_gray_keeps_its_upper_8_bits():
     assert found.rgb[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
     assert found.gray
     assert found.alpha is None
-    assert found.notices == ["samples are reduced to 8 bits"]
+    assert found.losses == ["all but 8 bits of the samples"]
 
 
 def test_a_16_bit_png_is_read_like_a_16_bit_picture():
@@ -106,7 +106,7 @@ def test_a_16_bit_png_is_read_like_a_16_bit_picture():
     Image.fromarray(np.array([[0x1234, 65535]], np.uint16)).save(buffer, "PNG")
     found = read_picture(Image.open(buffer))
     assert found.rgb[0].tolist() == [[0x12] * 3, [255] * 3]
-    assert len(found.notices) == 1
+    assert len(found.losses) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_one_frame_is_taken_and_said_so():
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     found = read_picture(Image.open(buffer))
     assert found.rgb[0, 0].tolist() == [255, 0, 0]
-    assert found.notices == ["one frame of 2 is coded"]
+    assert found.losses == ["all frames but the first"]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "bool"])
@@ -216,7 +216,7 @@ def test_a_profile_for_other_samples_is_said_to_be_lost(mode, space, kept):
     image.info["icc_profile"] = profile(space)
     found = read_picture(image)
     assert ("icc" in found.metadata) == kept
-    assert any("profile" in notice for notice in found.notices) != kept
+    assert any("ICC profile" in loss for loss in found.losses) != kept
 
 
 def test_invisible_colors_run_on_from_visible_ones():
@@ -292,4 +292,4 @@ def test_floating_point_samples_are_refused():
 def test_a_row_length_with_16_in_it_is_no_16_bit_sample():
     buffer = io.BytesIO()
     Image.new("RGB", (72, 1)).save(buffer, "BMP")  # rows of 216 bytes
-    assert read_picture(Image.open(buffer)).notices == []
+    assert read_picture(Image.open(buffer)).losses == []

@@ -1,11 +1,14 @@
 """Image.open and Image.save for .aec files."""
 
+import copy
 import io
+import mimetypes
+import pickle
 
 import numpy as np
 import pytest
 from pictures import picture
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 import codec
 from codec import pillow_plugin
@@ -113,3 +116,84 @@ def test_a_file_longer_than_its_pixels_is_read_by_its_name(mode, tmp_path):
     image.save(tmp_path / "x.aec", xmp=xmp)
     with Image.open(tmp_path / "x.aec") as opened:
         assert opened.tobytes() == codec.decode(saved(image).getvalue()).tobytes()
+
+
+COPIES = {
+    "pickle": lambda image: pickle.loads(pickle.dumps(image)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "Image.copy": Image.Image.copy,
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_an_opened_picture_can_be_copied(way, small_file, small_picture):
+    for image in (
+        Image.open(io.BytesIO(small_file)),
+        Image.open(saved(Image.fromarray(small_picture).convert("LA"), dpi=(72, 72))),
+    ):
+        again = COPIES[way](image)
+        assert np.array_equal(again, image)
+        assert (again.mode, again.size) == (image.mode, image.size)
+        assert again.info == image.info
+        again.thumbnail((20, 20))
+        assert max(again.size) == 20
+
+
+def test_a_picture_by_its_name_can_be_sent_to_other_processes(tmp_path, small_file):
+    (tmp_path / "x.aec").write_bytes(small_file)
+    with Image.open(tmp_path / "x.aec") as image:
+        again = pickle.loads(pickle.dumps(image))
+    assert np.array_equal(again, codec.decode(small_file))
+
+
+def test_verify_finds_damage_and_nothing_else(small_file):
+    Image.open(io.BytesIO(small_file)).verify()
+    damaged = small_file[:-9] + bytes([small_file[-9] ^ 1]) + small_file[-8:]
+    image = Image.open(io.BytesIO(damaged))
+    with pytest.raises(OSError, match="damaged"):
+        image.verify()
+
+
+def test_metadata_that_are_damaged_are_found_by_verify(small_picture):
+    data = bytearray(saved(Image.fromarray(small_picture), xmp=b"<x/>").getvalue())
+    data[-1] ^= 1
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("cut", [1, 60, 200])
+def test_truncated_files_are_loaded_where_pillow_is_told_to(
+    cut, small_file, monkeypatch
+):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    image = Image.open(io.BytesIO(small_file[:-cut]))
+    image.thumbnail((60, 60))
+    assert image.size == (60, 45)
+    whole = Image.open(io.BytesIO(small_file))
+    assert np.array_equal(whole, codec.decode(small_file))
+
+
+def test_damaged_alpha_is_left_out_where_pillow_is_told_to(small_picture, monkeypatch):
+    image = Image.fromarray(small_picture)
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = saved(image).getvalue()
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    opened = Image.open(io.BytesIO(data[:-1] + bytes([data[-1] ^ 1])))
+    opened.load()
+    assert opened.mode == "RGB"
+    assert opened.getpixel((5, 5))
+
+
+def test_metadata_are_given_as_pillow_takes_them(small_picture):
+    file = saved(
+        Image.fromarray(small_picture), xmp="<x>é</x>", dpi=(300, 300), text={"A": "b"}
+    )
+    with Image.open(file) as opened:
+        assert opened.info["xmp"] == "<x>é</x>".encode()
+        assert opened.info["dpi"] == (300, 300)
+        assert opened.info["text"] == {"A": "b"}
+
+
+def test_the_mime_type_is_known_to_python():
+    assert mimetypes.guess_type("photo.aec") == ("image/x-aec", None)

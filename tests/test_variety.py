@@ -62,7 +62,7 @@ def test_png_files_of_every_type_and_depth(kind, bits, interlace):
     found = loaded(png_file(samples, bitdepth=bits, interlace=interlace, **options))
     expected = in_8_bits(samples, bits)
     assert found.gray == (channels < 3)
-    assert ("samples are reduced to 8 bits" in found.notices) == (bits == 16)
+    assert ("all but 8 bits of the samples" in found.losses) == (bits == 16)
     if options["alpha"]:
         assert np.array_equal(found.alpha, expected[..., -1])
         expected = expected[..., :-1]
@@ -151,7 +151,7 @@ def test_the_first_frame_of_an_animation_is_taken():
         frames[0].save("moving", image_format, save_all=True, append_images=frames[1:])
         found = picture_in(Path("moving").read_bytes(), MAX_PIXELS, ())
         assert found.rgb[0, 0].argmax() == 0
-        assert found.notices == ["one frame of 3 is coded"]
+        assert found.losses == ["all frames but the first"]
 
 
 @pytest.mark.parametrize(

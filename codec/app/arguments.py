@@ -138,6 +138,12 @@ quality_option = click.option(
     help="Larger is better and takes more bytes; need not be whole.  "
     f"[default: {QUALITY_DEFAULT}]",
 )
+picture_quality_option = click.option(
+    "-q",
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Quality of a JPEG, WebP or AVIF file that is written.  [default: 95]",
+)
 tune_option = click.option(
     "--tune",
     type=click.Choice(list(TUNES)),

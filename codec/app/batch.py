@@ -134,7 +134,9 @@ def convert_files(
     def report(item: tuple[Pair, Callable[[], Converted]]) -> None:
         (source, target), result = item
         converted = result()
-        say(f"{source} -> {target}: {converted}")
+        say(f"{source} -> {target}: {converted.facts}")
+        for line in converted.losses_of(source):
+            say(line)
         for failure in converted.failures:
             say(f"aecodec: {source}: {failure}")
             failures.append(failure)

@@ -11,11 +11,12 @@ from PIL import Image
 
 from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
 from codec.app.files import ALREADY_THERE, check_target, read, traits, write
-from codec.app.picture_files import file_bytes, format_of, picture_suffixes
+from codec.app.picture_files import file_bytes, format_of, sizes_written
 from codec.app.replacement import replacing
 from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
 from codec.options import DecodeOptions, EncodeOptions
+from codec.picture.formats import readable_suffixes
 from codec.picture.reading import picture_in
 from codec.progress import Progress, no_progress
 
@@ -37,22 +38,23 @@ def png_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What a file was converted to, what of it is not kept there, and, of a tar file,
-    the members that were not converted and why.
+    """What a file was converted to, what of it is lost there, and, of a tar file, the
+    members that were not converted and why.
     """
 
     facts: str
-    notices: Sequence[str]
+    losses: Sequence[str]
     size_bytes: int
     failures: Sequence[str] = ()
 
-    def __str__(self) -> str:
-        return "; ".join([self.facts, *self.notices])
+    def losses_of(self, source: str) -> list[str]:
+        """A line for each thing that the output of `source` does not hold."""
+        return [f"{source}: lost: {loss}" for loss in self.losses]
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A picture of any format that Pillow reads to an .aec file, or those in a tar file
+    """A picture of a format that is read here to an .aec file, or those in a tar file
     to one. CodecError or OSError if that fails.
     """
 
@@ -65,7 +67,7 @@ class Encoding:
     @property
     def kinds(self) -> frozenset[str]:
         """Suffixes of the inputs that are looked for in folders."""
-        return picture_suffixes() | {SHARD_SUFFIX}
+        return readable_suffixes() | {SHARD_SUFFIX}
 
     @staticmethod
     def rename(name: str) -> str:
@@ -80,7 +82,7 @@ class Encoding:
     ) -> Converted:
         check_target(target, self.force)
         if is_shard(source):
-            kinds = picture_suffixes()
+            kinds = readable_suffixes()
             convert = partial(shard, kinds=kinds, suffix=SUFFIX, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         like = traits(source, self.preserve)
@@ -95,7 +97,7 @@ class Encoding:
         picture = picture_in(content, self.options.max_pixels, self.options.strip)
         data = encode_picture(picture, self.options, progress)
         facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
-        return data, Converted(facts, picture.notices, len(data))
+        return data, Converted(facts, picture.losses, len(data))
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Decoding:
     options: DecodeOptions
     force: bool
     preserve: bool = False
+    quality: int | None = None  # of JPEG, WebP and AVIF
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -140,7 +143,7 @@ class Decoding:
             image, faults = salvage_file(data, self.options, progress)
         else:
             image = decode_file(data, self.options, progress)
-        coded, converted = saved(image, image_format)
+        coded, converted = saved(image, image_format, self.quality)
         write(target, coded, self.force, like)
         if faults:
             raise FormatError(f"salvaged to {target}; " + "; ".join(faults))
@@ -148,14 +151,16 @@ class Decoding:
 
     def converted(self, content: bytes) -> tuple[bytes, Converted]:
         """(PNG file, what became of it) of the content of an .aec file."""
-        return saved(decode_file(content, self.options), "PNG")
+        return saved(decode_file(content, self.options), "PNG", self.quality)
 
 
-def saved(image: Image.Image, image_format: str) -> tuple[bytes, Converted]:
+def saved(
+    image: Image.Image, image_format: str, quality: int | None = None
+) -> tuple[bytes, Converted]:
     """(file of one of Pillow's formats, what became of it)."""
-    coded, notices = file_bytes(image, image_format)
-    facts = f"{image.width} x {image.height} pixels"
-    return coded, Converted(facts, notices, len(coded))
+    coded, losses = file_bytes(image, image_format, quality)
+    facts = sizes_written(image, image_format, coded)
+    return coded, Converted(facts, losses, len(coded))
 
 
 Conversion = Encoding | Decoding
@@ -189,7 +194,7 @@ def shard(
     except FileExistsError:
         raise UsageError(ALREADY_THERE.format(target)) from None
     done = [(name, what) for name, what in results if isinstance(what, Converted)]
-    notices = [f"{name}: {what}" for name, what in done if what.notices]
+    losses = [f"{name}: {loss}" for name, what in done for loss in what.losses]
     failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
     size = Path(target).stat().st_size
-    return Converted(f"{len(done)} pictures, {size} bytes", notices, size, failures)
+    return Converted(f"{len(done)} pictures, {size} bytes", losses, size, failures)

@@ -49,8 +49,8 @@ class Summary:
         self.done += 1
         self.bytes_in += task.size_bytes
         self.bytes_out += result.size_bytes
-        if result.notices:
-            say(f"{task.source} -> {task.target}: {result}")
+        for line in result.losses_of(str(task.source)):
+            say(line)
         for failure in result.failures:
             self.fail(task.source, failure)
 

@@ -16,7 +16,7 @@ from codec.coding.extras import add_extras
 from codec.coding.symbols import symbol_rows
 from codec.coding.tiles import all_cells, cells_of, grid_of, whole
 from codec.errors import FormatError, UsageError
-from codec.file.chunks import GRAY_CHUNK
+from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
 from codec.file.header import DIGEST_BYTES, Header
 from codec.networks.bundle import Bundle
@@ -42,17 +42,17 @@ def decode_picture(
     if options.region is not None:
         region = region_within(container.header, options.region)
     output = wanted_output(networks, options)
-    mode = mode_of(container)
-    if options.head == COLORIZE:
-        if mode != "L":
-            raise UsageError("the picture has colors already")
-        mode = "RGB"
-    image = decode_colors(container, networks, region, output, mode, None, progress)
+    made_up = options.head == COLORIZE
+    if made_up and not is_gray(container):
+        raise UsageError("the picture has colors already")
+    image = decode_colors(
+        container, networks, region, output, None, progress, made_up=made_up
+    )
     factor = round(1 / options.scale)
     if factor > 1:
         image = image.reduce(factor // networks.bundle.preview_factor)
     add_extras(image, container, region, factor=factor)
-    if options.head == COLORIZE:
+    if made_up and container.has(GRAY_CHUNK):
         image.info.pop(INFO_KEYS["icc"], None)  # of gray samples
     return image
 
@@ -81,9 +81,9 @@ def wanted_output(networks: Networks, options: DecodeOptions) -> Output:
     return synthesis_of(networks) if options.scale == 1 else preview_of(networks)
 
 
-def mode_of(container: Container) -> str:
-    """Pillow's mode of the colors, L or RGB."""
-    return "L" if container.has(GRAY_CHUNK) else "RGB"
+def is_gray(container: Container) -> bool:
+    """Whether the picture is, of one channel or of three."""
+    return container.has(GRAY_CHUNK) or container.has(NEUTRAL_CHUNK)
 
 
 def region_within(header: Header, region: Region) -> Region:
@@ -107,16 +107,21 @@ def decode_colors(
     networks: Networks,
     region: Region,
     output: Output,
-    mode: str,
     damage: dict[int, str] | None = None,
     progress: Progress = no_progress,
+    made_up: bool = False,
 ) -> Image.Image:
-    """`decode_bands` as one picture of mode RGB or L."""
+    """`decode_bands` as one picture of mode RGB or L. A gray picture is gray, unless
+    its colors are made up.
+    """
+    gray = is_gray(container) and not made_up
+    mode = "L" if gray and container.has(GRAY_CHUNK) else "RGB"
     stride = networks.bundle.stride_px
     size = [output.sides(side, stride) for side in region[2:]]
     image, top = Image.new(mode, size), 0
     for band in decode_bands(container, networks, region, output, damage, progress):
-        image.paste(Image.fromarray(band), (0, top))
+        colors = Image.fromarray(band)
+        image.paste(colors.convert("L") if gray else colors, (0, top))
         top += len(band)
     return image
 

@@ -4,19 +4,21 @@ import zlib
 
 from PIL import Image
 
+from codec.coding.tiles import whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
     ALPHA_CHUNK,
     GRAY_CHUNK,
     METADATA_CHUNKS,
-    METADATA_MAX_BYTES,
     METADATA_NAMES,
+    NEUTRAL_CHUNK,
     inflate,
 )
 from codec.file.container import Container
-from codec.limits import check_field
+from codec.limits import METADATA_MAX_BYTES, check_field
 from codec.options import Region
 from codec.picture.alpha import pack_alpha, unpack_alpha
+from codec.picture.exif import forget_the_whole
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import Picture
 
@@ -24,6 +26,8 @@ from codec.picture.reading import Picture
 def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
     """The chunks besides the tiles; UsageError for metadata that are too large."""
     chunks = [(GRAY_CHUNK, b"")] if picture.gray else []
+    if picture.neutral:
+        chunks.append((NEUTRAL_CHUNK, b""))
     if picture.alpha is not None:
         chunks.append((ALPHA_CHUNK, pack_alpha(picture.alpha)))
     for name, chunk_id in METADATA_CHUNKS.items():
@@ -56,6 +60,9 @@ def add_extras(
             if faults is None:
                 raise
             faults.append(f"{error}; left out")
+    header = container.header
+    if image.size != (header.width, header.height) or region != whole(header):
+        forget_the_whole(image.info)
 
 
 def add_extra(
@@ -72,5 +79,5 @@ def add_extra(
     elif chunk_id in METADATA_NAMES:
         name = METADATA_NAMES[chunk_id]
         image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))
-    elif chunk_id == GRAY_CHUNK and payload:
+    elif chunk_id in (GRAY_CHUNK, NEUTRAL_CHUNK) and payload:
         raise FormatError("chunk of a gray picture is not empty")

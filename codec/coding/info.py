@@ -18,7 +18,7 @@ class Info:
     width: int
     height: int
     mode: str  # as Pillow's: L, LA, RGB or RGBA
-    metadata: tuple[str, ...]  # of icc, exif and xmp, those in the file
+    metadata: tuple[str, ...]  # of METADATA_CHUNKS, those in the file
     quality: float
     model_id: int
     model: str
@@ -33,13 +33,13 @@ class Info:
         return 8 * self.size_bytes / (self.width * self.height)
 
 
-def read_info(data: bytes) -> Info:
-    """What an .aec file says of itself; decodes nothing. Raises FormatError, also for a
-    file that is cut off.
+def read_info(data: bytes, *, whole: bool = True) -> Info:
+    """What an .aec file says of itself; decodes nothing. Raises FormatError, unless
+    not `whole` only for damage in the header.
     """
-    container = unpack(data, max_pixels=NO_LIMIT)
+    container = unpack(data, max_pixels=NO_LIMIT, whole=whole)
     missing = container.size_bytes - len(container.data)
-    if missing > 0:
+    if whole and missing > 0:
         raise FormatError(f"file is cut off: {missing} bytes missing")
     header = container.header
     colors = "L" if container.has(GRAY_CHUNK) else "RGB"

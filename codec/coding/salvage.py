@@ -4,7 +4,7 @@ import itertools
 
 from PIL import Image
 
-from codec.coding.decoder import decode_colors, mode_of
+from codec.coding.decoder import decode_colors
 from codec.coding.extras import add_extras
 from codec.coding.tiles import tile_spans, whole
 from codec.file.container import Container
@@ -21,8 +21,8 @@ def salvage_picture(
     damaged alpha and metadata are left out.
     """
     header, damage = container.header, dict[int, str]()
-    region, output, mode = whole(header), synthesis_of(networks), mode_of(container)
-    image = decode_colors(container, networks, region, output, mode, damage, progress)
+    region, output = whole(header), synthesis_of(networks)
+    image = decode_colors(container, networks, region, output, damage, progress)
     if damage:
         tiles = list(itertools.product(*tile_spans(header)))
         fill_in(image, [tiles[number] for number in damage])

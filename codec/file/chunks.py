@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from codec.errors import FormatError, UsageError
 from codec.file.primitives import Reader, varint
-from codec.limits import check_field
+from codec.limits import METADATA_MAX_BYTES, check_field
 
 TILE_CHUNK = 0x01
 # Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown
@@ -14,10 +14,17 @@ FIRST_ANCILLARY_CHUNK = 0x80
 EXTRA_CHUNKS_MAX = 16  # chunks besides tiles in one file
 GRAY_CHUNK = 0x80
 ALPHA_CHUNK = 0x81
-METADATA_CHUNKS = {"icc": 0x82, "exif": 0x83, "xmp": 0x84}
+METADATA_CHUNKS = {
+    "icc": 0x82,
+    "exif": 0x83,
+    "xmp": 0x84,
+    "dpi": 0x85,
+    "text": 0x86,
+    "iptc": 0x87,
+}
+NEUTRAL_CHUNK = 0x88
 METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
-KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, *METADATA_CHUNKS.values()}
-METADATA_MAX_BYTES = 2**24  # of one kind, before compression
+KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, NEUTRAL_CHUNK, *METADATA_CHUNKS.values()}
 
 
 def write_table(
@@ -51,6 +58,7 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
     if 2 * count > len(reader.data):  # before anything of that size is made
         raise FormatError("file is cut off: not enough bytes for the chunk table")
     table: list[tuple[int, int]] = []
+    found: set[int] = set()
     for number in range(count):
         chunk_id = reader.take(1, "the chunk table")[0]
         if (chunk_id == TILE_CHUNK) != (number < tile_count):
@@ -62,8 +70,9 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
             raise FormatError(
                 f"chunk id {chunk_id:#04x} is not supported by this program"
             )
-        if chunk_id in KNOWN_CHUNKS and any(chunk_id == known for known, _ in table):
+        if chunk_id in KNOWN_CHUNKS and chunk_id in found:
             raise FormatError(f"chunk id {chunk_id:#04x} occurs twice")
+        found.add(chunk_id)
         table.append((chunk_id, reader.varint("the chunk table")))
     return table
 

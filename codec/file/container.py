@@ -54,9 +54,7 @@ class Container:
         return any(found == chunk_id for found, *_ in self.spans)
 
     def metadata(self) -> dict[str, bytes]:
-        """ICC profile, EXIF and XMP data that are there, by the names of
-        METADATA_CHUNKS.
-        """
+        """Metadata that are there, by the names of METADATA_CHUNKS."""
         return {
             METADATA_NAMES[chunk_id]: inflate(
                 self.payload(number), METADATA_NAMES[chunk_id]

@@ -1,34 +1,48 @@
-"""What is coded of a Pillow image, of an array, or of a file that Pillow reads."""
+"""What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
-import io
 import logging
+import struct
 import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from codec.errors import CodecError, UsageError
-from codec.limits import MAX_PIXELS, check_size
+from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
-from codec.picture.metadata import read_metadata
+from codec.picture.formats import open_picture
+from codec.picture.losses import other_contents
+from codec.picture.metadata import INFO_KEYS, TITLES, packed, read_metadata
+from codec.picture.named_colors import named_profile
+from codec.picture.png_chunks import without_large_texts
+from codec.picture.profiles import SPACE, in_srgb
+from codec.picture.samples import (
+    UPPER_BITS,
+    full_color,
+    gray_in_8_bits,
+    is_dark,
+    is_deep,
+    raw_modes,
+    swapped,
+)
 
-ICC_SPACE = slice(16, 20)  # of a profile: the color space of its samples
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
 
 @dataclass
 class Picture:
-    """What is coded of an image; `notices` say what of the image is not."""
+    """What is coded of an image; `losses` say what of the image is not."""
 
     rgb: NDArray[np.uint8]  # [H, W, 3]
-    gray: bool = False  # all three channels are the same, and decoded as one
+    gray: bool = False  # of one channel, which is repeated
+    neutral: bool = False  # of three channels that are the same
     alpha: NDArray[np.uint8] | None = None  # [H, W], lossless; None if opaque
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
-    notices: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
 
 
 def read_picture(
@@ -38,17 +52,18 @@ def read_picture(
 ) -> Picture:
     """The picture in a Pillow image, or in an array uint8 [H, W] (gray) or [H, W, 3].
 
-    `strip` names metadata to leave out. Pixels are as they are stored: the EXIF
-    orientation is applied only where "exif" is left out. Colors that cannot be seen are
-    replaced by smooth ones. Raises UsageError for arrays of another type or shape, and,
-    before they are loaded, for images of more than `max_pixels` pixels.
+    Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
+    only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
+    replaced by smooth ones. Raises UsageError for arrays of another type or shape, for
+    samples that cannot be coded, and for pictures that are too large, before they are
+    loaded.
     """
     if isinstance(image, str | bytes):
         raise UsageError("expected an image, not its name or its file's bytes")
     try:
         if isinstance(image, Image.Image):
             check_size(image.width, image.height, max_pixels, UsageError)
-            return pillow_picture(image, strip)
+            return pillow_picture(image, strip, file_of(image))
         return array_picture(np.asarray(image))
     except (UsageError, MemoryError):
         raise
@@ -56,45 +71,109 @@ def read_picture(
         raise UsageError(f"image cannot be read: {error}") from None
 
 
-def pillow_picture(image: Image.Image, strip: Collection[str]) -> Picture:
+def file_of(image: Image.Image) -> bytes:
+    """All of the file of an image that is not loaded yet; else nothing."""
+    file = getattr(image, "fp", None)
+    if file is None or not getattr(image, "tile", None):
+        return b""
+    place = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(place)
+    return data
+
+
+def pillow_picture(
+    image: Image.Image, strip: Collection[str], data: bytes = b""
+) -> Picture:
+    """As `read_picture`; `data` are the image's file where it is known."""
     if 0 in image.size:
         raise UsageError(f"image of {image.width} x {image.height} has no pixels")
     if image.mode == "F":
         raise UsageError("floating-point samples cannot be coded")
-    notices = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notices.append(f"one frame of {frames} is coded")
-    raw = raw_modes(image)
-    if image.mode.startswith("I") or any(
-        mode.endswith((";16B", ";16L", ";16N")) for mode in raw
-    ):
-        notices.append("samples are reduced to 8 bits")
-    if image.mode == "CMYK":
-        notices.append("CMYK is converted to RGB")
+    losses = other_contents(image, data)
+    raw, deep, is_tiff = raw_modes(image), is_deep(image, data), image.format == "TIFF"
     image.load()  # some metadata lie behind the pixels
+    metadata = read_metadata(image, losses)
+    named = named_profile(image, data, losses)
+    if named is not None:
+        metadata["icc"] = named
     if "exif" in strip:
-        image = ImageOps.exif_transpose(image)
-    metadata = {k: v for k, v in read_metadata(image).items() if k not in strip}
+        image = upright(image)
+        if "xmp" in metadata and "xmp" in image.info:  # without its orientation
+            metadata["xmp"] = packed("xmp", image.info["xmp"])
     if image.mode.startswith("I"):
-        if image.has_transparency_data:
-            notices.append("transparency is not kept")
-        samples = np.asarray(image).clip(0, 65535) >> 8
-        image = Image.fromarray(samples.astype(np.uint8))
+        image = gray_in_8_bits(image, raw, is_tiff, losses)
+    elif deep:
+        image = color_in_8_bits(image, data if is_tiff else b"", losses)
+    image = without_other_colors(image, metadata, losses)
     gray = image.mode in ("1", "L", "LA", "La") or raw == ["LA;16B"]
     alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if gray else "RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             alpha = np.asarray(image.getchannel("A"))
-    space = b"GRAY" if gray else b"RGB "
-    if "icc" in metadata and metadata["icc"][ICC_SPACE] != space:
-        del metadata["icc"]
-        notices.append("the color profile is not kept, it is for other samples")
     rgb = np.asarray((image.convert("L") if gray else image).convert("RGB"))
+    neutral = not gray and is_neutral(rgb)
+    check_profile(metadata, gray, losses)
     if alpha is not None:
         rgb = smooth_where_invisible(rgb, alpha > 0)
-    return Picture(rgb, gray, alpha, metadata, notices)
+    kept = [name for name in INFO_KEYS if name in metadata and name not in strip]
+    metadata = {name: metadata[name] for name in kept}
+    return Picture(rgb, gray, neutral, alpha, metadata, losses)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image with its orientation applied, if that can be read."""
+    with suppress(SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def color_in_8_bits(image: Image.Image, data: bytes, losses: list[str]) -> Image.Image:
+    """The image, which Pillow has cut to the upper 8 of 16 bits, and a word of that;
+    from a TIFF file, whose data are given, as it is meant if fewer bits are held.
+    """
+    if not data or not is_dark(image):
+        losses.append(UPPER_BITS)
+        return image
+    again = open_picture(data, NO_LIMIT)
+    again.tile = swapped(again.tile)  # type: ignore[attr-defined]
+    return full_color(image, again, losses)
+
+
+def without_other_colors(
+    image: Image.Image, metadata: dict[str, bytes], losses: list[str]
+) -> Image.Image:
+    """The image in RGB if its samples are of CMYK or Lab, by their profile if it has
+    one.
+    """
+    if image.mode not in ("CMYK", "LAB"):
+        return image
+    icc = metadata.pop("icc", None)
+    converted = in_srgb(image, icc)
+    how = "by its profile" if converted else "without a profile"
+    if icc and not converted:
+        losses.append(f"{TITLES['icc']}, it cannot be applied")
+    losses.append(f"{image.mode} samples, converted to RGB {how}")
+    return converted or image.convert("RGB")
+
+
+def is_neutral(rgb: NDArray[np.uint8]) -> bool:
+    """Whether all three channels are the same; [H, W, 3]."""
+    for part in (rgb[::16, ::16], rgb):  # of most pictures the first says no
+        red, green, blue = (part[..., channel] for channel in range(3))
+        if not (np.array_equal(red, green) and np.array_equal(green, blue)):
+            return False
+    return True
+
+
+def check_profile(metadata: dict[str, bytes], gray: bool, losses: list[str]) -> None:
+    """Leave out a profile that does not fit the samples."""
+    space = b"GRAY" if gray else b"RGB "
+    if "icc" in metadata and metadata["icc"][SPACE] != space:
+        del metadata["icc"]
+        losses.append(f"{TITLES['icc']}, it is for other samples")
 
 
 def array_picture(array: NDArray[np.uint8]) -> Picture:
@@ -109,29 +188,24 @@ def array_picture(array: NDArray[np.uint8]) -> Picture:
         )
     if 0 in array.shape:
         raise UsageError(f"image array has shape {array.shape}: no pixels")
-    return Picture(array, gray)
-
-
-def raw_modes(image: Image.Image) -> list[str]:
-    """The kinds of samples in the file, which Pillow knows until it loads them."""
-    modes = (tile[3] for tile in getattr(image, "tile", ()))
-    return [str(mode[0] if isinstance(mode, tuple) else mode) for mode in modes]
+    return Picture(array, gray, not gray and is_neutral(array))
 
 
 def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
-    """The picture in a file of any format that Pillow reads; UsageError if it is no
-    picture or too large.
+    """The picture in a file of one of FORMATS; UsageError if it is none, or too
+    large.
     """
     if not data:
         raise UsageError("file is empty")
-    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            return read_picture(image, strip, max_pixels)
+        losses: list[str] = []
+        data = without_large_texts(data, losses)
+        with quiet_pillow(), open_picture(data, max_pixels) as image:
+            picture = pillow_picture(image, strip, data)
+        picture.losses[:0] = losses
+        return picture
     except (CodecError, MemoryError):
         raise
-    except UnidentifiedImageError:
-        raise UsageError("not an image in a format that Pillow reads") from None
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
         raise UsageError(f"image cannot be read: {error}") from None
 

@@ -10,13 +10,13 @@ from codec.app.arguments import force_option, max_pixels_option, tune_option
 from codec.app.command_group import debug_option
 from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
-from codec.app.picture_files import picture_suffixes
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import run_all, say
+from codec.picture.formats import readable_suffixes
 
 
 def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in picture_suffixes() and path.is_file()
+    return path.suffix.lower() in readable_suffixes() and path.is_file()
 
 
 @click.command()

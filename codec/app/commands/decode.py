@@ -66,6 +66,12 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 @click.option("--upscale", type=click.Choice(["2"]), help="Decode the picture larger.")
 @click.option("--colorize", is_flag=True, help="Make up colors for a gray picture.")
 @click.option(
+    "-q",
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Quality of a JPEG, WebP or AVIF file that is written.  [default: 95]",
+)
+@click.option(
     "--salvage",
     is_flag=True,
     help="Write what a damaged file still gives, damaged parts filled in from around "
@@ -89,6 +95,7 @@ def decode(
     restore: bool,
     upscale: str | None,
     colorize: bool,
+    quality: int | None,
     salvage: bool,
     model: str | None,
     recursive: bool,
@@ -121,7 +128,7 @@ def decode(
             max_pixels=max_pixels,
             bundle=adapted(model),
         )
-    decoding = Decoding(options, force, preserve)
+    decoding = Decoding(options, force, preserve, quality)
     if recursive:
         convert_folder(inputs, output, decoding, jobs, timeout_s or TIMEOUT_S, force)
         return

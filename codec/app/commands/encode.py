@@ -33,8 +33,8 @@ from codec.app.batch import convert_files, convert_folder
 from codec.app.command_group import debug_option
 from codec.app.conversion import Encoding
 from codec.app.parsing import size_in
-from codec.app.picture_files import PICTURES
 from codec.options import EFFORTS, EncodeOptions
+from codec.picture.formats import SUFFIXES
 
 
 @click.command()
@@ -93,7 +93,7 @@ def encode(
     force: bool,
     max_pixels: int,
 ) -> None:
-    """Encode pictures of any format that Pillow reads; - is standard input.
+    """Encode pictures (JPEG, PNG, WebP, AVIF, TIFF and others); - is standard input.
 
     Without -o, photo.png becomes photo.aec beside it. Transparency and metadata are
     kept. Of a tar file, such as a shard of WebDataset's, the pictures are encoded into
@@ -120,7 +120,7 @@ def encode(
         default = REFINING_TIMEOUT_S if refines else TIMEOUT_S
         convert_folder(inputs, output, encoding, jobs, timeout_s or default, force)
         return
-    if output and Path(output).suffix.lower() in PICTURES and not Path(output).is_dir():
+    if output and Path(output).suffix.lower() in SUFFIXES and not Path(output).is_dir():
         raise click.UsageError(
             f"{output} is the name of a picture, not of a {SUFFIX} file"
         )

@@ -20,10 +20,10 @@ from codec.app.corpus.manifest import (
 )
 from codec.app.corpus.storage import folder_of
 from codec.app.folders import Summary
-from codec.app.picture_files import picture_suffixes
 from codec.app.shards import SHARD_SUFFIX, is_of
 from codec.errors import UsageError, reason
 from codec.options import EncodeOptions
+from codec.picture.formats import readable_suffixes
 
 # What file systems say of the version of a file; each says some of it.
 VERSION_KEYS = {"size", "mtime", "ETag", "etag", "md5Hash", "LastModified", "updated"}
@@ -54,7 +54,7 @@ class Job:
     @property
     def kinds(self) -> frozenset[str]:
         """Suffixes of the sources."""
-        pictures = {SUFFIX} if self.command == "decode" else picture_suffixes()
+        pictures = {SUFFIX} if self.command == "decode" else readable_suffixes()
         return frozenset({SHARD_SUFFIX, *pictures})
 
     def output(self, path: str) -> str:

@@ -1,0 +1,70 @@
+"""Sizes that files declare where a decoder of theirs takes memory before it tells."""
+
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from codec.errors import UsageError
+from codec.picture.png_chunks import SIGNATURE
+
+CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, and the marker of the sizes
+ICONS_MAX = 256
+JXL_RATIOS = [None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)]
+Size = tuple[int, int]
+
+
+def declared_sizes(name: str, data: bytes) -> Iterator[Size]:
+    """(width, height) of everything that opening and loading a file of the format may
+    take memory for; of most formats Pillow tells itself.
+    """
+    found = {"ICO": icons, "JXL": jxl, "JPEG2000": jpeg_2000}.get(name)
+    return found(data) if found else iter(())
+
+
+def icons(data: bytes) -> Iterator[Size]:
+    """Opening an icon decodes it, and its own header says how large it is."""
+    (count,) = struct.unpack_from("<H", data, 4)
+    if count > ICONS_MAX:
+        raise UsageError(f"{count} icons in one file; expected at most {ICONS_MAX}")
+    for number in range(count):
+        (offset,) = struct.unpack_from("<I", data, 6 + 16 * number + 12)
+        if data.startswith(SIGNATURE, offset):
+            yield struct.unpack_from(">II", data, offset + 16)
+        else:
+            header_bytes, *size = struct.unpack_from("<Iii", data, offset)
+            if header_bytes == 12:  # of OS/2
+                size = list(struct.unpack_from("<HH", data, offset + 4))
+            yield abs(size[0]), abs(size[1]) // 2
+
+
+def jpeg_2000(data: bytes) -> Iterator[Size]:
+    """Boxes around the codestream may tell another size than it has."""
+    start = data.find(CODESTREAM)
+    right, bottom, left, top = struct.unpack_from(">IIII", data, start + 8)
+    yield right - left, bottom - top
+
+
+def jxl(data: bytes) -> Iterator[Size]:
+    """Opening decodes. ISO/IEC 18181-1, SizeHeader; bits run from the least one on."""
+    start = 0
+    if not data.startswith(b"\xff\x0a"):
+        whole, part = data.find(b"jxlc"), data.find(b"jxlp")
+        start = whole + 4 if whole >= 0 else part + 8
+    if data[start : start + 2] != b"\xff\x0a":
+        raise UsageError("no JPEG XL codestream found")
+    packed = int.from_bytes(data[start + 2 : start + 18], "little")
+    bits = iter(range(128))
+
+    def take(count: int) -> int:
+        return sum(
+            (packed >> bit & 1) << n for n, bit in enumerate(islice(bits, count))
+        )
+
+    small = take(1)
+
+    def side() -> int:
+        return 8 * (take(5) + 1) if small else 1 + take((9, 13, 18, 30)[take(2)])
+
+    height = side()
+    ratio = JXL_RATIOS[take(3)]
+    yield (height * ratio[0] // ratio[1] if ratio else side()), height

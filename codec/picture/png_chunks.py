@@ -1,0 +1,70 @@
+"""The chunks of PNG files, and those that Pillow would refuse a picture for."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Those that are read, or say nothing of the picture once it is decoded.
+KNOWN_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA"}
+KNOWN_CHUNKS |= {b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"sBIT"}
+KNOWN_CHUNKS |= {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"iDOT"}
+# As in Pillow's PngImagePlugin: of one chunk, decompressed, and of all texts.
+CHUNK_MAX_BYTES, TEXTS_MAX_BYTES = 2**20, 2**26
+LIMITED_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(name, data) of the chunks of a PNG file, as far as they are whole; of IDAT the
+    name alone.
+    """
+    for name, start, end in spans(data):
+        yield name, b"" if name == b"IDAT" else data[start + 8 : end - 4]
+
+
+def spans(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the chunks, lengths and checksums included."""
+    start = len(SIGNATURE)
+    while len(data) >= start + 12:
+        (size,) = struct.unpack_from(">I", data, start)
+        yield data[start + 4 : start + 8], start, start + size + 12
+        start += size + 12
+
+
+def without_large_texts(data: bytes, losses: list[str]) -> bytes:
+    """A PNG file without the texts and the profile that are so large that Pillow would
+    refuse the picture for them.
+    """
+    if not data.startswith(SIGNATURE):
+        return data
+    texts_bytes, kept, kept_from = 0, [], 0
+    for name, start, end in spans(data):
+        if name not in LIMITED_CHUNKS:
+            continue
+        size = unpacked_bytes(name, data[start + 8 : end - 4])
+        packed_too_large = size > max(CHUNK_MAX_BYTES, end - start)
+        if packed_too_large or texts_bytes + size > TEXTS_MAX_BYTES:
+            losses.append(f"a chunk {name.decode()}, more than {CHUNK_MAX_BYTES} bytes")
+            kept.append(data[kept_from:start])
+            kept_from = end
+        else:
+            texts_bytes += size
+    return b"".join([*kept, data[kept_from:]]) if kept else data
+
+
+def unpacked_bytes(name: bytes, payload: bytes) -> int:
+    """How long a text or a profile is, counted up to just over the limit."""
+    rest = payload.partition(b"\0")[2]
+    if name == b"tEXt":
+        return len(rest)
+    if name == b"iTXt":
+        is_packed, rest = rest[:1] != b"\0", rest[2:]
+        rest = rest.split(b"\0", 2)[-1]
+        if not is_packed:
+            return len(rest)
+    else:
+        rest = rest[1:]
+    try:
+        return len(zlib.decompressobj().decompress(rest, CHUNK_MAX_BYTES + 1))
+    except zlib.error:
+        return 0

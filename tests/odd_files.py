@@ -1,0 +1,102 @@
+"""Picture files with something odd in them, as strangers and programs make them."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pictures import picture
+from PIL import Image
+
+IMAGE = Image.fromarray(picture(96, 128))
+
+
+def saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(name + data))
+    return struct.pack(">I", len(data)) + name + data + crc
+
+
+def png_with(*chunks: tuple[bytes, bytes], image: Image.Image = IMAGE) -> bytes:
+    """A PNG file with these chunks before its pixels."""
+    data = saved(image, "PNG")
+    return data[:33] + b"".join(png_chunk(*chunk) for chunk in chunks) + data[33:]
+
+
+def jpeg_with(marker: int, data: bytes, **options: Any) -> bytes:
+    """A JPEG file with a segment at its start."""
+    file = saved(IMAGE, "JPEG", quality=90, **options)
+    segment = bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+    return file[:2] + segment + file[2:]
+
+
+def xmp(content: str = "") -> bytes:
+    """An XMP packet with these attributes."""
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+        '"http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f"<rdf:Description {content}/></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def tiff(samples: NDArray[Any], tags: dict[int, int] | None = None) -> bytes:
+    """An uncompressed TIFF file of unsigned samples [H, W] or [H, W, 3]; `tags` are
+    more of them, of 32 bits.
+    """
+    height, width = samples.shape[:2]
+    channels, bits = samples.size // (height * width), 8 * samples.itemsize
+    data = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
+    entries = {256: width, 257: height, 259: 1, 277: channels, 278: height}
+    entries |= {262: 2 if channels == 3 else 1, 279: len(data), **(tags or {})}
+    count = len(entries) + 2
+    depths_at = 8 + 2 + 12 * count + 4
+    entries[273] = depths_at + 2 * channels + 2 * channels % 4
+    directory = struct.pack("<H", count)
+    for tag, value in sorted({**entries, 258: 0}.items()):
+        if tag != 258:
+            directory += struct.pack("<HHII", tag, 4, 1, value)
+        elif channels == 1:
+            directory += struct.pack("<HHIHH", tag, 3, 1, bits, 0)
+        else:
+            directory += struct.pack("<HHII", tag, 3, channels, depths_at)
+    head = b"II*\0" + struct.pack("<I", 8) + directory + bytes(4)
+    head += struct.pack(f"<{channels}H", *[bits] * channels)
+    return head.ljust(entries[273], b"\0") + data
+
+
+def icon_bomb(side: int = 20000) -> bytes:
+    """An icon of 256 x 256 pixels by its header, far more by the PNG file in it."""
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    inner = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    inner += png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
+    entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 1, len(inner), 22)
+    return struct.pack("<HHH", 0, 1, 1) + entry + inner
+
+
+def jpeg_with_thumbnail() -> bytes:
+    """A JPEG file whose EXIF data hold a small copy of the picture."""
+    thumbnail = saved(IMAGE.resize((64, 48)), "JPEG")
+    first = struct.pack("<HHHII", 2, 0x0112, 3, 1, 1)
+    first += struct.pack("<HHII", 0x0100, 4, 1, 128) + struct.pack("<I", 38)
+    second = struct.pack("<H", 2) + struct.pack("<HHII", 0x0201, 4, 1, 68)
+    second += struct.pack("<HHII", 0x0202, 4, 1, len(thumbnail)) + bytes(4)
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + first + second + thumbnail
+    return saved(IMAGE, "JPEG", quality=90, exif=exif)
+
+
+def iptc(text: bytes) -> bytes:
+    """IPTC data with a caption."""
+    return b"\x1c\x02\x78" + struct.pack(">H", len(text)) + text
+
+
+def gray_levels() -> NDArray[np.uint8]:
+    """[96, 128], from 0 to 255."""
+    return np.asarray(IMAGE.convert("L").point(lambda n: n))

@@ -1,0 +1,304 @@
+"""Metadata are kept, or their loss is said."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import aecodec, fails, succeeds
+from odd_files import (
+    IMAGE,
+    iptc,
+    jpeg_with,
+    jpeg_with_thumbnail,
+    png_with,
+    saved,
+    xmp,
+)
+from PIL import Image, ImageCms, ImageOps
+
+import codec
+from codec.errors import FormatError
+from codec.limits import MAX_PIXELS
+from codec.picture.exif import forget_the_whole, without_preview
+from codec.picture.metadata import info_value, packed, photoshop_resource
+from codec.picture.reading import picture_in
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+CAPTION = iptc(b"caption")
+PHOTOSHOP = b"Photoshop 3.0\0" + photoshop_resource(0x0404, CAPTION)
+
+IPTC_TEXT = b"Raw profile type iptc\0\0" + zlib.compress(
+    b"\niptc\n 12\n" + CAPTION.hex().encode()
+)
+
+
+def read(data: bytes, *strip: str) -> Any:
+    return picture_in(data, MAX_PIXELS, strip)
+
+
+def reopened(data: bytes, suffix: str, *arguments: object) -> Image.Image:
+    """The picture in a file, encoded and decoded again to a file of the suffix."""
+    Path("in").write_bytes(data)
+    succeeds("encode", "in", "-o", "in.aec", "-f", "-e", "1")
+    succeeds("decode", "in.aec", "-o", f"out{suffix}", "-f", *arguments)
+    return Image.open(f"out{suffix}")
+
+
+def exif_of(**tags: Any) -> Image.Exif:
+    exif = Image.Exif()
+    for name, value in tags.items():
+        exif[getattr(Image.ExifTags.Base, name)] = value
+    return exif
+
+
+@pytest.fixture(autouse=True)
+def in_folder(folder):
+    """All tests write files."""
+
+
+@pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".bmp"])
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_the_resolution_is_kept(source, target):
+    image = reopened(saved(IMAGE, source, dpi=(300, 150)), target)
+    assert image.info["dpi"] == pytest.approx((300, 150), abs=0.02)
+
+
+def test_a_resolution_that_nobody_knows_is_none():
+    for data in (saved(IMAGE, "TIFF"), saved(IMAGE, "JPEG"), saved(IMAGE, "PNG")):
+        assert "dpi" not in read(data).metadata
+
+
+@pytest.mark.parametrize("target", [".tif", ".jpg", ".png", ".webp", ".avif"])
+def test_exif_tags_of_tiff_are_kept(target):
+    exif = exif_of(Make="ACME", Model="Cam", DateTime="2020:01:02 03:04:05")
+    found = reopened(saved(IMAGE, "TIFF", exif=exif), target).getexif()
+    assert {tag: found[tag] for tag in exif} == dict(exif)
+    if target != ".tif":
+        assert set(found) == set(exif)  # nothing of how the pixels were stored
+
+
+def test_texts_are_kept():
+    data = png_with(
+        (b"tEXt", b"Author\0J\xf6rg"),
+        (b"zTXt", b"Title\0\0" + zlib.compress(b"sunset")),
+        (b"iTXt", b"Comment\0\0\0\0\0" + "日没".encode()),
+    )
+    expected = {"Author": "Jörg", "Title": "sunset", "Comment": "日没"}
+    image = reopened(data, ".png")
+    assert {k: str(v) for k, v in image.text.items()} == expected
+    assert reopened(data, ".jpg").info["comment"].decode() == "日没"
+    result = aecodec("decode", "in.aec", "-o", "x.jpg")
+    assert "in.aec: lost: texts other than the comment" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["JPEG", "GIF"])
+def test_comments_are_kept(source):
+    data = saved(IMAGE, source, comment=b"hello")
+    assert reopened(data, ".png").text == {"Comment": "hello"}
+    assert reopened(data, ".jpg").info["comment"] == b"hello"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_with(0xED, PHOTOSHOP),
+        saved(IMAGE, "TIFF", tiffinfo={33723: CAPTION}),
+        saved(IMAGE, "TIFF", tiffinfo={34377: photoshop_resource(0x0404, CAPTION)}),
+        png_with((b"zTXt", IPTC_TEXT)),
+    ],
+    ids=["jpeg", "tiff", "tiff-photoshop", "png"],
+)
+def test_iptc_data_are_kept(data):
+    assert read(data).metadata["iptc"] == CAPTION
+    assert reopened(data, ".jpg").info["photoshop"][0x0404] == CAPTION
+    assert reopened(data, ".tif").tag_v2[33723] == CAPTION
+    reopened(data, ".png")
+    assert read(Path("out.png").read_bytes()).metadata["iptc"] == CAPTION
+
+
+@pytest.mark.parametrize("kind", [b"xmp", b"APP1"])
+def test_xmp_that_imagemagick_wrote_is_kept(kind):
+    prefix = b"http://ns.adobe.com/xap/1.0/\0" if kind == b"APP1" else b""
+    profile = b"\n" + kind + b"\n 99\n" + (prefix + xmp()).hex().encode()
+    text = b"Raw profile type " + kind + b"\0\0" + zlib.compress(profile)
+    found = read(png_with((b"zTXt", text)))
+    assert found.metadata == {"xmp": xmp()}
+
+
+def test_what_no_file_of_ours_holds_has_a_line_each():
+    video = b"\0\0\0\x18ftypmp42" + bytes(99)
+    clipping_path = photoshop_resource(2000, b"path")
+    gain_map = b"http://ns.adobe.com/xap/1.0/\0" + xmp('hdrgm:Version="1.0"')
+    cases = [
+        (saved(IMAGE, "JPEG") + video, "the video of a motion photo"),
+        (saved(IMAGE, "JPEG") + b"and so on", "9 bytes behind the picture"),
+        (jpeg_with(0xE1, gain_map), "the gain map (high dynamic range)"),
+        (jpeg_with(0xE2, b"urn:iso:std:iso:ts:21496:-1\0"), "the gain map"),
+        (jpeg_with(0xEB, b"JP\0\1jumb"), "content credentials"),
+        (jpeg_with(0xE4, b"vendor"), "the segment APP4"),
+        (jpeg_with(0xE1, b"http://ns.adobe.com/xmp/extension/\0x"), "extended XMP"),
+        (png_with((b"caBX", b"jumb")), "content credentials"),
+        (png_with((b"vpAg", b"12345678")), "the chunk 'vpAg'"),
+        (png_with((b"pHYs", struct.pack(">IIB", 2, 1, 0))), "the shape of the pixels"),
+        (jpeg_with(0xED, PHOTOSHOP + clipping_path), "Photoshop's resources"),
+        (png_with((b"zTXt", b"A\0\0" + zlib.compress(bytes(2**21)))), "a chunk zTXt"),
+        (
+            saved(IMAGE, "TIFF", save_all=True, append_images=[IMAGE]),
+            "all frames but the first",
+        ),
+    ]
+    for data, loss in cases:
+        found = read(data)
+        assert len(found.losses) == 1, loss
+        assert found.losses[0].startswith(loss)
+        Path("in.x").write_bytes(data)
+        result = succeeds("encode", "in.x", "-f", "-e", "1")
+        assert result.stderr.splitlines()[1] == f"in.x: lost: {found.losses[0]}"
+
+
+def test_a_plain_photograph_loses_nothing():
+    data = saved(
+        IMAGE,
+        "JPEG",
+        dpi=(72, 72),
+        exif=exif_of(Orientation=6),
+        icc_profile=SRGB,
+        xmp=xmp(),
+        comment=b"x",
+        progressive=True,
+    )
+    found = read(data)
+    assert found.losses == []
+    assert list(found.metadata) == ["icc", "exif", "xmp", "dpi", "text"]
+    assert read(data, *found.metadata).metadata == {}
+
+
+DAMAGED = {
+    "garbage": b"garbage-not-tiff",
+    "cut": exif_of(Make="ACME" * 9).tobytes()[6:40],
+    "loop": b"II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\0\0\0\0",
+    "empty": b"II*\0",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_exif_data_stop_nothing(kind):
+    Path("in.png").write_bytes(png_with((b"eXIf", DAMAGED[kind])))
+    succeeds("encode", "in.png", "--strip", "all", "-o", "bare.aec", "-e", "1")
+    assert codec.read_info(Path("bare.aec").read_bytes()).metadata == ()
+    succeeds("encode", "in.png", "-e", "1")
+    for suffix in (".png", ".jpg", ".tif", ".webp", ".avif", ".bmp"):
+        succeeds("decode", "in.aec", "-o", f"out{suffix}")
+        succeeds("decode", "in.aec", "--region", "0,0,9,9", "-o", f"part{suffix}")
+
+
+def test_too_large_xmp_takes_nothing_else_with_it():
+    data = saved(
+        IMAGE,
+        "WEBP",
+        icc_profile=SRGB,
+        xmp=xmp('a="' + "a" * 70000 + '"'),
+        exif=exif_of(Make="ACME"),
+    )
+    Path("in.webp").write_bytes(data)
+    succeeds("encode", "in.webp")
+    result = succeeds("decode", "in.aec", "-o", "out.jpg")
+    assert result.stderr.splitlines()[1:] == [
+        "in.aec: lost: the XMP data, which the JPEG file cannot hold"
+    ]
+    with Image.open("out.jpg") as image:
+        assert image.info["icc_profile"] == SRGB
+        assert image.getexif()[0x010F] == "ACME"
+        assert "xmp" not in image.info
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".bmp", ".gif"])
+@pytest.mark.parametrize("where", ["exif", "xmp"])
+def test_the_orientation_survives_in_every_format(where, suffix):
+    if where == "exif":
+        data = saved(IMAGE, "PNG", exif=exif_of(Orientation=6))
+    else:
+        text = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp('tiff:Orientation="6"')
+        data = png_with((b"iTXt", text))
+    image = reopened(data, suffix)
+    assert ImageOps.exif_transpose(image).size == (96, 128)
+
+
+CHANGES = [("--region", "0,0,64,64"), ("--region", "0,0,127,96"), ("--scale", "1/2")]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_a_part_shows_nothing_of_the_whole(suffix, change):
+    image = reopened(jpeg_with_thumbnail(), suffix, *change)
+    exif = image.getexif()
+    assert exif.get(0x0112, 1) == 1
+    assert exif.get(0x0100, image.width) == image.width
+    assert not exif.get_ifd(Image.ExifTags.IFD.IFD1)
+    assert Path(f"out{suffix}").read_bytes().count(b"\xff\xd8\xff") == (
+        suffix == ".jpg"
+    )
+    whole = reopened(jpeg_with_thumbnail(), ".jpg")
+    assert whole.getexif().get_ifd(Image.ExifTags.IFD.IFD1)
+
+
+def test_previews_and_sizes_are_taken_out_of_all_metadata():
+    exif = exif_of(ImageWidth=4000, Make="ACME")
+    exif.get_ifd(0x8769).update({0xA002: 4000, 0x927C: b"maker", 0x9003: "2020"})
+    content = (
+        '<x exif:PixelXDimension="4000" dc:title="t">'
+        "<xmp:Thumbnails>\n<rdf:Alt>pixels</rdf:Alt></xmp:Thumbnails>"
+        "<tiff:ImageWidth>4000</tiff:ImageWidth></x>"
+    )
+    preview = b"\x1c\x02\xca\x80\x04\0\0\0\x03abc"
+    info: dict[Any, Any] = {
+        "exif": exif.tobytes(),
+        "xmp": content.encode(),
+        "iptc": CAPTION + preview + CAPTION,
+    }
+    forget_the_whole(info)
+    kept = Image.Exif()
+    kept.load(info["exif"])
+    assert kept[0x010F] == "ACME"
+    assert 0x0100 not in kept
+    assert kept.get_ifd(0x8769) == {0x9003: "2020"}
+    assert info["xmp"] == b'<x dc:title="t"></x>'
+    assert info["iptc"] == CAPTION * 2
+    assert without_preview(b"\x1c\x02") == b""
+
+
+def test_metadata_of_ours_that_make_no_sense_are_damage():
+    for name, data in (("dpi", b"123"), ("dpi", bytes(8)), ("text", b"a\0b")):
+        with pytest.raises(FormatError, match=name):
+            info_value(name, data)
+    text = {"A": "b", "日": ""}
+    assert info_value("text", packed("text", text)) == text
+    assert info_value("dpi", packed("dpi", (72, 300.5))) == (72, 300.5)
+    for odd in ((0, 1), (-1, 2), (float("nan"), 1), ("x", 1), 7, (1e9, 1), (1,)):
+        assert packed("dpi", odd) == b""
+
+
+def test_other_names_of_metadata_are_wrong_usage():
+    assert aecodec("encode", "photo.png", "--strip", "maker").exit_code == 2
+
+
+def test_metadata_too_large_for_a_file_are_lost_alone():
+    image = IMAGE.copy()
+    image.info = {"xmp": bytes(2**24 + 1), "exif": b"II*\0", "dpi": (10, 10)}
+    found = codec.picture.reading.read_picture(image)
+    assert found.losses == [f"the XMP data, {2**24 + 1} bytes"]
+    assert list(found.metadata) == ["exif", "dpi"]
+
+
+def test_a_cut_png_is_one_line(folder):
+    Path("cut.png").write_bytes(png_with((b"tEXt", b"A\0b"))[:60])
+    assert "cut.png: " in fails("encode", "cut.png")
+
+
+def test_reading_takes_images_too():
+    data = png_with((b"pHYs", struct.pack(">IIB", 11811, 11811, 1)))
+    found = codec.picture.reading.read_picture(Image.open(io.BytesIO(data)))
+    assert list(found.metadata) == ["dpi"]

@@ -1,0 +1,109 @@
+"""Decoded pictures in other formats."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import aecodec, fails, is_refused, succeeds
+from odd_files import IMAGE, saved
+from pictures import picture, psnr
+from PIL import Image, ImageDraw
+
+import codec
+from codec.app.picture_files import file_bytes, needs_full_chroma
+
+
+def red_text() -> Image.Image:
+    image = Image.new("RGB", (200, 120), "white")
+    for line in range(8):
+        ImageDraw.Draw(image).text(
+            (5, 5 + 14 * line), "quick red fox", fill=(220, 0, 0)
+        )
+    return image
+
+
+def in_file(image: Image.Image, image_format: str, **options: object) -> Image.Image:
+    data, _ = file_bytes(image, image_format, **options)
+    return Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "AVIF"])
+def test_colored_text_has_full_chroma(image_format):
+    assert needs_full_chroma(red_text())
+    halved = Image.open(io.BytesIO(saved(red_text(), image_format, quality=95)))
+    found = in_file(red_text(), image_format)
+    assert psnr(found, red_text()) > psnr(halved.convert("RGB"), red_text()) + 3
+
+
+def test_a_few_colored_letters_in_a_photograph_are_enough():
+    image = Image.fromarray(picture(300, 400)).convert("L").convert("RGB")
+    assert not needs_full_chroma(image)
+    ImageDraw.Draw(image).text((200, 100), "red", fill=(255, 0, 0))
+    assert needs_full_chroma(image)
+
+
+def test_soft_colors_have_chroma_of_half_the_size():
+    soft = IMAGE.resize((13, 10)).resize((400, 300), Image.Resampling.BICUBIC)
+    assert not needs_full_chroma(soft)
+    assert in_file(soft, "JPEG").layer[0][1:3] == (2, 2)
+    assert in_file(red_text(), "JPEG").layer[0][1:3] == (1, 1)
+    for mode in ("L", "LA"):
+        assert not needs_full_chroma(IMAGE.convert(mode))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "avif"])
+def test_the_quality_of_the_output_can_be_chosen(suffix, coded):
+    sizes = []
+    for quality in (20, 60, 95):
+        succeeds("decode", "photo.aec", "-o", f"{quality}.{suffix}", "-q", quality)
+        sizes.append(Path(f"{quality}.{suffix}").stat().st_size)
+    assert sizes == sorted(set(sizes))
+    succeeds("decode", "photo.aec", "-o", f"default.{suffix}")
+    assert Path(f"default.{suffix}").read_bytes() == Path(f"95.{suffix}").read_bytes()
+
+
+def test_a_quality_of_what_has_none_is_refused(coded):
+    line = fails("decode", "photo.aec", "-o", "x.png", "-q", "50")
+    assert "a quality is for JPEG, WEBP, AVIF, not for PNG" in line
+    assert not Path("x.png").exists()
+    for quality in ("0", "101", "x"):
+        assert "--quality" in is_refused("decode", "photo.aec", "-q", quality)
+
+
+@pytest.mark.parametrize("suffix", ["ico", "icns"])
+def test_sizes_of_icons_are_those_written(suffix, folder):
+    Image.fromarray(picture(200, 300)).save("wide.png")
+    succeeds("encode", "wide.png", "-e", "1")
+    result = succeeds("decode", "wide.aec", "-o", f"icon.{suffix}")
+    with Image.open(f"icon.{suffix}") as icon:
+        sizes = {tuple(size[:2]) for size in icon.info["sizes"]}
+    for width, height in sizes:
+        assert f"{width} x {height}" in result.stderr
+    assert "300 x 200" not in result.stderr
+
+
+def test_what_a_format_does_not_hold_has_a_line_each(folder):
+    image = IMAGE.copy()
+    image.save("x.png", dpi=(90, 90), exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    succeeds("encode", "x.png", "-e", "1")
+    result = succeeds("decode", "x.aec", "-o", "x.gif")
+    assert result.stderr.splitlines()[1:] == [
+        "x.aec: lost: colors beyond 256",
+        "x.aec: lost: the EXIF data, which GIF files do not hold",
+        "x.aec: lost: the resolution, which GIF files do not hold",
+    ]
+
+
+def test_in_folders_losses_are_said(folder):
+    Path("in").mkdir()
+    IMAGE.convert("CMYK").save("in/print.tif")
+    result = aecodec("encode", "-r", "in", "-o", "out", "-j", "1")
+    assert result.exit_code == 0
+    assert "in/print.tif: lost: CMYK samples, converted to RGB" in result.stderr
+
+
+def test_a_picture_of_one_pixel_is_written_in_every_format():
+    dot = codec.decode(codec.encode(np.zeros((1, 1, 3), np.uint8)))
+    for image_format in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"):
+        assert in_file(dot, image_format).size == (1, 1)

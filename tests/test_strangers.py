@@ -1,0 +1,163 @@
+"""Which decoders may touch the bytes of strangers, and what they may take."""
+
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import aecodec, fails, names, succeeds
+from odd_files import IMAGE, icon_bomb, saved, tiff
+from PIL import Image
+
+import codec
+from codec.errors import UsageError
+from codec.limits import MAX_PIXELS
+from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed
+from codec.picture.reading import picture_in
+
+ROOT = Path(codec.__file__).parent.parent
+GHOST = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n{} loop\n%%EOF\n"
+SMALL = 2**16
+# Of kinds that Pillow knows and that are not read here, by their first bytes.
+OTHERS = {
+    "eps": GHOST,
+    "eps-dos": b"\xc5\xd0\xd3\xc6" + struct.pack("<II", 32, len(GHOST)) + GHOST,
+    "wmf": b"\xd7\xcd\xc6\x9a\0\0" + bytes(40),
+    "icns": b"icns" + struct.pack(">I", 100) + b"ic10" + bytes(88),
+    "fits": b"SIMPLE  =                    T".ljust(2880),
+    "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(40),
+    "psd": b"8BPS\0\1" + bytes(40),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_formats_are_refused_whatever_they_are_called(kind, folder, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(subprocess, "check_call", lambda *a, **k: 1 / 0)
+    Path("ghost.jpg").write_bytes(OTHERS[kind])
+    assert fails("encode", "ghost.jpg").endswith(
+        "ghost.jpg: not an image in a format that is read here"
+    )
+    assert names() == ["ghost.jpg", "photo.png"]
+
+
+def test_in_a_folder_the_others_are_done(folder):
+    Path("in").mkdir()
+    Path("in/ghost.jpg").write_bytes(GHOST)
+    Path("in/phone.jfif").write_bytes(saved(IMAGE, "JPEG"))
+    Path("in/scan.tga").write_bytes(saved(IMAGE, "TGA"))
+    result = aecodec("encode", "-r", "in", "-o", "out", "-j", "1")
+    assert result.exit_code == 1
+    assert "in/ghost.jpg: not an image" in result.stderr
+    assert names("out") == ["phone.jfif.aec", "scan.tga.aec"]
+
+
+def animation_of(side: int) -> bytes:
+    data = bytearray(
+        saved(IMAGE, "WEBP", save_all=True, append_images=[IMAGE.rotate(90)])
+    )
+    data[24:27] = data[27:30] = (side - 1).to_bytes(3, "little")
+    return bytes(data)
+
+
+def jpeg_2000_of(side: int) -> bytes:
+    """The boxes around the codestream say that it is small."""
+    data = bytearray(saved(IMAGE, "JPEG2000"))
+    at = data.find(b"\xff\x4f\xff\x51") + 8
+    data[at : at + 8] = data[at + 16 : at + 24] = struct.pack(">II", side, side)
+    return bytes(data)
+
+
+def bmp_of(side: int) -> bytes:
+    data = saved(IMAGE, "BMP")
+    return data[:18] + struct.pack("<ii", side, side) + data[26:]
+
+
+BOMBS = {
+    "ico": icon_bomb(),
+    "webp": animation_of(9000),
+    "jp2": jpeg_2000_of(30000),
+    "tiff-tile": tiff(np.zeros((64, 64, 3), np.uint8), {322: 30000, 323: 30000}),
+    "gif": b"GIF89a\1\0\1\0\0\0\0," + struct.pack("<4H", 0, 0, 9999, 9999) + b"\0\x08",
+    "bmp": bmp_of(30000),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_picture_that_grows_is_refused_by_its_size(kind):
+    with pytest.raises(UsageError, match=f"over the limit of {SMALL}"):
+        picture_in(BOMBS[kind], SMALL, ())
+
+
+MEASURE = """
+import re, sys
+from codec.app.cli import main
+try:
+    main(["encode", sys.argv[1], "--max-pixels", "65536"])
+except SystemExit as stop:
+    status = open("/proc/self/status").read()
+    print(stop.code, re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_refusal_takes_less_than_100_mb(kind, folder):
+    Path("bomb").write_bytes(BOMBS[kind])
+    call = [sys.executable, "-c", MEASURE, "bomb"]
+    result = subprocess.run(
+        call, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True
+    )
+    status, peak_kb = map(int, result.stdout.split())
+    assert status == 1
+    assert "over the limit" in result.stderr
+    assert peak_kb < 100_000
+
+
+def test_an_icon_of_a_fitting_size_is_read():
+    found = picture_in(saved(IMAGE.resize((32, 32)), "ICO"), SMALL, ())
+    assert found.rgb.shape == (32, 32, 3)
+
+
+def test_no_limit_of_the_process_is_changed_or_counts(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for image_format in ("PNG", "JPEG", "TIFF", "BMP"):
+        found = picture_in(saved(IMAGE, image_format), MAX_PIXELS, ())
+        assert found.rgb.shape == (96, 128, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_the_docs_list_the_formats():
+    text = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \|([^|]*)\|", text, re.MULTILINE)
+    listed = {n: set(re.findall(r"\.\w+", suffixes)) for n, suffixes in rows}
+    assert listed == {name: set(suffixes) for name, (_, suffixes) in FORMATS.items()}
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".jp2", ".tga", ".dib"])
+def test_folders_are_searched_for_rare_suffixes(suffix):
+    assert suffix in SUFFIXES
+
+
+def test_what_would_read_a_picture_is_said(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for data in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1", b"\xff\x0a\0"):
+        with pytest.raises(UsageError, match=r"pip install 'aecodec\[inputs\]'"):
+            picture_in(data.ljust(40, b"\0"), SMALL, ())
+
+
+@pytest.mark.parametrize("name", sorted(EXTRAS))
+def test_formats_of_other_packages_are_read_where_these_are(name, folder):
+    if not is_installed(name):
+        pytest.skip("needs the extra `inputs`")
+    suffix = FORMATS[name][1][0]
+    if name == "HEIF":
+        sys.modules["pillow_heif"].register_heif_opener()
+    Path(f"photo{suffix}").write_bytes(saved(IMAGE, name))
+    assert picture_in(Path(f"photo{suffix}").read_bytes(), SMALL, ()).rgb.shape
+    with pytest.raises(UsageError, match="over the limit"):
+        picture_in(Path(f"photo{suffix}").read_bytes(), 64, ())
+    succeeds("encode", f"photo{suffix}", "-e", "1")
