@@ -27,7 +27,9 @@ from benchmarks.options import output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import timed
 from codec.networks.bundle import Bundle
+from codec.networks.shipped import TUNES, load_bundle
 
+TUNE = "psnr"  # the one that adapting trains for, too
 QUALITIES = (10, 30, 50, 70, 85, 100)
 ADAPTED_ON, HELD_OUT = 100, 30  # pictures, at most
 HELD_OUT_SHARE = 1 / 3
@@ -80,11 +82,12 @@ def adapt(paths: Sequence[Path], file: Path, steps: int) -> None:
         for path in paths:
             (Path(folder) / path.name).write_bytes(path.read_bytes())
         command = [sys.executable, "-m", "codec", "adapt", folder, "-o", str(file)]
-        subprocess.run([*command, "--steps", str(steps), "--force"], check=True)
+        command += ["--tune", TUNE, "--steps", str(steps), "--force"]
+        subprocess.run(command, check=True)
 
 
 def curve(
-    paths: Sequence[Path], bundle: Bundle | None
+    paths: Sequence[Path], bundle: Bundle
 ) -> Iterator[tuple[float, float, float]]:
     """(quality, bits per pixel, PSNR in dB), means over the pictures."""
     images = [load_rgb(path) for path in paths]
@@ -104,7 +107,8 @@ def rows_of(folder: Path, steps: int) -> Iterator[Adapted]:
         file = Path(temporary) / f"{folder.name}.aecm"
         seconds, _ = timed(lambda: adapt(chosen, file, steps))
         size = file.stat().st_size
-        models = {"base": None, "adapted": codec.read_model(file)}
+        base = load_bundle(TUNES[TUNE].model_id)
+        models = {"base": base, "adapted": codec.read_model(file)}
     for name, bundle in models.items():
         made = (len(chosen), len(held_out), seconds, size)
         for point in curve(held_out, bundle):
@@ -153,7 +157,7 @@ def described(
     found = []
     for path in paths:
         with Image.open(path) as image:
-            data = codec.encode(degrade(image), quality=FEATURE_QUALITY)
+            data = codec.encode(degrade(image), tune=TUNE, quality=FEATURE_QUALITY)
         found.append(codec.features(data))
     return np.stack(found)
 
