@@ -50,12 +50,14 @@ def ensure(*extras: str) -> None:
 
 
 def say(message: str) -> None:
-    print(f"aecodec: {message}", file=sys.stderr, flush=True)
+    if sys.stderr:  # or it would be printed on standard output
+        print(f"aecodec: {message}", file=sys.stderr, flush=True)
 
 
 def run(*command: str) -> None:
     """Run a command, output on standard error; exit with one line if it fails."""
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+    output = sys.stderr or subprocess.DEVNULL
+    if subprocess.run(command, stdout=output, check=False).returncode:
         sys.exit(f"aecodec: failed: {' '.join(command)}")
 
 

@@ -329,6 +329,19 @@ def test_an_array_that_is_not_as_large_as_it_says_is_refused(folder, packed, sha
     assert peak < 5e7
 
 
+def test_more_members_than_a_model_has_are_refused_before_they_are_listed(packed):
+    file = io.BytesIO(packed)
+    with zipfile.ZipFile(file, "a") as archive:
+        for number in range(5000):
+            archive.writestr(str(number), b"")
+    tracemalloc.start()
+    with pytest.raises(codec.FormatError, match="not an adapted model"):
+        unpack_model(file.getvalue())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
 def test_a_model_without_end_is_refused():
     with pytest.raises(codec.FormatError, match="larger than"):
         codec.read_model("/dev/zero")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.app import conversion
+from codec.app import conversion, files
+from codec.networks import shipped
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -244,3 +246,48 @@ def test_an_output_that_appears_meanwhile_is_kept(monkeypatch):
     assert "photo.aec exists" in fails("encode", "photo.png")
     assert Path("photo.aec").read_bytes() == b"somebody's"
     assert names() == ["photo.aec", "photo.png"]
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "sparse.png", "-"])
+def test_an_input_without_end_is_refused(monkeypatch, name):
+    monkeypatch.setattr(files, "INPUT_MAX_BYTES", 10**7)
+    if name == "sparse.png":
+        with open(name, "wb") as file:
+            file.truncate(10**12)
+    line = fails("encode", name, "-o", "out.aec", stdin=bytes(2 * 10**7))
+    assert line == f"aecodec: {name}: larger than 10000000 bytes"
+
+
+def test_a_lack_of_memory_says_so(folder):
+    Image.fromarray(picture(2000, 2000)).save("large.png")
+    for limit in (2**28, 400 * 2**20, 600 * 2**20):
+
+        def limited(limit=limit) -> None:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+        command = [sys.executable, "-m", "codec", "encode", "large.png"]
+        result = subprocess.run(
+            command, capture_output=True, text=True, preexec_fn=limited, check=False
+        )
+        if "aecodec: " not in result.stderr:
+            continue  # not enough to start
+        (line,) = result.stderr.splitlines()
+        assert "not enough memory" in line or "Cannot allocate memory" in line
+        assert result.returncode == 1
+        assert not Path("large.aec").exists()
+
+
+@pytest.mark.parametrize("lost", ["preview.tflite", "config.json", ""])
+def test_a_model_that_is_missing_is_one_line(monkeypatch, folder, coded, lost):
+    models = folder / "models"
+    shutil.copytree(shipped.MODELS / "visual-9", models / "visual-9")
+    if lost:
+        (models / "visual-9" / lost).unlink()
+    else:
+        shutil.rmtree(models / "visual-9")
+    monkeypatch.setattr(shipped, "MODELS", models)
+    shipped.read_released.cache_clear()
+    for call in (("encode", "photo.png"), ("decode", "photo.aec")):
+        line = fails(*call, "-f", "-o", "out")
+        assert "model visual-9 is not installed whole" in line
+    assert "No such file" in fails("encode", "photo.png", "--model", "none.aecm")

@@ -2,14 +2,18 @@
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
+from typing import IO
 
 from codec.app.replacement import Traits, replacing, traits_of
 from codec.errors import UsageError
 
 STREAM = "-"
 ALREADY_THERE = "{} exists; use --force to replace it"
+INPUT_MAX_BYTES = 2**31  # a picture of the default limit takes 1.6 GB in 16 bits
+PIECE_BYTES = 2**20
 STANDARD_STREAMS = 3  # descriptors 0, 1 and 2
 
 
@@ -28,12 +32,33 @@ def occupy_closed_streams() -> None:
 
 
 def read(name: str) -> bytes:
-    """Content of a file, or of standard input. UsageError if that is closed."""
-    if name != STREAM:
-        return Path(name).read_bytes()
-    if sys.stdin is None:
-        raise UsageError("standard input is closed")
-    return sys.stdin.buffer.read()
+    """Content of a file, or of standard input. UsageError if that is closed, or if
+    there is more than a picture can be.
+    """
+    if name == STREAM:
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
+        return read_pieces(sys.stdin.buffer)
+    with open(name, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            return read_pieces(file)
+        check_input(facts.st_size)
+        return file.read()
+
+
+def read_pieces(file: IO[bytes]) -> bytes:
+    """All of a stream, which may have no end."""
+    data = bytearray()
+    while piece := file.read(PIECE_BYTES):
+        data += piece
+        check_input(len(data))
+    return bytes(data)
+
+
+def check_input(size: int) -> None:
+    if size > INPUT_MAX_BYTES:
+        raise UsageError(f"larger than {INPUT_MAX_BYTES} bytes")
 
 
 def traits(source: str, preserve: bool) -> Traits:

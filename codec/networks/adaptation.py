@@ -27,6 +27,7 @@ ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # how the number of a buffer is written
 UNPACKED_MAX_BYTES = 2**25
+ZIP_ENTRY, MEMBERS_MAX = b"PK\1\2", 4096  # the directory is read as a whole
 FILE_MAX_BYTES = 2 * UNPACKED_MAX_BYTES  # names and all
 # Graphs whose weights may differ. That of the scales has to be exact.
 ADAPTABLE = ("analysis", "hyper_analysis", "mean_context", "synthesis")
@@ -117,6 +118,7 @@ def unpack_model(data: bytes) -> Bundle:
 
 def unzipped(data: bytes) -> dict[str, bytes]:
     """Contents by name; ValueError if they are more than an adapted model may have."""
+    require(data.count(ZIP_ENTRY) <= MEMBERS_MAX, "the number of members")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         require(len({m.filename for m in members}) == len(members), "a name")
