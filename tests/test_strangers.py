@@ -142,6 +142,15 @@ def test_folders_are_searched_for_rare_suffixes(suffix):
     assert suffix in SUFFIXES
 
 
+def test_errors_of_decoders_are_one_line(monkeypatch):
+    def fail(image: Image.Image) -> None:
+        raise OSError("one\n\n  two")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(UsageError, match="cannot be read: one two"):
+        picture_in(saved(IMAGE, "BMP"), MAX_PIXELS, ())
+
+
 def test_what_would_read_a_picture_is_said(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for data in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1", b"\xff\x0a\0"):

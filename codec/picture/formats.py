@@ -86,12 +86,17 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
             image: ImageFile.ImageFile = factory(io.BytesIO(data), "")
         except SyntaxError as error:  # another may have the same first bytes
             if accept:
-                why = f"image cannot be read: {error}"
+                why = unreadable(error)
             continue
         check_size(image.width, image.height, max_pixels, UsageError)
         check_tiles(image, max_pixels)
         return image
     raise UsageError(why)
+
+
+def unreadable(error: Exception) -> str:
+    """What to say of an error of a decoder, which may have several lines."""
+    return f"image cannot be read: {' '.join(str(error).split())}"
 
 
 def check_tiles(image: Image.Image, max_pixels: int) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from codec.errors import CodecError, UsageError
 from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
-from codec.picture.formats import open_picture
+from codec.picture.formats import open_picture, unreadable
 from codec.picture.losses import other_contents
 from codec.picture.metadata import INFO_KEYS, TITLES, packed, read_metadata
 from codec.picture.named_colors import named_profile
@@ -68,7 +68,7 @@ def read_picture(
     except (UsageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises all kinds on damaged files
-        raise UsageError(f"image cannot be read: {error}") from None
+        raise UsageError(unreadable(error)) from None
 
 
 def file_of(image: Image.Image) -> bytes:
@@ -93,9 +93,9 @@ def pillow_picture(
         raise UsageError("floating-point samples cannot be coded")
     losses = other_contents(image, data)
     raw, deep, is_tiff = raw_modes(image), is_deep(image, data), image.format == "TIFF"
+    named = named_profile(image, data, losses)
     image.load()  # some metadata lie behind the pixels
     metadata = read_metadata(image, losses)
-    named = named_profile(image, data, losses)
     if named is not None:
         metadata["icc"] = named
     if "exif" in strip:
@@ -207,7 +207,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     except (CodecError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
-        raise UsageError(f"image cannot be read: {error}") from None
+        raise UsageError(unreadable(error)) from None
 
 
 @contextmanager
