@@ -119,6 +119,8 @@ CHAINS = {
     "too long": pax(b"99 a=b\n"),
     "too short": pax(b"2 a=b\n"),
     "no length": pax(b" a=b\n"),
+    "no length, further on": pax(b"6 a=b\n" + b"x" * 20 + b"=\n"),
+    "length zero": pax(b"6 a=b\n0 a=b\n"),
     "size below zero": packed("x", size=-512),
     "damaged": bytes([1]) * 512,
 }

@@ -340,7 +340,7 @@ def test_a_corpus_of_another_file_system(tree):
 def test_errors_of_a_file_system_are_told(tree, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", lambda *a, **k: 1 / 0)
     found = Worker(job()).rows(Task("0.png", "", 1, []))
-    assert [row["error"] for row in found] == ["division by zero"]
+    assert [row["error"] for row in found] == ["ZeroDivisionError: division by zero"]
 
 
 @pytest.mark.parametrize(

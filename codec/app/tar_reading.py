@@ -159,8 +159,10 @@ def pax_records(data: bytes) -> dict[bytes, bytes]:
     start = 0
     while start < len(data) and data[start]:
         space = data.find(b" ", start, start + len(str(EXTENDED_MAX_BYTES)) + 1)
-        length = data[start : max(space, start)]
-        end = start + int(length) if length.isdigit() else 0
+        length = data[start:space] if space > start else b""
+        if not length.isdigit():
+            raise tarfile.ReadError("bad extended header")
+        end = start + int(length)
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if not (space < end <= len(data) and equals and data[end - 1] == ord("\n")):
             raise tarfile.ReadError("bad extended header")

@@ -28,7 +28,7 @@ METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # how the number of a buffer is written
 UNPACKED_MAX_BYTES = 2**25
 ZIP_ENTRY, MEMBERS_MAX = b"PK\1\2", 4096  # the directory is read as a whole
-FILE_MAX_BYTES = 2 * UNPACKED_MAX_BYTES  # names and all
+FILE_MAX_BYTES = UNPACKED_MAX_BYTES + 2**20  # with the names
 # Graphs whose weights may differ. That of the scales has to be exact.
 ADAPTABLE = ("analysis", "hyper_analysis", "mean_context", "synthesis")
 WEIGHTS_MIN_BYTES = 128  # smaller buffers may hold shapes
