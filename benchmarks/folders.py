@@ -96,8 +96,8 @@ def recursive_with_a_worker_killed(source: Path, target: Path) -> None:
 
 
 def children(process: int) -> list[int]:
-    place = Path(f"/proc/{process}/task/{process}/children")
-    return [int(child) for child in place.read_text().split()]
+    places = Path(f"/proc/{process}/task").glob("*/children")  # of every thread
+    return [int(child) for place in places for child in place.read_text().split()]
 
 
 def ray_workers(process: int) -> list[int]:

@@ -43,6 +43,7 @@ PARTS = {
             *tests("scale", "progress", "precision", "variety", "targets"),
             *tests("container", "entropy", "features", "fuzz", "golden", "image"),
             *tests("malformed", "pillow_plugin", "quantization", "runtime", "tune"),
+            *tests("colors", "metadata", "output_formats", "strangers"),
             "codec/__init__.py",
         ),
         ("dev",),

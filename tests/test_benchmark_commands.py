@@ -91,13 +91,13 @@ def write_two_kinds(folder):
     (folder / "labels.csv").write_text("\n".join(rows))
 
 
-def test_an_adapted_model_is_compared_with_its_base(tmp_path, monkeypatch, bundle):
+def test_an_adapted_model_is_compared_with_its_base(tmp_path, monkeypatch, refinable):
     pytest.importorskip("sklearn")
     write_two_kinds(tmp_path)
 
     def adapt(paths, file, steps):
         assert (len(paths), steps) == (14, 2)
-        file.write_bytes(pack_model(bundle, {}))
+        file.write_bytes(pack_model(refinable, {}))
 
     monkeypatch.setattr(adaptation, "adapt", adapt)
     monkeypatch.setattr(adaptation, "HELD_OUT_SHARE", 0.3)

@@ -290,9 +290,9 @@ def test_a_run_starts_from_the_averages_of_another(folder, start):
         averaged_weights(folder / name)["codec/synthesis/up/kernel"]
         for name in ("run", f"from-{start}")
     )
-    assert np.allclose(first, second, rtol=1e-3)
+    assert np.allclose(first, second, rtol=2e-3, atol=1e-6)
     built = build_codec().synthesis.up.kernel
-    assert not np.allclose(built, second, rtol=1e-3)
+    assert not np.allclose(built, second, rtol=2e-3, atol=1e-6)
 
 
 def test_pytorch_goes_on_like_tensorflow(folder):
