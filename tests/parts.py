@@ -33,7 +33,7 @@ PARTS = {
     "app": Part(
         (
             *tests("faults", "folders", "corpus", "service", "shards", "cli"),
-            *tests("files", "options"),
+            *tests("files", "options", "archives", "outputs", "streams"),
         ),
         ("cluster", "dev", "serve"),
     ),
