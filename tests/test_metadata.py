@@ -44,7 +44,7 @@ def reopened(data: bytes, suffix: str, *arguments: object) -> Image.Image:
     Path("in").write_bytes(data)
     succeeds("encode", "in", "-o", "in.aec", "-f", "-e", "1")
     succeeds("decode", "in.aec", "-o", f"out{suffix}", "-f", *arguments)
-    return Image.open(f"out{suffix}")
+    return Image.open(io.BytesIO(Path(f"out{suffix}").read_bytes()))
 
 
 def exif_of(**tags: Any) -> Image.Exif:
