@@ -184,7 +184,7 @@ def previews(folder: Path) -> str:
                 row["quality"],
                 f"1/{row['factor']}",
                 row["decoded_psnr"].replace("inf", ""),
-                f"{float(row['seconds']):.2f}",
+                f"{float(row['seconds']):.2f}".replace("nan", ""),
             ]
             for row in csv_rows(folder, "previews.csv")
         ],
