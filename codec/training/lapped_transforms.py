@@ -27,7 +27,7 @@ LEAK = 0.1  # of the activations, see `activate`
 BORDER_PX = 8  # that a picture is extended by on every side
 # Factors on a layer whose weights are as much larger: Adam moves every weight by about
 # its learning rate, so these layers, near their best from the start, learn slower. At
-# 0.1 for all, the pixels moved by half a gray level a step, and the loss rose.
+# 0.1 the last layer would move pixels by about half a gray level a step, by estimate.
 SLOW_PIXELS = 0.01
 SLOW_LATENTS = 0.03
 

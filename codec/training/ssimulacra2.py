@@ -106,8 +106,7 @@ SCORE_POWER = 0.6276336467831387
 
 def distance(reference, distorted):
     """[B] of images [B, H, W, 3] of sRGB in [0, 1]: 0 for equal ones, and about the
-    squared error in gray levels over 2.1. Sides are at least 32 pixels times a power
-    of 2 that the scales need, 32.
+    squared error in gray levels over 2.1. Sides are multiples of 32.
     """
     total = 0.0
     images = [
