@@ -153,8 +153,13 @@ def crop(pool, positions, batch):
 
     x = parts(lambda i: (corners[i, 0], corners[i, 1]), size)
     whole = parts(lambda i: (0, 0), REDUCTION * size)
-    blocks = ops.reshape(whole, (batch, size, REDUCTION, size, REDUCTION, 3))
-    x = ops.where(flag(4), ops.mean(blocks, (2, 4)), x)
+    # Slices: a mean over axes of a reshaped tensor takes 8 % of a step on CPUs.
+    phases = [
+        whole[:, i::REDUCTION, j::REDUCTION]
+        for i in range(REDUCTION)
+        for j in range(REDUCTION)
+    ]
+    x = ops.where(flag(4), sum(phases) / REDUCTION**2, x)
     x = ops.where(flag(5), ops.round(ops.mean(x, -1, keepdims=True)), x) / 255 - 0.5
     x = ops.where(flag(3), ops.flip(x, 1), x)
     x = ops.where(flag(3, 1), ops.flip(x, 2), x)
