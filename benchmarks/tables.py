@@ -347,8 +347,12 @@ def uses(folder: Path) -> str:
         best = max(others, key=lambda row: row.psnr)
         option = f"`decode --{use}`".replace("upscale", "upscale 2")
         measure = "PSNR of the chroma" if use == "colorize" else "PSNR"
-        values = [f"{best.psnr:.2f} dB ({best.method})", f"**{ours.psnr:.2f} dB**"]
-        return [option, f"{harm}: {measure}", *values, "heads.csv"]
+        texts = [f"{best.psnr:.2f} dB", f"{ours.psnr:.2f} dB"]
+        better = ours.psnr > best.psnr
+        texts[better] = f"**{texts[better]}**"
+        without, with_ours = texts
+        without += f" ({best.method})"
+        return [option, f"{harm}: {measure}", without, with_ours, "heads.csv"]
 
     def of_domain(domain: str) -> list[str]:
         found = f"**{adaptation_percent(folder, domain)}**"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codec.networks.bundle import FIRST_HALOS, Halos
 from codec.training import block_transforms, lapped_transforms
 from codec.training.dimensions import LATENTS
 from codec.training.layers import Network
@@ -26,6 +27,7 @@ class Architecture:
     analysis: type[Network]
     synthesis: type[Network]
     leak: float
+    halos: Halos
     latent_spread: Callable[[], np.ndarray]
 
 
@@ -34,12 +36,14 @@ ARCHITECTURES = {
         block_transforms.AnalysisTransform,
         block_transforms.SynthesisTransform,
         0.0,
+        FIRST_HALOS,
         lambda: np.ones(LATENTS),
     ),
     "lapped": Architecture(
         lapped_transforms.AnalysisTransform,
         lapped_transforms.SynthesisTransform,
         lapped_transforms.LEAK,
+        lapped_transforms.HALOS,
         lambda: lapped_transforms.start().lapped_spread,
     ),
 }

@@ -5,6 +5,7 @@ Runs on the TensorFlow backend only.
 
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from codec.networks.bundle import (
     read_bundle,
 )
 from codec.training import health
+from codec.training.architectures import ARCHITECTURES
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.complexity import complexities, input_side
 from codec.training.data import load_pool
@@ -294,6 +296,7 @@ def export(
         "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
         "can_refine": can_refine,
+        "halos": asdict(ARCHITECTURES[codec.architecture].halos),
         "hyper_table_sets": len(hyper_tables),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", newline="\n")

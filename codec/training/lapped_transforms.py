@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from keras import ops
 
+from codec.networks.bundle import FIRST_HALOS
 from codec.training.dimensions import (
     ANALYSIS_BLOCKS,
     BLOCKS,
@@ -30,6 +31,11 @@ BORDER_PX = 8  # that a picture is extended by on every side
 # 0.1 the last layer would move pixels by about half a gray level a step, by estimate.
 SLOW_PIXELS = 0.01
 SLOW_LATENTS = 0.03
+# Analysis: a latent sees 16 pixels by the latent block, 8 by the overlap, and 8 by each
+# of six blocks, 72. Synthesis: a pixel sees the 8 x 8 block beside it, by three blocks
+# the one that begins 32 pixels away, from which two latents and by the latent block
+# another one are seen, 64. The other networks are the same.
+HALOS = FIRST_HALOS
 
 
 @cache
