@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import codec
 from codec.app import folders, workers
 from codec.app.cli import main
 from codec.app.conversion import Converted
-from codec.errors import UsageError
+from codec.errors import CodecError, UsageError
 from codec.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("tree")
@@ -108,8 +109,24 @@ def convert(source: str, target: str, progress: Progress) -> Converted:
         for _ in range(4):
             progress(0)
             time.sleep(0.5)
+    if text.startswith("shard"):
+        done = [len(list(made_of(word, progress))) for word in text.split()[1:]]
+        text = f"{sum(done)} of {len(done)}"
     Path(target).write_text(text + " done")
     return Converted("", ["a thing"] * (text == "loss"), len(text))
+
+
+def made_of(word: str, progress: Progress) -> Iterator[str]:
+    """What a picture in a tar file is converted to, if it is not left out."""
+    try:
+        progress(0)
+    except CodecError:
+        return
+    if word == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "hang":
+        time.sleep(300)
+    yield word
 
 
 def converted(texts: dict[str, str], **options: float) -> folders.Summary:
@@ -227,6 +244,14 @@ def test_what_takes_too_long_is_ended_and_the_others_are_done(monkeypatch, fault
 
 def test_the_time_is_of_a_picture_not_of_a_tar_file():
     assert converted({"1.in": "pictures"}, timeout_s=1.5).done == 1
+
+
+def test_a_picture_that_ends_its_process_costs_a_tar_file_itself_alone():
+    texts = {"1.in": "shard a die b hang c", "2.in": "a", "3.in": "shard" + " die" * 9}
+    summary = converted(texts, timeout_s=1)
+    assert summary.done == 2
+    assert Path("out/1.out").read_text() == "3 of 5 done"
+    assert summary.failures == [f"in/3.in: {workers.DIED}"]
 
 
 def test_any_error_is_the_line_of_its_file():

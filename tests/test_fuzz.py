@@ -1,6 +1,7 @@
-"""The fuzzing script, without the fuzzer."""
+"""The fuzz targets, without the fuzzer."""
 
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ from make_golden import GOLDEN, MALFORMED
 
 sys.path.insert(0, str(GOLDEN.parent.parent / "fuzz"))
 
-import fuzz_decode
-from fuzz_decode import outcome, repaired
+import fuzz_decoder
+from fuzz import TARGETS
+from fuzz_decoder import outcome, repaired
 
 DATA = (GOLDEN / "65x33-q50.aec").read_bytes()
 
 
 @pytest.fixture(autouse=True)
 def salvage_all(monkeypatch):
-    monkeypatch.setattr(fuzz_decode, "SALVAGED", 1)
+    monkeypatch.setattr(fuzz_decoder, "SALVAGED", 1)
 
 
 def test_an_intact_file_needs_no_repair():
@@ -47,3 +49,32 @@ def test_random_mutations_end_as_documented():
             damaged[position] = random.integers(256)
         found.add(outcome(repaired(bytes(damaged))))
     assert {"refused, not salvaged", "refused, salvaged", "decoded"} == found
+
+
+# What seeds and their mutations give; that of files is tested above.
+OUTCOMES = {
+    "pictures": {"read", "refused"},
+    "archives": {"converted", "refused"},
+    "models": {"read", "refused"},
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_targets_end_as_documented(name, monkeypatch):
+    module, variable, _ = TARGETS[name]
+    target = getattr(import_module(module), variable)
+    random, seeds = np.random.default_rng(4), target.seeds()
+    found = set()
+    for number in range(100):
+        data = bytearray(seeds[number % len(seeds)])
+        for position in random.integers(0, max(len(data), 1), 3) if data else ():
+            data[position] = random.integers(256)
+        found.add(target.outcome(target.repaired(bytes(data))))
+    assert found >= OUTCOMES[name]
+
+
+def test_a_model_that_is_read_codes_a_picture(monkeypatch):
+    import fuzz_models
+
+    monkeypatch.setattr(fuzz_models, "CODED", 1)
+    assert fuzz_models.outcome(b"") == "read, codes"

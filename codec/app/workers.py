@@ -8,6 +8,7 @@ imported again.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -17,12 +18,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any
 
 from codec.app.conversion import Converted
 from codec.app.reporting import explained
+from codec.errors import CodecError
 
 # It finds its modules where the program that starts it does.
 BOOT = (
@@ -33,6 +35,7 @@ LOOK_S = 0.5  # how often workers that take too long are looked for
 GRACE_S = 5.0  # to end orderly, before the file is theirs no more
 BEGUN = "begun"  # with another picture: its time starts anew
 DIED = "the process that worked on it died; not enough memory?"
+ENDS_MAX = 8  # of processes at one tar file
 
 Convert = Callable[..., Converted]  # (source, target, progress)
 
@@ -41,6 +44,20 @@ Convert = Callable[..., Converted]  # (source, target, progress)
 class Task:
     source: str
     target: str
+    # Pictures of a tar file, by number, that are not worked on, and why.
+    without: Mapping[int, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that died at a task, or was ended as it took too long."""
+
+    why: str
+    late: bool
+    picture: int | None  # at which, of a tar file
+
+
+Result = Converted | str | Ended  # what became of a task, or why it failed
 
 
 class Worker:
@@ -72,9 +89,8 @@ class Worker:
         pickle.dump(message, self.process.stdin)
         self.process.stdin.flush()
 
-    def do(self, task: Task) -> Converted | str | None:
-        """What became of a task, or why it failed; None if the process died."""
-        reply = None
+    def do(self, task: Task) -> Result:
+        reply, begun = None, 0  # the first time before any picture
         with contextlib.suppress(EOFError, BrokenPipeError):
             process = self.process or self.start()
             assert process.stdout
@@ -83,16 +99,20 @@ class Worker:
                 reply = json.loads(line)
                 if reply != BEGUN:
                     break
+                begun += 1
                 self.begun_s = time.monotonic()
         with self.lock:
             self.begun_s, late = None, self.late_s is not None
         if late or reply in (None, BEGUN):
             self.drop()
-        if late and not isinstance(reply, dict):
-            return f"ended, as it took more than {self.timeout_s:g} s; see --timeout"
-        if reply in (None, BEGUN):
-            return None
-        return Converted(**reply) if isinstance(reply, dict) else str(reply)
+        if isinstance(reply, dict):
+            return Converted(**reply)
+        if not late and reply not in (None, BEGUN):
+            return str(reply)
+        why = DIED
+        if late:
+            why = f"ended, as it took more than {self.timeout_s:g} s; see --timeout"
+        return Ended(why, late, begun - 2 if begun > 1 else None)
 
     def drop(self) -> None:
         """Of a process that has died, or is told to."""
@@ -151,16 +171,33 @@ def run(
     """(task, what became of it, or why it failed) as they are done, by `jobs` processes
     that each spend at most `timeout_s` on a picture.
 
-    A task whose worker dies is tried again alone, in case it lacked memory.
+    A task whose worker dies is tried again alone, in case it lacked memory. Of a tar
+    file, pictures that end a worker are left out then.
     """
-    lost: list[Task] = []
+    lost: list[tuple[Task, Ended]] = []
     for task, result in run_once(tasks, convert, jobs, timeout_s, debug):
-        if result is None:
-            lost.append(task)
+        if isinstance(result, Ended):
+            lost.append((task, result))
         else:
             yield task, result
-    for task, result in run_once(lost, convert, 1, timeout_s, debug):
-        yield task, DIED if result is None else result
+    for task, ended in lost:
+        yield task, done_alone(task, ended, convert, timeout_s, debug)
+
+
+def done_alone(
+    task: Task, ended: Ended, convert: Convert, timeout_s: float | None, debug: bool
+) -> Converted | str:
+    """What becomes of a task that ended a process, with no other beside it."""
+    for attempt in range(ENDS_MAX):
+        if ended.picture is not None and (ended.late or attempt):
+            task = replace(task, without={**task.without, ended.picture: ended.why})
+        elif ended.late or attempt:
+            break
+        ((_, result),) = run_once([task], convert, 1, timeout_s, debug)
+        if not isinstance(result, Ended):
+            return result
+        ended = result
+    return ended.why
 
 
 def run_once(
@@ -169,14 +206,12 @@ def run_once(
     jobs: int,
     timeout_s: float | None,
     debug: bool,
-) -> Iterator[tuple[Task, Converted | str | None]]:
-    """As `run`, None for a task whose worker died."""
+) -> Iterator[tuple[Task, Result]]:
+    """As `run`, with those that ended a process."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for task in tasks:
         waiting.put(task)
-    done: queue.SimpleQueue[tuple[Task, Converted | str | None] | Exception] = (
-        queue.SimpleQueue()
-    )
+    done: queue.SimpleQueue[tuple[Task, Result] | Exception] = queue.SimpleQueue()
 
     def look_after(worker: Worker) -> None:
         try:
@@ -233,9 +268,13 @@ def do(task: Task, convert: Convert, debug: bool, replies: IO[str]) -> None:
     def reply(message: Any) -> None:
         print(json.dumps(message), file=replies, flush=True)
 
+    begun = itertools.count()  # of the pictures in a tar file
+
     def progress(share: float) -> None:
-        if share == 0:  # of another picture in a tar file
+        if share == 0:
             reply(BEGUN)
+            if why := task.without.get(next(begun)):
+                raise CodecError(why)
 
     reply(BEGUN)
     try:
