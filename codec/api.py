@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from codec.coding.choice import Choice
 from codec.coding.decoder import decode_latents, decode_picture, networks_of
-from codec.coding.encoder import Encoder
 from codec.coding.info import Info, read_info
 from codec.coding.salvage import salvage_picture
 from codec.coding.targets import file_of_psnr, file_within
@@ -22,6 +22,7 @@ from codec.networks.descriptors import describe
 from codec.networks.runtime import Networks
 from codec.networks.shipped import TUNE_DEFAULT
 from codec.options import (
+    AUTO,
     EFFORT_DEFAULT,
     EFFORTS,
     DecodeOptions,
@@ -55,6 +56,8 @@ def encode(
     psnr_db: float | None = None,
     tune: str = TUNE_DEFAULT,
     effort: int = EFFORT_DEFAULT,
+    content: str = AUTO,
+    lossless: bool = False,
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
@@ -74,10 +77,14 @@ def encode(
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
     `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the README; 7 to 9
-    are for "psnr" only. `strip` names metadata to leave out ("icc", "exif", "xmp";
-    without EXIF data its orientation is applied); `threads` are as many as there are
-    cores if not given; `progress` is called with the share of the work that is done, 1
-    in the end; with a target, of each attempt.
+    are for "psnr" only.
+
+    `content` says what is coded by the networks, as "photo", and what by lossless WebP
+    and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.
+    `lossless` stores all colors exactly. `strip` names metadata to leave out ("icc",
+    "exif", "xmp"; without EXIF data its orientation is applied); `threads` are as many
+    as there are cores if not given; `progress` is called with the share of the work
+    that is done, 1 in the end; with a target, of each attempt.
 
     Raises UsageError for anything else, for a target that no quality meets, and for
     more than `max_pixels` pixels.
@@ -89,6 +96,8 @@ def encode(
         psnr_db=psnr_db,
         tune=tune,
         effort=effort,
+        content=content,
+        lossless=lossless,
         strip=strip,
         max_pixels=max_pixels,
         bundle=bundle,
@@ -113,12 +122,13 @@ def encode_picture(
     networks = Networks(options.model(), options.threads, analysis=effort.analysis)
     limit_bytes = options.limit_bytes(width, height)
     searches = limit_bytes is not None or options.psnr_db is not None
-    encoder = Encoder(picture, networks, effort.refinement, searches, progress)
+    code = options.quality_code()
+    encoder = Choice(picture, options, networks, searches, progress).encoder(code)
     if options.psnr_db is not None:
         return file_of_psnr(encoder, options.psnr_db)
     if limit_bytes is not None:
         return file_within(encoder, limit_bytes)
-    return encoder.file(options.quality_code())
+    return encoder.file(code)
 
 
 def decode(

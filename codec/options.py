@@ -25,6 +25,7 @@ from codec.networks.shipped import TUNES as TUNES
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 THREADS_MAX = 1024
+AUTO, PHOTO, GRAPHICS = CONTENTS = ("auto", "photo", "graphics")
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 STRIPPABLE = tuple(METADATA_CHUNKS)
 # What says how good a file is to be, and its name in messages.
@@ -75,6 +76,8 @@ class EncodeOptions:
     psnr_db: float | None = None
     tune: str = TUNE_DEFAULT
     effort: int = EFFORT_DEFAULT
+    content: str = AUTO
+    lossless: bool = False
     strip: Collection[str] = ()
     max_pixels: int = MAX_PIXELS
     bundle: Bundle | None = None
@@ -85,6 +88,11 @@ class EncodeOptions:
         if self.tune not in list(TUNES):
             raise UsageError(f"tune is {self.tune!r}; expected {' or '.join(TUNES)}")
         check_effort(self.effort)
+        if self.content not in CONTENTS:
+            expected = " or ".join(CONTENTS)
+            raise UsageError(f"content is {self.content!r}; expected {expected}")
+        if self.lossless:
+            check_lossless(self)
         if EFFORTS[self.effort].refinement:
             check_refinable(self.effort, self.model())
         if unknown := set(self.strip) - set(STRIPPABLE):
@@ -97,6 +105,8 @@ class EncodeOptions:
 
     def quality_code(self) -> int:
         """The header's integer for the quality."""
+        if self.lossless:
+            return QUALITY_CODE_MAX
         return quality_code(QUALITY_DEFAULT if self.quality is None else self.quality)
 
     def limit_bytes(self, width: int, height: int) -> int | None:
@@ -155,6 +165,15 @@ def check_targets(values: dict[str, float | None]) -> None:
             quality_code(value)
         elif not (isinstance(value, Real) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}; expected a positive number")
+
+
+def check_lossless(options: EncodeOptions) -> None:
+    """UsageError for what lossless files have no use for."""
+    others = [TARGETS[name] for name in TARGETS if getattr(options, name) is not None]
+    if options.content == PHOTO:
+        others.append(f"content {PHOTO}")
+    if others:
+        raise UsageError(f"lossless and {others[0]} exclude each other")
 
 
 def quality_code(quality: float) -> int:

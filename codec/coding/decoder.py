@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.coding.extras import add_extras
+from codec.coding.layers import Layer
 from codec.coding.symbols import symbol_rows
 from codec.coding.tiles import all_cells, cells_of, grid_of, whole
 from codec.errors import FormatError, UsageError
@@ -138,6 +139,24 @@ def decode_bands(
     bottom. Only the tiles around the region are decoded. Of a smaller output, the
     region is the whole picture. `damage` is as for `symbol_rows`.
     """
+    layer = Layer(container, region, damage)
+    stride = networks.bundle.stride_px
+    factor = stride // output.cell_px
+    if layer.covers and factor:
+        return layer.over(layer.blank(factor), factor)
+    bands = network_bands(container, networks, region, output, damage, progress)
+    return layer.over(bands, factor) if layer.tiles else bands
+
+
+def network_bands(
+    container: Container,
+    networks: Networks,
+    region: Region,
+    output: Output,
+    damage: dict[int, str] | None,
+    progress: Progress,
+) -> Iterator[NDArray[np.uint8]]:
+    """As `decode_bands`, without the layer."""
     bundle = networks.bundle
     stride = bundle.stride_px
     grid = grid_of(container.header, stride)

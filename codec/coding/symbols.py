@@ -17,6 +17,7 @@ from codec.entropy.coder import SymbolDecoder, encode_symbols
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import FormatError
 from codec.file.container import Container
+from codec.file.layer import LayerTile
 from codec.networks.bundle import Bundle
 from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
@@ -87,8 +88,8 @@ def symbol_rows(
     damage: dict[int, str] | None = None,
 ) -> Rows:
     """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]), the
-    same on every machine. Tiles outside `cells` are zeros. Rows of tiles are decoded
-    while networks work on the rows above.
+    same on every machine. Tiles outside `cells`, and those that a layer covers, are
+    zeros. Rows of tiles are decoded while networks work on the rows above.
 
     FormatError names a damaged tile. If `damage` is given, damaged tiles are zeros
     instead, and what is wrong is put there by their number in raster order.
@@ -103,9 +104,14 @@ def symbol_rows(
     payloads = {}  # all checked before any allocation
     for number in numbers.values():
         try:
-            payloads[number] = container.payload(number)
+            tile = container.tile(number)
         except FormatError as error:
             note(damage, number, error)
+            continue
+        if not isinstance(tile, LayerTile):
+            payloads[number] = tile
+        elif not tile.covers:
+            payloads[number] = tile.network
     unit = bundle.latents_per_cell
 
     def make(row: slice) -> tuple[NDArray[np.int32], NDArray[np.int16]]:

@@ -8,6 +8,8 @@ from codec.file.primitives import Reader, varint
 from codec.limits import METADATA_MAX_BYTES, check_field
 
 TILE_CHUNK = 0x01
+LAYERED_CHUNK = 0x02  # a tile, too
+TILE_CHUNKS = (TILE_CHUNK, LAYERED_CHUNK)
 # Decoders skip chunk ids of 0x80 and more that they do not know, and refuse unknown
 # lower ones.
 FIRST_ANCILLARY_CHUNK = 0x80
@@ -28,21 +30,20 @@ KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, NEUTRAL_CHUNK, *METADATA_CHUNKS.values(
 
 
 def write_table(
-    tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]]
+    chunks: Sequence[tuple[int, bytes]], extra_count: int
 ) -> tuple[bytes, list[bytes]]:
     """(the table of all chunks, their payloads in the same order); UsageError for
-    chunks that no file can hold.
+    chunks that no file can hold. The last `extra_count` are none of tiles.
     """
     check_field(
-        "number of further chunks", len(chunks), 0, EXTRA_CHUNKS_MAX, UsageError
+        "number of further chunks", extra_count, 0, EXTRA_CHUNKS_MAX, UsageError
     )
-    for chunk_id, _ in chunks:
+    for chunk_id, _ in chunks[len(chunks) - extra_count :]:
         check_field("chunk id", chunk_id, FIRST_ANCILLARY_CHUNK, 255, UsageError)
-    everything = [(TILE_CHUNK, tile) for tile in tiles] + list(chunks)
-    out = bytearray(varint(len(everything)))
-    for chunk_id, payload in everything:
+    out = bytearray(varint(len(chunks)))
+    for chunk_id, payload in chunks:
         out += bytes([chunk_id]) + varint(len(payload))
-    return bytes(out), [payload for _, payload in everything]
+    return bytes(out), [payload for _, payload in chunks]
 
 
 def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
@@ -61,12 +62,12 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
     found: set[int] = set()
     for number in range(count):
         chunk_id = reader.take(1, "the chunk table")[0]
-        if (chunk_id == TILE_CHUNK) != (number < tile_count):
+        if (chunk_id in TILE_CHUNKS) != (number < tile_count):
             raise FormatError(
                 f"chunk {number + 1} has id {chunk_id:#04x}; expected "
                 f"{tile_count} tiles first and no others"
             )
-        if chunk_id != TILE_CHUNK and chunk_id < FIRST_ANCILLARY_CHUNK:
+        if chunk_id not in TILE_CHUNKS and chunk_id < FIRST_ANCILLARY_CHUNK:
             raise FormatError(
                 f"chunk id {chunk_id:#04x} is not supported by this program"
             )

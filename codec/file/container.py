@@ -8,29 +8,41 @@ from dataclasses import dataclass
 
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
+    LAYERED_CHUNK,
     METADATA_NAMES,
     TILE_CHUNK,
+    TILE_CHUNKS,
     inflate,
     read_table,
     write_table,
 )
 from codec.file.header import Header, read_header, write_header
+from codec.file.layer import LayerTile, pack_layer_tile, unpack_layer_tile
 from codec.file.primitives import CRC_BYTES, Reader, crc
 from codec.limits import MAX_PIXELS, check_size
 
 
 def pack(
-    header: Header, tiles: Sequence[bytes], chunks: Sequence[tuple[int, bytes]] = ()
+    header: Header,
+    tiles: Sequence[bytes | LayerTile],
+    chunks: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
     """The whole file: header, chunk table, CRC, payloads each with its CRC.
 
-    `tiles` are the tile payloads in raster order, `chunks` further (id, payload) pairs.
+    `tiles` are the tile payloads in raster order, or their layers; `chunks` further
+    (id, payload) pairs.
     Raises UsageError for values that no file can hold.
     """
     start = write_header(header)
     if len(tiles) != header.tile_count:
         raise UsageError(f"{len(tiles)} tiles; expected {header.tile_count}")
-    table, payloads = write_table(tiles, chunks)
+    payloads_of_tiles = [
+        (LAYERED_CHUNK, pack_layer_tile(tile))
+        if isinstance(tile, LayerTile)
+        else (TILE_CHUNK, tile)
+        for tile in tiles
+    ]
+    table, payloads = write_table([*payloads_of_tiles, *chunks], len(chunks))
     parts = [start + table, *payloads]
     return b"".join(part + crc(part) for part in parts)
 
@@ -53,6 +65,22 @@ class Container:
         """Whether there is a chunk of this id."""
         return any(found == chunk_id for found, *_ in self.spans)
 
+    def tile(self, number: int) -> bytes | LayerTile:
+        """The payload of a tile, or its layer. FormatError if it is damaged."""
+        payload = self.payload(number)
+        if self.spans[number][0] != LAYERED_CHUNK:
+            return payload
+        try:
+            return unpack_layer_tile(payload)
+        except FormatError as error:
+            what = f"tile {number + 1} of {self.header.tile_count} is damaged"
+            raise FormatError(f"{what}: {error}") from None
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether there are layers."""
+        return self.has(LAYERED_CHUNK)
+
     def metadata(self) -> dict[str, bytes]:
         """Metadata that are there, by the names of METADATA_CHUNKS."""
         return {
@@ -67,7 +95,7 @@ class Container:
         """Payload `number` in file order, its checksum tested."""
         chunk_id, offset, length = self.spans[number]
         what = f"chunk {chunk_id:#04x}"
-        if chunk_id == TILE_CHUNK:
+        if chunk_id in TILE_CHUNKS:
             what = f"tile {number + 1} of {self.header.tile_count}"
         end = offset + length
         if len(self.data) < end + CRC_BYTES:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
 from codec.networks.outputs import Output
+from codec.networks.quantization import NOT_CODED
 from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
 from codec.networks.windows import (
@@ -36,7 +37,7 @@ class WindowedNetworks:
 
     Arrays have the shapes of `Networks`, for the whole picture. `vectors` are those of
     `Bundle.vectors`. `progress` is called with the share of the windows that are done,
-    counted since `restart`.
+    counted since `restart`. Symbols of `idle` cells [rows, columns] are zero.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class WindowedNetworks:
         networks: Networks,
         grid: tuple[int, int],
         progress: Progress = no_progress,
+        idle: NDArray[np.bool_] | None = None,
     ) -> None:
         self.networks, self.grid, self.progress = networks, grid, progress
+        self.idle = np.zeros(grid, bool) if idle is None else idle
         self.steps = self.steps_done = 0
         bundle = networks.bundle
         self.halos = bundle.halos
@@ -112,6 +115,7 @@ class WindowedNetworks:
 
         def result(window: Window, latents: Array) -> Array:
             hyper_latents = self.networks.hyper_analyze(latents, gain)
+            hyper_latents[:, self.idle[window.whole]] = 0
             self.check(hyper_latents, self.networks.bundle.hyper_limit)
             return cut(hyper_latents, window.inner, 1)
 
@@ -134,8 +138,13 @@ class WindowedNetworks:
         def result(
             window: Window, latents: Array, hyper_latents: Array, index: Array
         ) -> Array:
+            rounded = rounding[index]
+            idle = self.idle[window.whole]
+            for axis in range(2):
+                idle = idle.repeat(self.cell_latents, axis)
+            rounded[:, idle] = NOT_CODED
             residuals, _ = self.networks.quantize(
-                latents * gains[0], hyper_latents, rounding[index], *gains
+                latents * gains[0], hyper_latents, rounded, *gains
             )
             residuals = cut(residuals, window.inner, self.cell_latents)
             self.check(residuals, RESIDUAL_LIMIT)

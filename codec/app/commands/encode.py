@@ -33,7 +33,7 @@ from codec.app.batch import convert_files, convert_folder
 from codec.app.command_group import debug_option
 from codec.app.conversion import Encoding
 from codec.app.parsing import size_in
-from codec.options import EFFORTS, EncodeOptions
+from codec.options import CONTENTS, EFFORTS, EncodeOptions
 from codec.picture.formats import SUFFIXES
 
 
@@ -67,6 +67,15 @@ from codec.picture.formats import SUFFIXES
 @tune_option
 @model_option
 @effort_option
+@click.option(
+    "--content",
+    type=click.Choice(CONTENTS),
+    default=EncodeOptions.content,
+    show_default=True,
+    help="photo: by the networks alone. graphics: by lossless WebP or AVIF, whichever "
+    "costs less. auto: what suits the picture, or its parts.",
+)
+@click.option("--lossless", is_flag=True, help="Store all colors exactly.")
 @strip_option
 @recursive_option
 @jobs_option
@@ -85,6 +94,8 @@ def encode(
     tune: str,
     model: str | None,
     effort: int,
+    content: str,
+    lossless: bool,
     strip: Sequence[str],
     recursive: bool,
     jobs: int | None,
@@ -110,6 +121,8 @@ def encode(
             psnr_db=psnr_db,
             tune=tune,
             effort=effort,
+            content=content,
+            lossless=lossless,
             strip=stripped(strip),
             max_pixels=max_pixels,
             bundle=adapted(model),

@@ -1,0 +1,106 @@
+"""The layer of a picture that is encoded: which pixels are its, and what codes them."""
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.coding.tiles import tile_spans
+from codec.file.header import QUALITY_CODE_MAX, Header
+from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile
+from codec.picture.alpha import smooth_where_invisible
+from codec.picture.layer_pictures import (
+    has_avif,
+    pack_lossless,
+    pack_lossy,
+    unpack_lossy,
+)
+
+# AVIF's quality for photographs that score as ours do at qualities of 1, 10, 20 to 100:
+# SSIMULACRA 2 for the tune visual, PSNR for psnr. Read off kodak_summary.csv.
+AVIF_QUALITY = {
+    "visual": (5, 13, 23, 30, 37, 43, 50, 57, 63, 70, 75),
+    "psnr": (3, 9, 15, 21, 29, 36, 45, 52, 60, 68, 77),
+}
+QUALITIES = (1, *range(10, 101, 10))
+Colors = NDArray[np.uint8]  # [H, W, 3]
+Mask = NDArray[np.bool_]  # [H, W]
+
+
+@dataclass
+class Layering:
+    """The layer of a picture: the pixels that are `covered`, all if that is None."""
+
+    header: Header
+    colors: Colors
+    covered: Mask | None
+    tune: str
+    exact: bool = False  # whatever it takes
+
+    @cached_property
+    def tiles(self) -> dict[int, tuple[slice, slice]]:
+        """Places of the tiles that have a layer, by number."""
+        spans = enumerate(itertools.product(*tile_spans(self.header)))
+        covered = self.covered
+        return {n: at for n, at in spans if covered is None or covered[at].any()}
+
+    @cached_property
+    def whole(self) -> frozenset[int]:
+        """Tiles that it covers."""
+        covered = self.covered
+        return frozenset(
+            n for n, at in self.tiles.items() if covered is None or covered[at].all()
+        )
+
+    @cached_property
+    def lossless(self) -> dict[int, LayerTile]:
+        """The layer of every tile as it is."""
+        return {n: self.exact_tile(n) for n in self.tiles}
+
+    def exact_tile(self, number: int) -> LayerTile:
+        colors = self.colors[self.tiles[number]]
+        if number in self.whole and (colors == colors[0, 0]).all():
+            return LayerTile(FLAT, colors[0, 0].tobytes())
+        return LayerTile(LOSSLESS, pack_lossless(colors, self.mask(number)))
+
+    def mask(self, number: int) -> Mask | None:
+        """What is covered of a tile, None if all of it is."""
+        if self.covered is None or number in self.whole:
+            return None
+        return self.covered[self.tiles[number]]
+
+    def beneath(self) -> Colors:
+        """What the networks see: smooth where the layer is."""
+        if self.covered is None:
+            return self.colors
+        return smooth_where_invisible(self.colors, ~self.covered)
+
+    def coded(self, code: int, error_bits: float) -> dict[int, LayerTile]:
+        """The layer of every tile by number, without what the networks make.
+
+        Lossless or lossy is what costs less at the quality: bits, and `error_bits` for
+        every squared gray level of error in a sample.
+        """
+        if self.exact or not has_avif():
+            return self.lossless
+        position = code / QUALITY_CODE_MAX * 99 + 1
+        quality = round(float(np.interp(position, QUALITIES, AVIF_QUALITY[self.tune])))
+        return {n: self.cheaper(n, quality, error_bits) for n in self.tiles}
+
+    def cheaper(self, number: int, quality: int, error_bits: float) -> LayerTile:
+        lossless = self.lossless[number]
+        if lossless.kind == FLAT:
+            return lossless
+        colors, mask = self.colors[self.tiles[number]], self.mask(number)
+        packed = pack_lossless(np.zeros_like(colors), mask) if mask is not None else b""
+        lossy = LayerTile(LOSSY, pack_lossy(colors, mask, quality), packed)
+        less = 8 * (len(lossless.colors) - len(lossy.colors) - len(lossy.mask))
+        if less <= 0:
+            return lossless
+        found = np.asarray(unpack_lossy(lossy.colors, *colors.shape[1::-1]))
+        errors = np.square(found.astype(np.float32) - colors)
+        if mask is not None:
+            errors = errors[mask]
+        return lossy if error_bits * errors.sum() < less else lossless

@@ -1,0 +1,116 @@
+"""The layer of a file, laid over what the networks make."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from codec.coding.symbols import note
+from codec.coding.tiles import tile_spans
+from codec.errors import FormatError
+from codec.file.container import Container
+from codec.file.layer import FLAT, LOSSY, LayerTile
+from codec.networks.windows import overlap
+from codec.options import Region
+from codec.picture.layer_pictures import unpack_lossless, unpack_lossy
+
+Band = NDArray[np.uint8]  # [rows, W, 3]
+
+
+class Layer:
+    """The layer over a region of a picture. Damage is as for `symbol_rows`."""
+
+    def __init__(
+        self, container: Container, region: Region, damage: dict[int, str] | None
+    ) -> None:
+        self.header, self.region, self.damage = container.header, region, damage
+        self.tiles: dict[int, tuple[tuple[slice, slice], LayerTile]] = {}
+        left, top, width, height = region
+        self.covers = True  # all of the region
+        tiles = itertools.product(*tile_spans(container.header))
+        for number, (rows, columns) in enumerate(tiles):
+            inside = slice(top, top + height), slice(left, left + width)
+            if not (overlap(rows, inside[0]) and overlap(columns, inside[1])):
+                continue
+            try:
+                tile = container.tile(number)
+            except FormatError as error:
+                note(damage, number, error)
+                self.covers = False
+                continue
+            if isinstance(tile, LayerTile):
+                self.tiles[number] = (rows, columns), tile
+            self.covers &= isinstance(tile, LayerTile) and tile.covers
+
+    def blank(self, factor: int) -> Iterator[Band]:
+        """Bands of nothing, a row of tiles each, `factor` times smaller."""
+        _, top, width, height = self.region
+        for rows in tile_spans(self.header)[0]:
+            count = min(rows.stop, top + height) - max(rows.start, top)
+            if count > 0:
+                shape = -(-count // factor), -(-width // factor), 3
+                yield np.zeros(shape, np.uint8)
+
+    def over(self, bands: Iterable[Band], factor: int) -> Iterator[Band]:
+        """The bands from top to bottom, with the layer over them. They are `factor`
+        times smaller than the region, which is the whole picture then.
+        """
+        top, made = 0, dict[int, Image.Image]()
+        for band in bands:
+            image = Image.fromarray(band)
+            for number, ((rows, columns), tile) in self.tiles.items():
+                place = (
+                    columns.start // factor - self.region[0],
+                    rows.start // factor - self.region[1] - top,
+                )
+                size = (columns.stop - columns.start, rows.stop - rows.start)
+                if not -size[1] < place[1] < len(band):
+                    made.pop(number, None)
+                    continue
+                if number not in made:
+                    made[number] = self.picture(number, tile, size, factor)
+                picture = made[number]
+                image.paste(picture, place, picture if picture.mode == "RGBA" else None)
+            yield np.asarray(image)
+            top += len(band)
+
+    def picture(
+        self, number: int, tile: LayerTile, size: tuple[int, int], factor: int
+    ) -> Image.Image:
+        """What a tile's layer holds, RGB, or RGBA where it does not cover the tile."""
+        try:
+            picture = layer_picture(tile, size)
+        except FormatError as error:
+            what = f"tile {number + 1} of {self.header.tile_count} is damaged"
+            note(self.damage, number, FormatError(f"{what}: {error}"))
+            return Image.new("RGBA", size)
+        if factor == 1:
+            return picture
+        if picture.mode == "RGBA":
+            return picture.convert("RGBa").reduce(factor).convert("RGBA")
+        return picture.reduce(factor)
+
+
+def layer_picture(tile: LayerTile, size: tuple[int, int]) -> Image.Image:
+    """RGB if the layer covers the tile, else RGBA with alpha of 0 and 255 alone;
+    FormatError if it is damaged.
+    """
+    if tile.kind == FLAT:
+        return Image.new("RGB", size, tuple(tile.colors))
+    if tile.kind == LOSSY:
+        picture = unpack_lossy(tile.colors, *size)
+        if tile.mask:
+            picture.putalpha(unpack_lossless(tile.mask, *size).getchannel("A"))
+    else:
+        picture = unpack_lossless(tile.colors, *size)
+    whole = picture.mode == "RGB" or picture.getchannel("A").getextrema() == (255, 255)
+    if tile.covers != whole:
+        raise FormatError("a layer does not cover what it should")
+    if whole:
+        return picture.convert("RGB")
+    levels = picture.getchannel("A").histogram()
+    if levels[0] + levels[255] != size[0] * size[1]:
+        raise FormatError("a layer is half transparent")
+    return picture
