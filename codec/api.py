@@ -20,7 +20,7 @@ from codec.limits import MAX_PIXELS, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import EXACT, Bundle
 from codec.networks.descriptors import describe
 from codec.networks.runtime import Networks
-from codec.networks.shipped import TUNE_DEFAULT
+from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT, load_bundle
 from codec.options import (
     EFFORT_DEFAULT,
     EFFORTS,
@@ -42,8 +42,17 @@ __all__ = [
     "read_info",
     "salvage",
     "salvage_file",
+    "start_engine",
 ]
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
+
+
+def start_engine() -> None:
+    """Load the smallest graph. With the first one LiteRT prints a line on standard
+    error, with no option to turn that off; programs that mind can see to it before they
+    start threads. CodecError if the model is not there.
+    """
+    Networks(load_bundle(DEFAULT_MODEL_ID), 1).graph("scales")
 
 
 def encode(

@@ -14,7 +14,7 @@ from typing import Any
 from codec.errors import UsageError
 from codec.file.chunks import METADATA_CHUNKS
 from codec.file.header import QUALITY_CODE_MAX
-from codec.limits import MAX_PIXELS
+from codec.limits import MAX_PIXELS, check_whole
 from codec.networks.bundle import EXACT, FAST
 from codec.networks.bundle import PRECISIONS as PRECISIONS
 from codec.networks.bundle import Bundle as Bundle
@@ -87,8 +87,8 @@ class EncodeOptions:
         check_effort(self.effort)
         if EFFORTS[self.effort].refinement:
             check_refinable(self.effort, self.model())
-        if unknown := set(self.strip) - set(STRIPPABLE):
-            raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+        check_strip(self.strip)
+        check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
 
     def model(self) -> Bundle:
@@ -141,6 +141,7 @@ class DecodeOptions:
         for one, other in EXCLUSIVE:
             if asked[one] and asked[other]:
                 raise UsageError(f"{asked[one]} and {asked[other]} exclude each other")
+        check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
 
 
@@ -193,6 +194,14 @@ def check_refinable(effort: int, bundle: Bundle) -> None:
         )
 
 
+def check_strip(names: Any) -> None:
+    """UsageError if these are no names of metadata."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise UsageError(f"strip is {names!r}; expected a list of names")
+    if unknown := [name for name in names if name not in STRIPPABLE]:
+        raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+
+
 def check_region(region: Any) -> None:
     """UsageError if it is not four whole numbers."""
     try:
@@ -204,5 +213,5 @@ def check_region(region: Any) -> None:
 
 
 def check_threads(threads: Any) -> None:
-    if threads is not None and threads not in range(1, THREADS_MAX + 1):
-        raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
+    if threads is not None:
+        check_whole("threads", threads, 1, THREADS_MAX)

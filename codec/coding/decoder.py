@@ -19,6 +19,7 @@ from codec.errors import FormatError, UsageError
 from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
 from codec.file.header import DIGEST_BYTES, Header
+from codec.limits import check_size
 from codec.networks.bundle import Bundle
 from codec.networks.heads import COLORIZE, head_of
 from codec.networks.outputs import Output, preview_of, synthesis_of
@@ -42,6 +43,8 @@ def decode_picture(
     if options.region is not None:
         region = region_within(container.header, options.region)
     output = wanted_output(networks, options)
+    sides = (output.sides(side, networks.bundle.stride_px) for side in region[2:])
+    check_size(*sides, options.max_pixels, FormatError)  # it may be enlarged
     made_up = options.head == COLORIZE
     if made_up and not is_gray(container):
         raise UsageError("the picture has colors already")

@@ -1,10 +1,8 @@
 """What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
-import logging
 import struct
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,8 +27,6 @@ from codec.picture.samples import (
     raw_modes,
     swapped,
 )
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
 
 
 @dataclass
@@ -64,7 +60,7 @@ def read_picture(
         if isinstance(image, Image.Image):
             check_size(image.width, image.height, max_pixels, UsageError)
             return pillow_picture(image, strip, file_of(image))
-        return array_picture(np.asarray(image))
+        return array_picture(np.asarray(image), max_pixels)
     except (UsageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises all kinds on damaged files
@@ -176,18 +172,19 @@ def check_profile(metadata: dict[str, bytes], gray: bool, losses: list[str]) -> 
         losses.append(f"{TITLES['icc']}, it is for other samples")
 
 
-def array_picture(array: NDArray[np.uint8]) -> Picture:
+def array_picture(array: NDArray[np.uint8], max_pixels: int) -> Picture:
     if array.dtype != np.uint8:
         raise UsageError(f"image array has type {array.dtype}; expected uint8")
     gray = array.ndim == 2
-    if gray:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3:
+    if not gray and (array.ndim != 3 or array.shape[2] != 3):
         raise UsageError(
             f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]"
         )
     if 0 in array.shape:
         raise UsageError(f"image array has shape {array.shape}: no pixels")
+    check_size(array.shape[1], array.shape[0], max_pixels, UsageError)
+    if gray:
+        array = np.repeat(array[..., None], 3, axis=2)
     return Picture(array, gray, not gray and is_neutral(array))
 
 
@@ -200,7 +197,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     try:
         losses: list[str] = []
         data = without_large_texts(data, losses)
-        with quiet_pillow(), open_picture(data, max_pixels) as image:
+        with open_picture(data, max_pixels) as image:
             picture = pillow_picture(image, strip, data)
         picture.losses[:0] = losses
         return picture
@@ -208,11 +205,3 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
         raise
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
         raise UsageError(unreadable(error)) from None
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Leave out the warnings of Pillow about odd metadata."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
