@@ -6,7 +6,7 @@ them on. What is imported under its own name is for them, too: they import no ne
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -81,8 +81,9 @@ class EncodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_bundle(self.bundle)
         check_targets({name: getattr(self, name) for name in TARGETS})
-        if self.tune not in list(TUNES):
+        if not is_one_of(self.tune, TUNES):
             raise UsageError(f"tune is {self.tune!r}; expected {' or '.join(TUNES)}")
         check_effort(self.effort)
         if EFFORTS[self.effort].refinement:
@@ -122,12 +123,13 @@ class DecodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
+        check_bundle(self.bundle)
+        if not is_one_of(self.scale, SCALES):
             raise UsageError(f"scale is {self.scale!r}; expected 1, 1/2, 1/4 or 1/8")
-        if self.precision not in PRECISIONS:
+        if not is_one_of(self.precision, PRECISIONS):
             expected = " or ".join(PRECISIONS)
             raise UsageError(f"precision is {self.precision!r}; expected {expected}")
-        if self.head not in (None, *HEADS):
+        if not is_one_of(self.head, (None, *HEADS)):
             raise UsageError(f"head is {self.head!r}; expected {', '.join(HEADS)}")
         if self.region is not None:
             check_region(self.region)
@@ -143,6 +145,17 @@ class DecodeOptions:
                 raise UsageError(f"{asked[one]} and {asked[other]} exclude each other")
         check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
+
+
+def is_one_of(value: Any, choices: Collection[Any]) -> bool:
+    return isinstance(value, Hashable) and value in choices
+
+
+def check_bundle(bundle: Any) -> None:
+    if not isinstance(bundle, Bundle | None):
+        raise UsageError(
+            f"bundle is {type(bundle).__name__}; expected what `read_model` returns"
+        )
 
 
 def check_targets(values: dict[str, float | None]) -> None:
@@ -177,7 +190,7 @@ def quality_of(code: int) -> float:
 
 
 def check_effort(effort: int) -> None:
-    if effort not in list(EFFORTS):
+    if not is_one_of(effort, EFFORTS):
         raise UsageError(
             f"effort is {effort!r}; expected a whole number from "
             f"{EFFORT_MIN} to {EFFORT_MAX}"

@@ -31,6 +31,8 @@ from codec.options import DecodeOptions, Region
 from codec.picture.metadata import INFO_KEYS
 from codec.progress import Progress, no_progress
 
+STRIP_PX = 2**14
+
 
 def decode_picture(
     container: Container,
@@ -43,8 +45,9 @@ def decode_picture(
     if options.region is not None:
         region = region_within(container.header, options.region)
     output = wanted_output(networks, options)
-    sides = (output.sides(side, networks.bundle.stride_px) for side in region[2:])
-    check_size(*sides, options.max_pixels, FormatError)  # it may be enlarged
+    stride = networks.bundle.stride_px
+    width, height = (output.sides(side, stride) for side in region[2:])
+    check_size(width, height, options.max_pixels, FormatError)  # it may be enlarged
     made_up = options.head == COLORIZE
     if made_up and not is_gray(container):
         raise UsageError("the picture has colors already")
@@ -120,13 +123,30 @@ def decode_colors(
     gray = is_gray(container) and not made_up
     mode = "L" if gray and container.has(GRAY_CHUNK) else "RGB"
     stride = networks.bundle.stride_px
-    size = [output.sides(side, stride) for side in region[2:]]
-    image, top = Image.new(mode, size), 0
-    for band in decode_bands(container, networks, region, output, damage, progress):
-        colors = Image.fromarray(band)
-        image.paste(colors.convert("L") if gray else colors, (0, top))
-        top += len(band)
+    image = Image.new(mode, [output.sides(side, stride) for side in region[2:]])
+    parts = strips(region)
+    for number, part in enumerate(parts):
+
+        def told(share: float, number: int = number) -> None:
+            progress((number + share) / len(parts))
+
+        left, top = output.sides(part[0] - region[0], stride), 0
+        for band in decode_bands(container, networks, part, output, damage, told):
+            colors = Image.fromarray(band)
+            image.paste(colors.convert("L") if gray else colors, (left, top))
+            top += len(band)
     return image
+
+
+def strips(region: Region) -> list[Region]:
+    """The region from left to right in parts that are not too wide: memory grows with
+    the width of what is decoded at once.
+    """
+    left, top, width, height = region
+    return [
+        (left + start, top, min(STRIP_PX, width - start), height)
+        for start in range(0, width, STRIP_PX)
+    ]
 
 
 def decode_bands(
