@@ -73,7 +73,11 @@ def encode(
     """The image as an .aec file.
 
     `image` is a Pillow image, whose alpha and metadata are kept, or uint8
-    [H, W] (gray) or [H, W, 3], or the `codec.picture.reading.Picture` of one.
+    [H, W] (gray) or [H, W, 3], or the `codec.picture.reading.Picture` of one. Who opens
+    a Pillow image chooses its decoder and Pillow's own limit; `max_pixels` is tested
+    before it is loaded, but for formats that are decoded as they are opened. Open it
+    and do not load it: colors that the file names where Pillow does not look are found
+    in the file. What is not kept is told by `codec.picture.reading.read_picture`.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
     is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits
@@ -156,7 +160,8 @@ def decode(
     a gray one. Heads are exact.
 
     Raises FormatError for anything that is not a whole, undamaged file of a known
-    model, or that has more than `max_pixels` pixels, and UsageError for a region that
+    model, or that has, or is to have enlarged, more than `max_pixels` pixels, and
+    UsageError for other limits, for a region that
     is not within the picture, other scales and precisions, a region or a head with a
     scale, a head with "fast" or that there is not for the model, and "colorize" for
     colors.

@@ -10,7 +10,16 @@ from codec.picture.metadata import TITLES
 FILE_HEADER_BYTES = 14  # of BMP
 PROFILE_IN_FILE, PROFILE_ELSEWHERE = b"DEBM", b"KNIL"  # backwards in the file
 ICC_METHODS = (2, 3)  # of the box for the color space: a profile, of any kind
-JPEG_2000_BOXES = {b"jP  ", b"ftyp", b"rreq", b"jp2h", b"jp2c", b"jpch", b"jplh", b"free"}
+JPEG_2000_BOXES = {
+    b"jP  ",
+    b"ftyp",
+    b"rreq",
+    b"jp2h",
+    b"jp2c",
+    b"jpch",
+    b"jplh",
+    b"free",
+}
 UUIDS = {
     b"JpgTiffExif->JP2": "exif",
     bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
