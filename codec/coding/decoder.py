@@ -14,7 +14,7 @@ from PIL import Image
 
 from codec.coding.extras import add_extras
 from codec.coding.symbols import symbol_rows
-from codec.coding.tiles import all_cells, cells_of, grid_of, whole
+from codec.coding.tiles import STRIP_PX, all_cells, cells_of, grid_of, whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
@@ -30,8 +30,6 @@ from codec.networks.windows import widened
 from codec.options import DecodeOptions, Region
 from codec.picture.metadata import INFO_KEYS
 from codec.progress import Progress, no_progress
-
-STRIP_PX = 2**14
 
 
 def decode_picture(
@@ -139,9 +137,7 @@ def decode_colors(
 
 
 def strips(region: Region) -> list[Region]:
-    """The region from left to right in parts that are not too wide: memory grows with
-    the width of what is decoded at once.
-    """
+    """The region from left to right, in parts that are not too wide."""
     left, top, width, height = region
     return [
         (left + start, top, min(STRIP_PX, width - start), height)

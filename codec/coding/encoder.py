@@ -6,7 +6,7 @@ latents, hyper-latents -> mean and context -> residuals = round(latents - mean)
 hyper-latents, residuals, table index -> payloads -> file
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from codec.coding.extras import extra_chunks
 from codec.coding.symbols import encode_tile
-from codec.coding.tiles import grid_of, tile_cells
+from codec.coding.tiles import STRIP_PX, grid_of, tile_cells
 from codec.file.container import pack
 from codec.file.header import DIGEST_BYTES, Header
 from codec.networks.quantization import RATE_SHARE, rounding_by_table
@@ -26,6 +26,9 @@ from codec.picture.reading import Picture
 from codec.progress import Progress, no_progress
 
 TILE_LOG2 = 10
+# What a strip has on both sides besides its own: the table index of a tile depends on
+# all of the tile, and the mean on the index of the tile beside it.
+MARGIN_PX = 2 << TILE_LOG2
 
 
 class Encoder:
@@ -43,21 +46,63 @@ class Encoder:
         keep_latents: bool,
         progress: Progress = no_progress,
     ) -> None:
-        self.picture, self.bundle = picture, networks.bundle
-        self.refinement, self.keep_latents = refinement, keep_latents
+        self.picture, self.networks, self.refinement = picture, networks, refinement
+        bundle = networks.bundle
         height, width = picture.rgb.shape[:2]
-        digest = self.bundle.digest[:DIGEST_BYTES]
-        self.header = Header(self.bundle.model_id, digest, 0, TILE_LOG2, width, height)
-        grid = grid_of(self.header, self.bundle.stride_px)
-        self.networks = WindowedNetworks(networks, grid, progress)
-        self.latents = self.networks.analyze(picture.rgb)
+        digest = bundle.digest[:DIGEST_BYTES]
+        self.header = Header(bundle.model_id, digest, 0, TILE_LOG2, width, height)
         self.chunks = extra_chunks(picture)
+        # Refined latents depend on what is refined with them, so that is all at once.
+        starts = [0] if refinement else range(0, width, STRIP_PX)
+
+        def strip(number: int, start: int) -> Strip:
+            def told(share: float) -> None:
+                progress((number + share) / len(starts))
+
+            stop = width if refinement else min(start + STRIP_PX, width)
+            near = slice(max(0, start - MARGIN_PX), min(stop + MARGIN_PX, width))
+            header = replace(self.header, width=near.stop - near.start)
+            inner = slice(start - near.start, stop - near.start)
+            rgb = picture.rgb[:, near]
+            return Strip(rgb, header, inner, networks, refinement, keep_latents, told)
+
+        self.strips = [strip(*item) for item in enumerate(starts)]
 
     def file(self, code: int, rate_share: float = RATE_SHARE) -> bytes:
         """The file of a quality code.
 
         `rate_share`, that of `rounding_by_table`, has no effect with refinement.
         """
+        parts = [strip.payloads(code, rate_share) for strip in self.strips]
+        rows = zip(*parts, strict=True)
+        payloads = [payload for row in rows for part in row for payload in part]
+        return pack(replace(self.header, quality_code=code), payloads, self.chunks)
+
+
+class Strip:
+    """Makes the payloads of the `inner` columns, in pixels, of a picture that is not
+    too wide; the others are as far as networks see.
+    """
+
+    def __init__(
+        self,
+        rgb: NDArray[np.uint8],
+        header: Header,
+        inner: slice,
+        networks: Networks,
+        refinement: Refinement | None,
+        keep_latents: bool,
+        progress: Progress,
+    ) -> None:
+        self.rgb, self.header, self.inner = rgb, header, inner
+        self.refinement, self.keep_latents = refinement, keep_latents
+        self.bundle = networks.bundle
+        grid = grid_of(header, self.bundle.stride_px)
+        self.networks = WindowedNetworks(networks, grid, progress)
+        self.latents = self.networks.analyze(rgb)
+
+    def payloads(self, code: int, rate_share: float) -> list[list[bytes]]:
+        """Those of every row of tiles at a quality code, from left to right."""
         bundle, networks = self.bundle, self.networks
         if networks.steps_done:  # there was a file before
             networks.restart()
@@ -72,8 +117,7 @@ class Encoder:
         temporary = [*symbols, latents, self.latents]
         if self.keep_latents:
             temporary = [rows for rows in temporary if rows is not self.latents]
-        header = replace(self.header, quality_code=code)
-        return pack(header, self.payloads(code, symbols, temporary), self.chunks)
+        return list(self.coded(code, symbols, temporary))
 
     def table_index(self, hyper_latents: Rows, code: int) -> Rows:
         """Table index of every residual, tile by tile: tiles do not depend on each
@@ -104,7 +148,7 @@ class Encoder:
         latents = refine(
             self.networks,
             code,
-            self.picture.rgb,
+            self.rgb,
             self.latents,
             hyper_latents,
             table_index,
@@ -113,18 +157,20 @@ class Encoder:
         )
         return latents, rounding_by_table(*tables, 0)
 
-    def payloads(
+    def coded(
         self, code: int, symbols: Sequence[Rows], temporary: Sequence[Rows]
-    ) -> list[bytes]:
-        """Payloads of the tiles in raster order. Rows of `temporary` are dropped as
-        soon as no tile needs them.
+    ) -> Iterator[list[bytes]]:
+        """The payloads of every row of tiles. Rows of `temporary` are dropped as soon
+        as no tile needs them.
         """
         rows, columns = tile_cells(self.header, self.bundle.stride_px)
-        payloads = []
+        side = self.header.tile_px
+        first, last = self.inner.start // side, -(-self.inner.stop // side)
         for row in rows:
-            for column in columns:
+            payloads = []
+            for column in columns[first:last]:
                 tile = (part for stage in symbols for part in stage[row, column])
                 payloads.append(encode_tile(self.bundle, code, *tile))
+            yield payloads
             for stage in temporary:
                 stage.forget(row.stop - self.bundle.halos.decoder)
-        return payloads
