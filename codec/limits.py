@@ -28,10 +28,8 @@ def check_whole(name: str, value: Any, low: int, high: float = math.inf) -> None
             return
     except TypeError:
         pass
-    most = "" if high == math.inf else f" to {high}"
-    raise UsageError(
-        f"{name} is {value!r}; expected a whole number from {low}{most or ' on'}"
-    )
+    range_ = f"{low} on" if high == math.inf else f"{low} to {high}"
+    raise UsageError(f"{name} is {value!r}; expected a whole number from {range_}")
 
 
 def check_size(

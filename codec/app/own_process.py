@@ -19,12 +19,8 @@ def own_process() -> Iterator[None]:
     """The limit that counts is --max-pixels, not Pillow's, and of odd metadata there is
     a line where they are lost, but no warning. Entered before there are threads.
     """
-    limit, log, handler = (
-        Image.MAX_IMAGE_PIXELS,
-        logging.getLogger("PIL"),
-        logging.NullHandler(),
-    )
-    Image.MAX_IMAGE_PIXELS = None
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    log, handler = logging.getLogger("PIL"), logging.NullHandler()
     log.addHandler(handler)
     try:
         with warnings.catch_warnings():

@@ -172,5 +172,6 @@ class Strip:
                 tile = (part for stage in symbols for part in stage[row, column])
                 payloads.append(encode_tile(self.bundle, code, *tile))
             yield payloads
+            needed = 0 if row is rows[-1] else self.bundle.halos.decoder
             for stage in temporary:
-                stage.forget(row.stop - self.bundle.halos.decoder)
+                stage.forget(row.stop - needed)
