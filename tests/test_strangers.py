@@ -18,6 +18,7 @@ import codec
 from codec.app.own_process import own_process
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
+from codec.picture.declared import declared_sizes
 from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed, open_picture
 from codec.picture.reading import picture_in
 
@@ -97,6 +98,29 @@ BOMBS = {
 def test_a_picture_that_grows_is_refused_by_its_size(kind):
     with pytest.raises(UsageError, match=f"over the limit of {SMALL}"):
         picture_in(BOMBS[kind], SMALL, ())
+
+
+DECLARED = [
+    ("WEBP", "RGB", {}),
+    ("WEBP", "RGB", {"lossless": True}),
+    ("WEBP", "RGBA", {}),
+    ("WEBP", "RGB", {"save_all": True, "append_images": [IMAGE]}),
+    ("GIF", "L", {}),
+    ("GIF", "1", {}),
+    ("GIF", "P", {"comment": b"x" * 600, "transparency": 3}),
+    ("GIF", "P", {"save_all": True, "append_images": [IMAGE]}),
+    ("JPEG2000", "RGB", {}),
+]
+
+
+@pytest.mark.parametrize(("image_format", "mode", "options"), DECLARED)
+@pytest.mark.parametrize("size", [(1, 1), (130, 77)])
+def test_declared_sizes_are_those_of_the_pictures(image_format, mode, options, size):
+    image = IMAGE.resize(size).convert(mode)
+    if "append_images" in options:
+        options = {**options, "append_images": [image.rotate(180)]}
+    data = saved(image, image_format, **options)
+    assert list(declared_sizes(image_format, data)) == [size]
 
 
 MEASURE = """

@@ -38,7 +38,7 @@ def icons(data: bytes) -> Iterator[Size]:
 
 
 def webp(data: bytes) -> Iterator[Size]:
-    """Opening takes memory for the canvas. RFC 9649; all sizes are less one."""
+    """Opening takes memory for the canvas. RFC 9649; most sizes are less one."""
     kind = data[12:16]
     if kind == b"VP8X":
         packed = int.from_bytes(data[24:30], "little")
@@ -46,6 +46,9 @@ def webp(data: bytes) -> Iterator[Size]:
     elif kind == b"VP8L":
         packed = int.from_bytes(data[21:25], "little")
         yield (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        yield width & 0x3FFF, height & 0x3FFF
 
 
 def gif(data: bytes) -> Iterator[Size]:
@@ -56,7 +59,7 @@ def gif(data: bytes) -> Iterator[Size]:
         start += 1
         if block == b"!":  # an extension: blocks up to an empty one
             start += 1
-            while data[start]:
+            while start < len(data) and data[start]:
                 start += data[start] + 1
             start += 1
     if block == b",":
