@@ -20,7 +20,7 @@ from codec.limits import MAX_PIXELS, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import EXACT, Bundle
 from codec.networks.descriptors import describe
 from codec.networks.runtime import Networks
-from codec.networks.shipped import TUNE_DEFAULT
+from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT, load_bundle
 from codec.options import (
     AUTO,
     EFFORT_DEFAULT,
@@ -43,8 +43,17 @@ __all__ = [
     "read_info",
     "salvage",
     "salvage_file",
+    "start_engine",
 ]
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
+
+
+def start_engine() -> None:
+    """Load the smallest graph. With the first one LiteRT prints a line on standard
+    error, with no option to turn that off; programs that mind can see to it before they
+    start threads. CodecError if the model is not there.
+    """
+    Networks(load_bundle(DEFAULT_MODEL_ID), 1).graph("scales")
 
 
 def encode(
@@ -67,7 +76,11 @@ def encode(
     """The image as an .aec file.
 
     `image` is a Pillow image, whose alpha and metadata are kept, or uint8
-    [H, W] (gray) or [H, W, 3], or the `codec.picture.reading.Picture` of one.
+    [H, W] (gray) or [H, W, 3], or the `codec.picture.reading.Picture` of one. Who opens
+    a Pillow image chooses its decoder and Pillow's own limit; `max_pixels` is tested
+    before it is loaded, but for formats that are decoded as they are opened. Open it
+    and do not load it: colors that the file names where Pillow does not look are found
+    in the file. What is not kept is told by `codec.picture.reading.read_picture`.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
     is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits
@@ -157,10 +170,10 @@ def decode(
     a gray one. Heads are exact.
 
     Raises FormatError for anything that is not a whole, undamaged file of a known
-    model, or that has more than `max_pixels` pixels, and UsageError for a region that
-    is not within the picture, other scales and precisions, a region or a head with a
-    scale, a head with "fast" or that there is not for the model, and "colorize" for
-    colors.
+    model, or that has more than `max_pixels` pixels, as it is or enlarged, and
+    UsageError for a region that is not within the picture, other scales and precisions,
+    a region or a head with a scale, a head with "fast" or that there is not for the
+    model, and "colorize" for colors.
     """
     options = DecodeOptions(
         region=region,

@@ -19,8 +19,8 @@ def cpu_count() -> int:
 
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
-    """Leave out what native code prints on standard error. LiteRT announces its
-    delegate there, with no option to turn that off.
+    """Leave out what native code prints on standard error. Only for programs, and
+    before they start threads: what others print in the meantime is lost.
     """
     with STDERR_LOCK:
         saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -6,7 +6,7 @@ them on. What is imported under its own name is for them, too: they import no ne
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from codec.errors import UsageError
 from codec.file.chunks import METADATA_CHUNKS
 from codec.file.header import QUALITY_CODE_MAX
-from codec.limits import MAX_PIXELS
+from codec.limits import MAX_PIXELS, check_whole
 from codec.networks.bundle import EXACT, FAST
 from codec.networks.bundle import PRECISIONS as PRECISIONS
 from codec.networks.bundle import Bundle as Bundle
@@ -84,8 +84,9 @@ class EncodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_bundle(self.bundle)
         check_targets({name: getattr(self, name) for name in TARGETS})
-        if self.tune not in list(TUNES):
+        if not is_one_of(self.tune, TUNES):
             raise UsageError(f"tune is {self.tune!r}; expected {' or '.join(TUNES)}")
         check_effort(self.effort)
         if self.content not in CONTENTS:
@@ -95,8 +96,8 @@ class EncodeOptions:
             check_lossless(self)
         if EFFORTS[self.effort].refinement:
             check_refinable(self.effort, self.model())
-        if unknown := set(self.strip) - set(STRIPPABLE):
-            raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+        check_strip(self.strip)
+        check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
 
     def model(self) -> Bundle:
@@ -132,12 +133,13 @@ class DecodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
+        check_bundle(self.bundle)
+        if not is_one_of(self.scale, SCALES):
             raise UsageError(f"scale is {self.scale!r}; expected 1, 1/2, 1/4 or 1/8")
-        if self.precision not in PRECISIONS:
+        if not is_one_of(self.precision, PRECISIONS):
             expected = " or ".join(PRECISIONS)
             raise UsageError(f"precision is {self.precision!r}; expected {expected}")
-        if self.head not in (None, *HEADS):
+        if not is_one_of(self.head, (None, *HEADS)):
             raise UsageError(f"head is {self.head!r}; expected {', '.join(HEADS)}")
         if self.region is not None:
             check_region(self.region)
@@ -151,7 +153,19 @@ class DecodeOptions:
         for one, other in EXCLUSIVE:
             if asked[one] and asked[other]:
                 raise UsageError(f"{asked[one]} and {asked[other]} exclude each other")
+        check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
+
+
+def is_one_of(value: Any, choices: Collection[Any]) -> bool:
+    return isinstance(value, Hashable) and value in choices
+
+
+def check_bundle(bundle: Any) -> None:
+    if not isinstance(bundle, Bundle | None):
+        raise UsageError(
+            f"bundle is {type(bundle).__name__}; expected what `read_model` returns"
+        )
 
 
 def check_targets(values: dict[str, float | None]) -> None:
@@ -195,7 +209,7 @@ def quality_of(code: int) -> float:
 
 
 def check_effort(effort: int) -> None:
-    if effort not in list(EFFORTS):
+    if not is_one_of(effort, EFFORTS):
         raise UsageError(
             f"effort is {effort!r}; expected a whole number from "
             f"{EFFORT_MIN} to {EFFORT_MAX}"
@@ -212,6 +226,14 @@ def check_refinable(effort: int, bundle: Bundle) -> None:
         )
 
 
+def check_strip(names: Any) -> None:
+    """UsageError if these are no names of metadata."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise UsageError(f"strip is {names!r}; expected a list of names")
+    if unknown := [name for name in names if name not in STRIPPABLE]:
+        raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+
+
 def check_region(region: Any) -> None:
     """UsageError if it is not four whole numbers."""
     try:
@@ -223,5 +245,5 @@ def check_region(region: Any) -> None:
 
 
 def check_threads(threads: Any) -> None:
-    if threads is not None and threads not in range(1, THREADS_MAX + 1):
-        raise UsageError(f"threads is {threads!r}; expected 1 to {THREADS_MAX}")
+    if threads is not None:
+        check_whole("threads", threads, 1, THREADS_MAX)

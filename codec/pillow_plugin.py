@@ -81,7 +81,7 @@ class AecImageFile(ImageFile.ImageFile):
 
     def load(self) -> Any:
         if self.coded:
-            limit = NO_LIMIT if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
+            limit = pixel_limit()
             salvage = ImageFile.LOAD_TRUNCATED_IMAGES
             options = DecodeOptions(scale=self.scale, salvage=salvage, max_pixels=limit)
             try:
@@ -112,6 +112,13 @@ class AecImageFile(ImageFile.ImageFile):
         except CodecError as error:
             raise OSError(str(error)) from None
         super().verify()
+
+
+def pixel_limit() -> int:
+    """Ours, or Pillow's where that is larger; `Image.open` refuses twice as much."""
+    if Image.MAX_IMAGE_PIXELS is None:
+        return NO_LIMIT
+    return max(MAX_PIXELS, 2 * Image.MAX_IMAGE_PIXELS)
 
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:

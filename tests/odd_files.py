@@ -100,3 +100,56 @@ def iptc(text: bytes) -> bytes:
 def gray_levels() -> NDArray[np.uint8]:
     """[96, 128], from 0 to 255."""
     return np.asarray(IMAGE.convert("L").point(lambda n: n))
+
+
+def bmp_with(kind: bytes, profile: bytes) -> bytes:
+    """A BMP file of version 5 with a profile, or where one is; `kind` says which."""
+    data = saved(IMAGE, "BMP")
+    samples = data[54:]
+    header = struct.pack("<I", 124) + data[18:54]
+    header = (header.ljust(56, b"\0") + kind).ljust(112, b"\0")
+    header += struct.pack("<II", 124 + len(samples), len(profile))
+    start = data[:10] + struct.pack("<I", 14 + 124)
+    return start + header.ljust(124, b"\0") + samples + profile
+
+
+def jp2_box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content) + 8) + name + content
+
+
+def jp2_with(name: bytes, content: bytes) -> bytes:
+    """A JPEG 2000 file with a box behind its pixels."""
+    return saved(IMAGE, "JPEG2000") + jp2_box(name, content)
+
+
+def jp2_with_profile(profile: bytes) -> bytes:
+    data = saved(IMAGE, "JPEG2000")
+    color = jp2_box(b"colr", struct.pack(">BBBI", 1, 0, 0, 16))  # sRGB
+    assert color in data
+    header = data.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", data, header)
+    inner = data[header + 8 : header + size]
+    inner = inner.replace(color, jp2_box(b"colr", b"\2\0\0" + profile))
+    return data[:header] + jp2_box(b"jp2h", inner) + data[header + size :]
+
+
+def gif_with(application: bytes) -> bytes:
+    """A GIF file with an application's extension before its frame."""
+    data = saved(IMAGE.convert("L"), "GIF")
+    start = 13 + (3 << (data[10] & 7) + 1)  # behind the colors
+    return data[:start] + b"!\xff\x0b" + application + b"\4data\0" + data[start:]
+
+
+def gif_of(screen: int, frame: int, *, disposal: int = 0, before: bytes = b"") -> bytes:
+    """The start of a GIF file of these sides; `before` its frame."""
+    data = b"GIF89a" + struct.pack("<HH", screen, screen) + b"\0\0\0" + before
+    data += b"!\xf9\4" + bytes([disposal << 2, 0, 0, 0]) + b"\0"
+    return data + b"," + struct.pack("<4H", 0, 0, frame, frame) + b"\0\x08"
+
+
+def tga_with_comments() -> bytes:
+    """A TGA file with an extension area."""
+    data = saved(IMAGE, "TGA")
+    plain = data[:-26] if data.endswith(b"TRUEVISION-XFILE.\0") else data
+    footer = struct.pack("<II", len(plain), 0) + b"TRUEVISION-XFILE.\0"
+    return plain + struct.pack("<H", 495) + bytes(493) + footer

@@ -1,7 +1,9 @@
 """The public calls: encode, decode, read_info."""
 
 import dataclasses
+import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from codec.networks import shipped
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
 from codec.options import quality_code
+from codec.picture.reading import Picture
 
 
 def repacked(data: bytes, **changes) -> bytes:
@@ -189,6 +192,36 @@ def test_an_array_that_is_no_picture_is_refused(array):
         codec.encode(array)
 
 
+@pytest.mark.parametrize("image", [None, object(), [[None]], {}])
+def test_what_is_neither_image_nor_array_is_refused(image):
+    with pytest.raises(UsageError, match="expected a Pillow image or an array"):
+        codec.encode(image)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"rgb": None}, "rgb is NoneType"),
+        ({"rgb": np.zeros((8, 8), np.uint8)}, r"rgb array has shape \(8, 8\)"),
+        ({"rgb": np.full((8, 8, 3), np.nan)}, "rgb array has type float64"),
+        ({"rgb": np.zeros((0, 8, 3), np.uint8)}, "no pixels"),
+        ({"alpha": np.zeros((8, 9), np.uint8)}, r"alpha has shape \(8, 9\)"),
+        ({"alpha": np.zeros((8, 8), bool)}, "alpha array has type bool"),
+        ({"metadata": {"exif": "text"}}, "metadata 'exif' are str"),
+        ({"metadata": {"other": b""}}, "metadata 'other' are bytes"),
+    ],
+)
+def test_a_picture_of_other_arrays_cannot_be_made(fields, reason):
+    with pytest.raises(UsageError, match=reason):
+        Picture(**{"rgb": np.zeros((8, 8, 3), np.uint8), **fields})
+
+
+def test_a_gray_array_over_the_limit_takes_no_memory():
+    huge = np.broadcast_to(np.zeros((1, 1), np.uint8), (2**20, 2**20))
+    with pytest.raises(UsageError, match=f"over the limit of {MAX_PIXELS}"):
+        codec.encode(huge)
+
+
 def test_a_picture_over_the_limit_is_refused():
     huge = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (2**14, 2**14 + 1, 3))
     with pytest.raises(UsageError, match=f"over the limit of {MAX_PIXELS}"):
@@ -309,8 +342,12 @@ def test_every_expected_error_is_a_codec_error():
     assert issubclass(UsageError, codec.CodecError)
 
 
-@pytest.mark.parametrize("call", [codec.decode, codec.read_info])
-@pytest.mark.parametrize("data", ["photo.aec", None, 7])
+@pytest.mark.parametrize(
+    "call", [codec.decode, codec.read_info, codec.features, codec.salvage]
+)
+@pytest.mark.parametrize(
+    "data", ["photo.aec", None, 7, [], Path("a"), io.BytesIO(b"a"), np.zeros(9, "u1")]
+)
 def test_anything_but_bytes_is_wrong_usage(call, data):
     with pytest.raises(UsageError, match="expected the file's bytes"):
         call(data)

@@ -446,6 +446,22 @@ def test_metadata_as_large_as_the_limit_come_back():
     assert container.metadata()["xmp"] == bytes(METADATA_MAX_BYTES)
 
 
+def test_metadata_of_all_kinds_share_the_limit():
+    half = METADATA_MAX_BYTES // 2
+    for more, fits in ((0, True), (1, False)):
+        sizes = {"icc": half, "exif": half + more, "dpi": 0}
+        chunks = [
+            (METADATA_CHUNKS[name], zlib.compress(bytes(size)))
+            for name, size in sizes.items()
+        ]
+        container = unpack(pack(HEADER, [b"tile"] * HEADER.tile_count, chunks))
+        if fits:
+            assert {k: len(v) for k, v in container.metadata().items()} == sizes
+        else:
+            with pytest.raises(FormatError, match="exif data is too large"):
+                container.metadata()
+
+
 @pytest.mark.parametrize("chunk_id", sorted(KNOWN_CHUNKS))
 def test_a_known_chunk_that_occurs_twice_is_refused(chunk_id):
     chunks = ((1, b"tile"), (chunk_id, b""), (chunk_id, b""))

@@ -7,7 +7,7 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.errors import CodecError, UsageError
+from codec.errors import CodecError, FormatError, UsageError
 from codec.networks import heads, shipped
 from codec.networks import windows as win
 from codec.networks.shipped import TUNES
@@ -84,6 +84,16 @@ def test_alpha_is_enlarged_too():
     assert alpha.shape == (128, 200)
     assert alpha[:50].max() == 0
     assert alpha[70:].min() == 255
+
+
+def test_the_limit_counts_what_is_enlarged():
+    data = codec.encode(picture(64, 128), tune="psnr")
+    assert codec.decode(data, head="upscale", max_pixels=128 * 256).size == (256, 128)
+    with pytest.raises(FormatError, match="256 x 128 pixels is over the limit of 327"):
+        codec.decode(data, head="upscale", max_pixels=128 * 256 - 1)
+    part = codec.decode(data, head="upscale", region=(0, 0, 64, 64), max_pixels=2**14)
+    assert part.size == (128, 128)
+    codec.decode(data, head="denoise", max_pixels=64 * 128)
 
 
 @pytest.mark.parametrize("name", heads.HEADS)

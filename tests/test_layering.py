@@ -29,7 +29,7 @@ FRAMEWORKS = {
 # another, think first whether it should, then change this.
 ROOMS = {
     "errors": set(),
-    "limits": set(),
+    "limits": {"errors"},
     "machine": set(),
     "progress": set(),
     "file": {"errors", "limits"},

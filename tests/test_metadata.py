@@ -10,23 +10,29 @@ import pytest
 from command_line import aecodec, fails, succeeds
 from odd_files import (
     IMAGE,
+    bmp_with,
+    gif_with,
     iptc,
+    jp2_with,
+    jp2_with_profile,
     jpeg_with,
     jpeg_with_thumbnail,
     png_with,
     saved,
+    tga_with_comments,
     xmp,
 )
 from PIL import Image, ImageCms, ImageOps
 
 import codec
-from codec.errors import FormatError
+from codec.errors import FormatError, UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.exif import forget_the_whole, without_preview
 from codec.picture.metadata import info_value, packed, photoshop_resource
-from codec.picture.reading import picture_in
+from codec.picture.reading import picture_in, read_picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 CAPTION = iptc(b"caption")
 PHOTOSHOP = b"Photoshop 3.0\0" + photoshop_resource(0x0404, CAPTION)
 
@@ -145,6 +151,15 @@ def test_what_no_file_of_ours_holds_has_a_line_each():
         (png_with((b"pHYs", struct.pack(">IIB", 2, 1, 0))), "the shape of the pixels"),
         (jpeg_with(0xED, PHOTOSHOP + clipping_path), "Photoshop's resources"),
         (png_with((b"zTXt", b"A\0\0" + zlib.compress(bytes(2**21)))), "a chunk zTXt"),
+        (jp2_with(b"uuid", b"JpgTiffExif->JP2II*\0"), "the EXIF data"),
+        (jp2_with(b"uuid", XMP_UUID + xmp()), "the XMP data"),
+        (jp2_with(b"uuid", bytes(16)), "the box 'uuid'"),
+        (jp2_with(b"xml ", b"<a/>"), "the box 'xml '"),
+        (jp2_with(b"jumb", b"c2pa"), "the box 'jumb'"),
+        (bmp_with(b"KNIL", b"C:\\photo.icc\0"), "the ICC profile, it is in another"),
+        (gif_with(b"XMP DataXMP"), "the XMP data"),
+        (gif_with(b"ICCRGBG1012"), "the ICC profile"),
+        (tga_with_comments(), "the author, the comments and the date"),
         (
             saved(IMAGE, "TIFF", save_all=True, append_images=[IMAGE]),
             "all frames but the first",
@@ -288,9 +303,40 @@ def test_other_names_of_metadata_are_wrong_usage():
 def test_metadata_too_large_for_a_file_are_lost_alone():
     image = IMAGE.copy()
     image.info = {"xmp": bytes(2**24 + 1), "exif": b"II*\0", "dpi": (10, 10)}
-    found = codec.picture.reading.read_picture(image)
+    found = read_picture(image)
     assert found.losses == [f"the XMP data, {2**24 + 1} bytes"]
     assert list(found.metadata) == ["exif", "dpi"]
+
+
+def test_metadata_that_are_too_large_together_are_lost_from_where_they_are():
+    image = IMAGE.copy()
+    image.info = {"exif": bytes(2**23), "xmp": bytes(2**23 + 1), "iptc": bytes(2**23)}
+    found = read_picture(image)
+    assert found.losses == [f"the XMP data, {2**23 + 1} bytes"]
+    assert list(found.metadata) == ["exif", "iptc"]
+    facts = codec.read_info(codec.encode(found, effort=1))
+    assert facts.metadata == ("exif", "iptc")
+    found.metadata["text"] = b"a\0b\0"
+    with pytest.raises(UsageError, match="bytes of metadata is 16777220"):
+        codec.encode(found, effort=1)
+
+
+def test_what_is_stripped_takes_no_room():
+    image = IMAGE.copy()
+    image.info = {"exif": bytes(2**24), "xmp": bytes(2**24)}
+    found = read_picture(image, ["exif"])
+    assert (found.losses, list(found.metadata)) == ([], ["xmp"])
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jp2"])
+def test_profiles_that_pillow_does_not_read_are_kept(suffix):
+    data = {".bmp": bmp_with(b"DEBM", SRGB), ".jp2": jp2_with_profile(SRGB)}[suffix]
+    assert read(data).losses == []
+    assert reopened(data, ".png").info["icc_profile"] == SRGB
+    Path(f"in{suffix}").write_bytes(data)
+    with Image.open(f"in{suffix}") as image:
+        found = read_picture(image)
+    assert (found.metadata["icc"], found.losses) == (SRGB, [])
 
 
 def test_a_cut_png_is_one_line(folder):
@@ -300,5 +346,5 @@ def test_a_cut_png_is_one_line(folder):
 
 def test_reading_takes_images_too():
     data = png_with((b"pHYs", struct.pack(">IIB", 11811, 11811, 1)))
-    found = codec.picture.reading.read_picture(Image.open(io.BytesIO(data)))
+    found = read_picture(Image.open(io.BytesIO(data)))
     assert list(found.metadata) == ["dpi"]

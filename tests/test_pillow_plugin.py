@@ -100,6 +100,16 @@ def test_the_limit_of_pillow_is_honored(small_file, monkeypatch):
         Image.open(io.BytesIO(small_file))
 
 
+@pytest.mark.parametrize("limit", [None, 10**6])
+def test_a_limit_of_pillow_that_is_raised_is_honored(small_file, monkeypatch, limit):
+    monkeypatch.setattr(pillow_plugin, "MAX_PIXELS", 5000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert Image.open(io.BytesIO(small_file)).convert("RGB").size == (120, 90)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2500)
+    with pytest.raises(OSError, match="over the limit of 5000"):
+        pillow_plugin.AecImageFile(io.BytesIO(small_file)).load()
+
+
 @pytest.mark.parametrize(
     "options", [{"quality": 0}, {"quality": "x"}, {"effort": 10}, {"tune": "x"}]
 )

@@ -7,17 +7,24 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
 import integer_scale_network as reference
 import numpy as np
 import pytest
+from pictures import picture
+from PIL import Image
 
+import codec
 from codec.errors import CodecError
 from codec.file.header import QUALITY_CODE_MAX
 from codec.machine import native_stderr_silenced
 from codec.networks.bundle import CONFIG, EXACT, FIRST_HALOS, read_bundle
 from codec.networks.runtime import Graph, Networks
+
+ROOT = Path(codec.__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -140,18 +147,154 @@ def test_a_graph_works_after_a_call_that_failed(bundle):
     assert np.array_equal(graph(EXACT, image=image)["latents"], expected)
 
 
-def test_native_messages_do_not_leak_to_standard_error():
-    script = (
-        "import codec, numpy as np\n"
-        "for size in (64, 64), (70, 130), (1, 1):\n"
-        "    data = codec.encode(np.full(size, 77, np.uint8), quality=30)\n"
-        "    codec.decode(data)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True
-    )
-    assert result.stderr == b""
-    assert result.stdout == b""
+def output_of(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    call = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(call, capture_output=True, check=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "features"])
+def test_native_messages_do_not_leak_into_those_of_the_command_line(command, folder):
+    Path("photo.aec").write_bytes(codec.encode(Image.open("photo.png"), effort=1))
+    arguments = {
+        "encode": ["encode", "photo.png", "-e", "1", "-o", "-"],
+        "decode": ["decode", "photo.aec", "-o", "-"],
+        "features": ["features", "photo.aec", "-o", "new.npz"],
+    }[command]
+    call = [sys.executable, "-m", "codec", *arguments]
+    result = subprocess.run(call, capture_output=True, check=True, cwd=folder)
+    assert b"INFO" not in result.stderr
+    assert b"TensorFlow" not in result.stderr
+
+
+LOUD = """
+import os, sys, threading
+import codec, numpy as np
+codec.decode  # imported
+stopped, lines = threading.Event(), 0
+def speak():
+    global lines
+    while not stopped.wait(0.001):
+        os.write(2, b"heard\\n")
+        lines += 1
+thread = threading.Thread(target=speak)
+thread.start()
+data = codec.encode(np.zeros((8, 8), np.uint8), threads=1)
+for threads in (1, 2, 3):
+    codec.decode(data, threads=threads)
+stopped.set()
+thread.join()
+print(lines)
+"""
+
+
+def test_no_line_of_another_thread_is_lost_while_graphs_are_loaded():
+    result = output_of(LOUD)
+    assert result.stderr.count("heard\n") == int(result.stdout) > 0
+
+
+UNCHANGED = """
+import logging, os, warnings
+from PIL import Image
+import numpy as np
+
+def state():
+    handlers = list(logging.getLogger("PIL").handlers)
+    environment = dict(os.environ)
+    return Image.MAX_IMAGE_PIXELS, list(warnings.filters), handlers, environment
+
+before = state()
+import codec
+from codec.picture.reading import picture_in
+data = codec.encode(np.zeros((8, 8, 3), np.uint8))
+codec.decode(data).save("picture.png")
+picture_in(open("picture.png", "rb").read(), 2**20, ())
+print(state() == before)
+"""
+
+
+def test_the_state_of_the_process_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert output_of(UNCHANGED).stdout == "True\n"
+
+
+FORKED = """
+import multiprocessing, os, sys, threading
+import codec, numpy as np
+
+image = np.arange(3 * 200 * 100, dtype=np.uint8).reshape(200, 100, 3)
+when = sys.argv[1]
+context = multiprocessing.get_context("fork")
+
+def work(data, expected):
+    assert codec.decode(data, threads=2).tobytes() == expected
+    codec.encode(image, threads=2)
+
+def wait_for(child):
+    child.start()
+    child.join(60)
+    print(child.exitcode)
+    child.kill()
+
+if when == "before":  # the first call of this process is in its child
+    wait_for(context.Process(target=codec.encode, args=(image,)))
+elif when == "loading":
+    loading = threading.Thread(target=codec.encode, args=(image,))
+    loading.start()
+    children = [context.Process(target=codec.encode, args=(image,)) for _ in range(4)]
+    for child in children:
+        wait_for(child)
+    loading.join()
+else:
+    data = codec.encode(image, threads=2)
+    expected = codec.decode(data, threads=2).tobytes()
+    stopped = threading.Event()
+
+    def forever():
+        while not stopped.is_set():
+            codec.decode(data, threads=2)
+
+    threads = [threading.Thread(target=forever) for _ in range(2)]
+    if when == "during":
+        for thread in threads:
+            thread.start()
+    for _ in range(3):
+        wait_for(context.Process(target=work, args=(data, expected)))
+    if when == "exit":  # orderly, of a child and of a child of it
+        child = os.fork()
+        if not child and not os.fork():
+            work(data, expected)
+            sys.exit()
+        if not child:
+            _, status = os.wait()
+            sys.exit(status)
+        print(os.waitpid(child, 0)[1])
+    stopped.set()
+    work(data, expected)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+@pytest.mark.parametrize(
+    ("when", "children"),
+    [("before", 1), ("loading", 4), ("during", 3), ("after", 3), ("exit", 4)],
+)
+def test_forked_children_work(when, children):
+    assert output_of(FORKED, when).stdout.split() == ["0"] * children
+
+
+def test_any_number_of_threads_gives_the_same():
+    pictures = [picture(70 + 9 * n, 90, seed=n) for n in range(4)]
+    files = [codec.encode(p, effort=1) for p in pictures]
+    decoded = [codec.decode(f).tobytes() for f in files]
+
+    def both(n):
+        file = codec.encode(pictures[n % 4], effort=1)
+        return file, codec.decode(file).tobytes()
+
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(both, range(32)))
+    assert results == [(files[n % 4], decoded[n % 4]) for n in range(32)]
 
 
 def test_standard_error_survives_two_threads_that_silence_it():
@@ -178,18 +321,6 @@ def test_standard_error_survives_two_threads_that_silence_it():
         os.dup2(saved, 2)
         os.close(saved)
     assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
-
-
-def test_standard_error_works_after_the_engine_has_started():
-    script = (
-        "import codec, sys, numpy as np\n"
-        "codec.encode(np.zeros((8, 8), np.uint8))\n"
-        "print('heard', file=sys.stderr)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, text=True
-    )
-    assert result.stderr == "heard\n"
 
 
 def test_a_bundle_may_say_how_far_its_networks_see(tmp_path, bundle):

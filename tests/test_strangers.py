@@ -1,21 +1,25 @@
 """Which decoders may touch the bytes of strangers, and what they may take."""
 
+import logging
 import re
 import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import aecodec, fails, names, succeeds
-from odd_files import IMAGE, icon_bomb, saved, tiff
+from odd_files import IMAGE, gif_of, icon_bomb, saved, tiff
 from PIL import Image
 
 import codec
+from codec.app.own_process import own_process
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
-from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed
+from codec.picture.declared import declared_sizes
+from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed, open_picture
 from codec.picture.reading import picture_in
 
 ROOT = Path(codec.__file__).parent.parent
@@ -81,7 +85,11 @@ BOMBS = {
     "webp": animation_of(9000),
     "jp2": jpeg_2000_of(30000),
     "tiff-tile": tiff(np.zeros((64, 64, 3), np.uint8), {322: 30000, 323: 30000}),
-    "gif": b"GIF89a\1\0\1\0\0\0\0," + struct.pack("<4H", 0, 0, 9999, 9999) + b"\0\x08",
+    "gif": gif_of(1, 9999),
+    "gif-screen": gif_of(65535, 1),
+    "gif-filled": gif_of(1, 60000, disposal=2),
+    "gif-behind-noise": gif_of(1, 60000, disposal=2, before=b"\0x!\xfe\1a\0"),
+    "webp-canvas": animation_of(16383),
     "bmp": bmp_of(30000),
 }
 
@@ -90,6 +98,29 @@ BOMBS = {
 def test_a_picture_that_grows_is_refused_by_its_size(kind):
     with pytest.raises(UsageError, match=f"over the limit of {SMALL}"):
         picture_in(BOMBS[kind], SMALL, ())
+
+
+DECLARED = [
+    ("WEBP", "RGB", {}),
+    ("WEBP", "RGB", {"lossless": True}),
+    ("WEBP", "RGBA", {}),
+    ("WEBP", "RGB", {"save_all": True, "append_images": [IMAGE]}),
+    ("GIF", "L", {}),
+    ("GIF", "1", {}),
+    ("GIF", "P", {"comment": b"x" * 600, "transparency": 3}),
+    ("GIF", "P", {"save_all": True, "append_images": [IMAGE]}),
+    ("JPEG2000", "RGB", {}),
+]
+
+
+@pytest.mark.parametrize(("image_format", "mode", "options"), DECLARED)
+@pytest.mark.parametrize("size", [(1, 1), (130, 77)])
+def test_declared_sizes_are_those_of_the_pictures(image_format, mode, options, size):
+    image = IMAGE.resize(size).convert(mode)
+    if "append_images" in options:
+        options = {**options, "append_images": [image.rotate(180)]}
+    data = saved(image, image_format, **options)
+    assert list(declared_sizes(image_format, data)) == [size]
 
 
 MEASURE = """
@@ -120,6 +151,37 @@ def test_a_refusal_takes_less_than_100_mb(kind, folder):
 def test_an_icon_of_a_fitting_size_is_read():
     found = picture_in(saved(IMAGE.resize((32, 32)), "ICO"), SMALL, ())
     assert found.rgb.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "GIF", "PNG", "JPEG", "TIFF", "BMP"])
+def test_the_limit_of_a_program_is_its_own(image_format, folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    image = IMAGE.convert("L") if image_format == "GIF" else IMAGE
+    with monkeypatch.context() as saving:
+        saving.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        Path("in.x").write_bytes(saved(image, image_format))
+    assert "over the limit of 8192" in fails("encode", "in.x", "--max-pixels", "8192")
+    succeeds("encode", "in.x", "-e", "1")
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_large_gif_is_read_if_the_limit_allows_it(folder):
+    """Of 196 megapixels, more than Pillow allows by itself."""
+    image = Image.new("L", (14000, 14000))
+    Path("large.gif").write_bytes(saved(image, "GIF"))
+    with own_process():
+        found = open_picture(Path("large.gif").read_bytes(), MAX_PIXELS)
+    assert found.size == (14000, 14000)
+
+
+def test_what_a_program_changes_is_as_before_afterwards():
+    log, filters = logging.getLogger("PIL"), list(warnings.filters)
+    before = Image.MAX_IMAGE_PIXELS, list(log.handlers)
+    with pytest.raises(ZeroDivisionError), own_process():
+        assert Image.MAX_IMAGE_PIXELS is None
+        raise ZeroDivisionError
+    assert (Image.MAX_IMAGE_PIXELS, list(log.handlers)) == before
+    assert warnings.filters == filters
 
 
 def test_no_limit_of_the_process_is_changed_or_counts(monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from pictures import picture
 
 import codec
+from codec.coding import decoder, encoder
 from codec.file.container import unpack
 from codec.networks import windows as win
 from codec.networks.outputs import synthesis_of
@@ -146,6 +147,54 @@ def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, effort):
     salvaged, faults = codec.salvage(bytes(broken))
     assert len(faults) == 1
     assert np.abs(np.asarray(salvaged)[:1700] - whole[:1700]).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def wide():
+    image = picture(70, 7000)
+    return image, codec.encode(image, effort=1)
+
+
+def test_a_wide_picture_is_encoded_in_strips_to_the_same_file(monkeypatch, wide):
+    image, expected = wide
+    grids, shares = [], []
+
+    class Watched(WindowedNetworks):
+        def __init__(self, networks, grid, *rest):
+            grids.append(grid)
+            super().__init__(networks, grid, *rest)
+
+    monkeypatch.setattr(encoder, "STRIP_PX", 2048)
+    monkeypatch.setattr(encoder, "WindowedNetworks", Watched)
+    assert codec.encode(image, effort=1, progress=shares.append) == expected
+    assert [columns for _, columns in grids] == [64, 96, 78, 46]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_searches_keep_to_the_strips(monkeypatch, wide):
+    image, _ = wide
+    monkeypatch.setattr(encoder, "STRIP_PX", 4096)
+    size_bytes = len(codec.encode(image, effort=1, quality=30))
+    found = codec.encode(image, effort=1, size_bytes=size_bytes)
+    assert 0.98 * size_bytes <= len(found) <= size_bytes
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"scale": 1 / 2}, {"scale": 1 / 8}, {"region": (99, 9, 6000, 50)}]
+)
+def test_a_wide_picture_is_decoded_in_strips_to_the_same_pixels(
+    monkeypatch, wide, asked
+):
+    _, file = wide
+    expected = codec.decode(file, **asked)
+    shares = []
+    monkeypatch.setattr(decoder, "STRIP_PX", 1024)
+    found = codec.decode(file, progress=shares.append, **asked)
+    difference = np.asarray(found, int) - np.asarray(expected)
+    assert np.abs(difference).max() <= 1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 @pytest.mark.parametrize("model_id", SHIPPED)

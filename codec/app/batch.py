@@ -14,12 +14,12 @@ import click
 
 from codec.app.conversion import Conversion, Converted
 from codec.app.files import STREAM
+from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import debugging, each, say
 from codec.app.shards import is_shard
 from codec.app.workers import Task, run
 from codec.errors import CodecError
-from codec.picture.reading import quiet_pillow
 
 FILES_AT_ONCE = 2
 Pair = tuple[str, str]  # of names: input, output
@@ -161,8 +161,8 @@ def converted_here(pairs: Sequence[Pair], conversion: Conversion) -> Results:
         with progress_bar(pair[0]) if single else nullcontext(go_on) as progress:
             return conversion(*pair, progress)
 
-    # Threads share the filters of warnings, so they are set once for all.
-    with quiet_pillow(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+    start_engine_silently()
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         if single:
             yield pairs[0], partial(one, pairs[0])
             return

@@ -16,6 +16,7 @@ from codec.app.commands.features import features
 from codec.app.commands.info import info
 from codec.app.commands.serve import serve
 from codec.app.files import occupy_closed_streams
+from codec.app.own_process import own_process
 from codec.app.reporting import say
 
 SIGNALS = [
@@ -47,6 +48,7 @@ def main(context: click.Context) -> None:
         sys.exit(128 + number)
 
     occupy_closed_streams()
+    context.with_resource(own_process())
     for number in SIGNALS:
         before = signal.getsignal(number)
         if before not in (signal.SIG_IGN, None):  # nobody else's business

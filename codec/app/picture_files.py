@@ -23,7 +23,6 @@ from codec.picture.metadata import (
     XMP_KEYWORD,
     photoshop_resource,
 )
-from codec.picture.reading import quiet_pillow
 
 QUALITY_DEFAULT = 95
 AEC_SUFFIX = ".aec"  # which Pillow writes, too, where it has learned to
@@ -80,18 +79,17 @@ def file_bytes(
     losses = []
     if image_format == "GIF" and image.mode != "L":
         losses.append("colors beyond 256")
-    with quiet_pillow():
-        kinds = kept_kinds(image, image_format, losses)
-        image = turned(image, "exif" in kinds)
-        options |= metadata_options(image, image_format, kinds)
-        try:
-            return saved(image, image_format, options), losses
-        except MemoryError:
-            raise
-        except Exception as error:  # every format raises its own
-            raise UsageError(
-                f"cannot write this picture as {image_format}: {error}"
-            ) from None
+    kinds = kept_kinds(image, image_format, losses)
+    image = turned(image, "exif" in kinds)
+    options |= metadata_options(image, image_format, kinds)
+    try:
+        return saved(image, image_format, options), losses
+    except MemoryError:
+        raise
+    except Exception as error:  # every format raises its own
+        raise UsageError(
+            f"cannot write this picture as {image_format}: {error}"
+        ) from None
 
 
 def kept_kinds(

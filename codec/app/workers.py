@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any
 
 from codec.app.conversion import Converted
+from codec.app.own_process import own_process, start_engine_silently
 from codec.app.reporting import explained
 from codec.errors import CodecError
 
@@ -258,7 +259,9 @@ def serve() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent has gone
+    start_engine_silently()
+    # EOF, or a broken pipe: the parent has gone.
+    with contextlib.suppress(EOFError, BrokenPipeError), own_process():
         convert, debug = pickle.load(tasks)
         while True:
             do(pickle.load(tasks), convert, debug, replies)

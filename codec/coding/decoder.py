@@ -15,11 +15,12 @@ from PIL import Image
 from codec.coding.extras import add_extras
 from codec.coding.layers import Layer
 from codec.coding.symbols import symbol_rows
-from codec.coding.tiles import all_cells, cells_of, grid_of, whole
+from codec.coding.tiles import STRIP_PX, all_cells, cells_of, grid_of, whole
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
 from codec.file.header import DIGEST_BYTES, Header
+from codec.limits import check_size
 from codec.networks.bundle import Bundle
 from codec.networks.heads import COLORIZE, head_of
 from codec.networks.outputs import Output, preview_of, synthesis_of
@@ -43,6 +44,9 @@ def decode_picture(
     if options.region is not None:
         region = region_within(container.header, options.region)
     output = wanted_output(networks, options)
+    stride = networks.bundle.stride_px
+    width, height = (output.sides(side, stride) for side in region[2:])
+    check_size(width, height, options.max_pixels, FormatError)  # it may be enlarged
     made_up = options.head == COLORIZE
     if made_up and not is_gray(container):
         raise UsageError("the picture has colors already")
@@ -118,13 +122,28 @@ def decode_colors(
     gray = is_gray(container) and not made_up
     mode = "L" if gray and container.has(GRAY_CHUNK) else "RGB"
     stride = networks.bundle.stride_px
-    size = [output.sides(side, stride) for side in region[2:]]
-    image, top = Image.new(mode, size), 0
-    for band in decode_bands(container, networks, region, output, damage, progress):
-        colors = Image.fromarray(band)
-        image.paste(colors.convert("L") if gray else colors, (0, top))
-        top += len(band)
+    image = Image.new(mode, [output.sides(side, stride) for side in region[2:]])
+    parts = strips(region)
+    for number, part in enumerate(parts):
+
+        def told(share: float, number: int = number) -> None:
+            progress((number + share) / len(parts))
+
+        left, top = output.sides(part[0] - region[0], stride), 0
+        for band in decode_bands(container, networks, part, output, damage, told):
+            colors = Image.fromarray(band)
+            image.paste(colors.convert("L") if gray else colors, (left, top))
+            top += len(band)
     return image
+
+
+def strips(region: Region) -> list[Region]:
+    """The region from left to right, in parts that are not too wide."""
+    left, top, width, height = region
+    return [
+        (left + start, top, min(STRIP_PX, width - start), height)
+        for start in range(0, width, STRIP_PX)
+    ]
 
 
 def decode_bands(

@@ -7,7 +7,7 @@ hyper-latents, residuals, table index -> payloads -> file
 """
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from codec.coding.extras import extra_chunks
 from codec.coding.layering import Layering
 from codec.coding.symbols import encode_tile
-from codec.coding.tiles import grid_of, tile_cells
+from codec.coding.tiles import STRIP_PX, cells_of, grid_of, tile_cells
 from codec.file.container import pack
 from codec.file.header import DIGEST_BYTES, Header
 from codec.file.layer import LayerTile
@@ -30,6 +30,9 @@ from codec.picture.reading import Picture
 from codec.progress import Progress, no_progress
 
 TILE_LOG2 = 10
+# What a strip has on both sides besides its own: the table index of a tile depends on
+# all of the tile, and the mean on the index of the tile beside it.
+MARGIN_PX = 2 << TILE_LOG2
 
 
 def header_of(picture: Picture, bundle: Bundle) -> Header:
@@ -43,8 +46,7 @@ class Encoder:
     """Makes files of one picture, at any quality.
 
     Latents are refined if there is a `refinement`. With `keep_latents` the picture is
-    analyzed once for all files, and all its latents are in memory. Where there is a
-    `layering`, networks have what it does not cover.
+    analyzed once for all files, and all its latents are in memory.
     """
 
     def __init__(
@@ -56,26 +58,42 @@ class Encoder:
         progress: Progress = no_progress,
         layering: Layering | None = None,
     ) -> None:
-        self.picture, self.bundle = picture, networks.bundle
-        self.layering = layering
-        self.refinement, self.keep_latents = refinement, keep_latents
-        self.header = header_of(picture, self.bundle)
-        grid = grid_of(self.header, self.bundle.stride_px)
-        self.networks = WindowedNetworks(networks, grid, progress, self.idle(grid))
-        self.rgb = layering.beneath() if layering else picture.rgb
-        self.latents = self.networks.analyze(self.rgb)
+        self.picture, self.networks, self.refinement = picture, networks, refinement
+        self.layering, self.files = layering, dict[tuple[int, float], bytes]()
+        self.header = header_of(picture, networks.bundle)
         self.chunks = extra_chunks(picture)
-        self.files: dict[tuple[int, float], bytes] = {}
+        beneath = layering.beneath() if layering else picture.rgb
+        idle, stride_px = self.idle_cells(), networks.bundle.stride_px
+        width = self.header.width
+        # Refined latents depend on what is refined with them, so that is all at once.
+        starts = [0] if refinement else range(0, width, STRIP_PX)
+
+        def strip(number: int, start: int) -> Strip:
+            def told(share: float) -> None:
+                progress((number + share) / len(starts))
+
+            stop = width if refinement else min(start + STRIP_PX, width)
+            near = slice(max(0, start - MARGIN_PX), min(stop + MARGIN_PX, width))
+            header = replace(self.header, width=near.stop - near.start)
+            inner = slice(start - near.start, stop - near.start)
+            cells = idle[:, cells_of(near.start, near.stop - near.start, stride_px)]
+            return Strip(
+                *(beneath[:, near], cells, header, inner, networks),
+                *(refinement, keep_latents, told),
+            )
+
+        self.strips = [strip(*item) for item in enumerate(starts)]
 
     @property
     def covered(self) -> Collection[int]:
         """Numbers of the tiles that a layer covers."""
         return self.layering.whole if self.layering else ()
 
-    def idle(self, grid: tuple[int, int]) -> NDArray[np.bool_]:
+    def idle_cells(self) -> NDArray[np.bool_]:
         """The cells of those tiles, [rows, columns]."""
-        idle = np.zeros(grid, bool)
-        cells = itertools.product(*tile_cells(self.header, self.bundle.stride_px))
+        stride_px = self.networks.bundle.stride_px
+        idle = np.zeros(grid_of(self.header, stride_px), bool)
+        cells = itertools.product(*tile_cells(self.header, stride_px))
         for number, place in enumerate(cells):
             idle[place] = number in self.covered
         return idle
@@ -87,24 +105,52 @@ class Encoder:
         """
         key = code, rate_share
         if key not in self.files:
-            tiles = self.layered(code, self.tiles(code, rate_share))
+            payloads = self.payloads(code, rate_share)
+            error_bits = self.networks.bundle.bits_per_error(code)
+            layer = self.layering.coded(code, error_bits) if self.layering else {}
+            tiles: list[bytes | LayerTile] = [
+                replace(layer[n], network=payload) if n in layer else payload
+                for n, payload in enumerate(payloads)
+            ]
             header = replace(self.header, quality_code=code)
             self.files[key] = pack(header, tiles, self.chunks)
         return self.files[key]
 
-    def layered(self, code: int, tiles: Sequence[bytes]) -> list[bytes | LayerTile]:
-        """The payloads of tiles, with the layers of those that have one."""
-        error_bits = self.bundle.bits_per_error(code)
-        layer = self.layering.coded(code, error_bits) if self.layering else {}
-        return [
-            replace(layer[n], network=tile) if n in layer else tile
-            for n, tile in enumerate(tiles)
-        ]
-
-    def tiles(self, code: int, rate_share: float) -> list[bytes]:
-        """What the networks make of every tile."""
+    def payloads(self, code: int, rate_share: float) -> list[bytes]:
+        """What the networks make of every tile, nothing of those that are covered."""
         if len(self.covered) == self.header.tile_count:
             return [b""] * self.header.tile_count
+        parts = [strip.payloads(code, rate_share) for strip in self.strips]
+        rows = zip(*parts, strict=True)
+        return [payload for row in rows for part in row for payload in part]
+
+
+class Strip:
+    """Makes the payloads of the `inner` columns, in pixels, of a picture that is not
+    too wide; the others are as far as networks see. The `idle` cells are of tiles that
+    a layer covers.
+    """
+
+    def __init__(
+        self,
+        rgb: NDArray[np.uint8],
+        idle: NDArray[np.bool_],
+        header: Header,
+        inner: slice,
+        networks: Networks,
+        refinement: Refinement | None,
+        keep_latents: bool,
+        progress: Progress,
+    ) -> None:
+        self.rgb, self.idle, self.header, self.inner = rgb, idle, header, inner
+        self.refinement, self.keep_latents = refinement, keep_latents
+        self.bundle = networks.bundle
+        grid = grid_of(header, self.bundle.stride_px)
+        self.networks = WindowedNetworks(networks, grid, progress, idle)
+        self.latents = self.networks.analyze(rgb)
+
+    def payloads(self, code: int, rate_share: float) -> list[list[bytes]]:
+        """Those of every row of tiles at a quality code, from left to right."""
         bundle, networks = self.bundle, self.networks
         if networks.steps_done:  # there was a file before
             networks.restart()
@@ -119,7 +165,7 @@ class Encoder:
         temporary = [*symbols, latents, self.latents]
         if self.keep_latents:
             temporary = [rows for rows in temporary if rows is not self.latents]
-        return self.payloads(code, symbols, temporary)
+        return list(self.coded(code, symbols, temporary))
 
     def table_index(self, hyper_latents: Rows, code: int) -> Rows:
         """Table index of every residual, tile by tile: tiles do not depend on each
@@ -159,21 +205,24 @@ class Encoder:
         )
         return latents, rounding_by_table(*tables, 0)
 
-    def payloads(
+    def coded(
         self, code: int, symbols: Sequence[Rows], temporary: Sequence[Rows]
-    ) -> list[bytes]:
-        """Payloads of the tiles in raster order. Rows of `temporary` are dropped as
-        soon as no tile needs them.
+    ) -> Iterator[list[bytes]]:
+        """The payloads of every row of tiles. Rows of `temporary` are dropped as soon
+        as no tile needs them.
         """
         rows, columns = tile_cells(self.header, self.bundle.stride_px)
-        payloads: list[bytes] = []
+        side = self.header.tile_px
+        first, last = self.inner.start // side, -(-self.inner.stop // side)
         for row in rows:
-            for column in columns:
+            payloads = []
+            for column in columns[first:last]:
+                if self.idle[row.start, column.start]:
+                    payloads.append(b"")
+                    continue
                 tile = (part for stage in symbols for part in stage[row, column])
-                covered = len(payloads) in self.covered
-                payloads.append(
-                    b"" if covered else encode_tile(self.bundle, code, *tile)
-                )
+                payloads.append(encode_tile(self.bundle, code, *tile))
+            yield payloads
+            needed = 0 if row is rows[-1] else self.bundle.halos.decoder
             for stage in temporary:
-                stage.forget(row.stop - self.bundle.halos.decoder)
-        return payloads
+                stage.forget(row.stop - needed)

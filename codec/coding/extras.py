@@ -30,12 +30,11 @@ def extra_chunks(picture: Picture) -> list[tuple[int, bytes]]:
         chunks.append((NEUTRAL_CHUNK, b""))
     if picture.alpha is not None:
         chunks.append((ALPHA_CHUNK, pack_alpha(picture.alpha)))
+    size_bytes = sum(map(len, picture.metadata.values()))
+    check_field("bytes of metadata", size_bytes, 0, METADATA_MAX_BYTES, UsageError)
     for name, chunk_id in METADATA_CHUNKS.items():
         value = picture.metadata.get(name)
         if value is not None:
-            check_field(
-                f"bytes of {name}", len(value), 0, METADATA_MAX_BYTES, UsageError
-            )
             chunks.append((chunk_id, zlib.compress(value, 9)))
     return chunks
 
@@ -53,9 +52,12 @@ def add_extras(
     FormatError for damage. If `faults` is given, what is damaged is left out instead,
     and named there.
     """
+    room_bytes = METADATA_MAX_BYTES
     for number in range(container.header.tile_count, len(container.spans)):
         try:
-            add_extra(image, container, number, region, factor)
+            room_bytes -= add_extra(
+                image, container, number, region, factor, room_bytes
+            )
         except FormatError as error:
             if faults is None:
                 raise
@@ -66,9 +68,14 @@ def add_extras(
 
 
 def add_extra(
-    image: Image.Image, container: Container, number: int, region: Region, factor: int
-) -> None:
-    """As `add_extras`, of one chunk."""
+    image: Image.Image,
+    container: Container,
+    number: int,
+    region: Region,
+    factor: int,
+    room_bytes: int,
+) -> int:
+    """As `add_extras`, of one chunk; how long it is, if it is metadata."""
     header, chunk_id = container.header, container.spans[number][0]
     payload = container.payload(number)
     if chunk_id == ALPHA_CHUNK:
@@ -78,6 +85,9 @@ def add_extra(
         image.putalpha(plane.reduce(factor).resize(image.size))
     elif chunk_id in METADATA_NAMES:
         name = METADATA_NAMES[chunk_id]
-        image.info[INFO_KEYS[name]] = info_value(name, inflate(payload, name))
+        data = inflate(payload, name, room_bytes)
+        image.info[INFO_KEYS[name]] = info_value(name, data)
+        return len(data)
     elif chunk_id in (GRAY_CHUNK, NEUTRAL_CHUNK) and payload:
         raise FormatError("chunk of a gray picture is not empty")
+    return 0

@@ -55,15 +55,15 @@ class Layer:
 
     def over(self, bands: Iterable[Band], factor: int) -> Iterator[Band]:
         """The bands from top to bottom, with the layer over them. They are `factor`
-        times smaller than the region, which is the whole picture then.
+        times smaller than the region, which begins with a tile then.
         """
         top, made = 0, dict[int, Image.Image]()
         for band in bands:
             image = Image.fromarray(band)
             for number, ((rows, columns), tile) in self.tiles.items():
                 place = (
-                    columns.start // factor - self.region[0],
-                    rows.start // factor - self.region[1] - top,
+                    (columns.start - self.region[0]) // factor,
+                    (rows.start - self.region[1]) // factor - top,
                 )
                 size = (columns.stop - columns.start, rows.stop - rows.start)
                 if not -size[1] < place[1] < len(band):

@@ -50,7 +50,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
 
     def psnr(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)
-        networks = encoder.networks.networks
+        networks = encoder.networks
         output = synthesis_of(networks)
         bands = decode_bands(container, networks, whole(container.header), output)
         top, square_sum, count = 0, 0.0, 0

@@ -8,6 +8,9 @@ from codec.networks.windows import Spans
 from codec.options import Region
 from codec.picture.padding import padded_size
 
+# Memory grows with the width of what is worked on at once; wider pictures are coded and
+# decoded in strips of so many pixels, whole tiles.
+STRIP_PX = 2**15
 Slices = tuple[list[slice], list[slice]]  # those of the rows, those of the columns
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from codec.errors import FormatError, UsageError
 from codec.file.primitives import Reader, varint
-from codec.limits import METADATA_MAX_BYTES, check_field
+from codec.limits import check_field
 
 TILE_CHUNK = 0x01
 LAYERED_CHUNK = 0x02  # a tile, too
@@ -78,13 +78,13 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
     return table
 
 
-def inflate(packed: bytes, name: str) -> bytes:
-    """What a zlib stream holds, up to METADATA_MAX_BYTES."""
+def inflate(packed: bytes, name: str, room_bytes: int) -> bytes:
+    """What a zlib stream holds, at most `room_bytes`."""
     stream = zlib.decompressobj()
     try:
-        data = stream.decompress(packed, METADATA_MAX_BYTES)
+        data = stream.decompress(packed, room_bytes + 1)
     except zlib.error:
         raise FormatError(f"{name} data cannot be decompressed") from None
-    if not stream.eof or stream.unused_data:
+    if len(data) > room_bytes or not stream.eof or stream.unused_data:
         raise FormatError(f"{name} data is too large, or not one whole stream")
     return data

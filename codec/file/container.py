@@ -19,7 +19,7 @@ from codec.file.chunks import (
 from codec.file.header import Header, read_header, write_header
 from codec.file.layer import LayerTile, pack_layer_tile, unpack_layer_tile
 from codec.file.primitives import CRC_BYTES, Reader, crc
-from codec.limits import MAX_PIXELS, check_size
+from codec.limits import MAX_PIXELS, METADATA_MAX_BYTES, check_size
 
 
 def pack(
@@ -83,13 +83,13 @@ class Container:
 
     def metadata(self) -> dict[str, bytes]:
         """Metadata that are there, by the names of METADATA_CHUNKS."""
-        return {
-            METADATA_NAMES[chunk_id]: inflate(
-                self.payload(number), METADATA_NAMES[chunk_id]
-            )
-            for number, (chunk_id, *_) in enumerate(self.spans)
-            if chunk_id in METADATA_NAMES
-        }
+        found: dict[str, bytes] = {}
+        for number, (chunk_id, *_) in enumerate(self.spans):
+            if chunk_id in METADATA_NAMES:
+                name, payload = METADATA_NAMES[chunk_id], self.payload(number)
+                room_bytes = METADATA_MAX_BYTES - sum(map(len, found.values()))
+                found[name] = inflate(payload, name, room_bytes)
+        return found
 
     def payload(self, number: int) -> bytes:
         """Payload `number` in file order, its checksum tested."""

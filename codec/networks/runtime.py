@@ -3,7 +3,10 @@
 The engine is imported with the first graph, and each graph is loaded at its first use.
 """
 
+import ctypes
+import os
 import threading
+import weakref
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,12 @@ from numpy.typing import NDArray
 
 from codec import machine
 from codec.errors import CodecError
-from codec.machine import native_stderr_silenced
 from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
 
 Array = NDArray[Any]
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
 PATCHED_MAX = 8  # graphs of adapted models in memory; such a model has at most 4
+LOADING = threading.RLock()  # so that no process forks while the engine starts
 
 
 class Graph:
@@ -27,6 +30,12 @@ class Graph:
     """
 
     def __init__(self, path: Path, threads: int, patches: Patches = ()) -> None:
+        with LOADING:
+            LOADED.add(self)
+            self.load(path, threads, patches)
+        self.lock = threading.Lock()
+
+    def load(self, path: Path, threads: int, patches: Patches) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -34,11 +43,9 @@ class Graph:
             if patches:
                 source = {"model_content": patched(path.read_bytes(), patches)}
             self.interpreter = Interpreter(**source, num_threads=threads)
-            with native_stderr_silenced():
-                self.interpreter.allocate_tensors()
+            self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise CodecError(failure(f"cannot load {path.name}", error)) from None
-        self.lock = threading.Lock()
 
     def __call__(self, signature: str, **arrays: Array) -> dict[str, Array]:
         """Outputs by name; CodecError if it fails."""
@@ -51,6 +58,9 @@ class Graph:
                 shapes = {name: array.shape for name, array in arrays.items()}
                 raise CodecError(failure("inference failed", error, shapes)) from None
         return outputs
+
+
+LOADED: "weakref.WeakSet[Graph]" = weakref.WeakSet()
 
 
 def failure(what: str, error: Exception, facts: object = "") -> str:
@@ -75,6 +85,25 @@ def load_graph(path: Path, threads: int) -> Graph:
 @lru_cache(PATCHED_MAX)
 def load_patched(path: Path, threads: int, patches: Patches) -> Graph:
     return Graph(path, threads, patches)
+
+
+def abandon_graphs() -> None:
+    """In a forked process: load graphs anew. The threads of those that are there were
+    not forked, so these can neither run nor be freed, which would wait for them.
+    """
+    LOADING.release()
+    for graph in LOADED:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(graph))
+    load_graph.cache_clear()
+    load_patched.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=LOADING.acquire,
+        after_in_parent=LOADING.release,
+        after_in_child=abandon_graphs,
+    )
 
 
 class Networks:

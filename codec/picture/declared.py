@@ -17,7 +17,7 @@ def declared_sizes(name: str, data: bytes) -> Iterator[Size]:
     """(width, height) of everything that opening and loading a file of the format may
     take memory for; of most formats Pillow tells itself.
     """
-    found = {"ICO": icons, "JXL": jxl, "JPEG2000": jpeg_2000}.get(name)
+    found = READERS.get(name)
     return found(data) if found else iter(())
 
 
@@ -35,6 +35,42 @@ def icons(data: bytes) -> Iterator[Size]:
             if header_bytes == 12:  # of OS/2
                 size = list(struct.unpack_from("<HH", data, offset + 4))
             yield abs(size[0]), abs(size[1]) // 2
+
+
+def webp(data: bytes) -> Iterator[Size]:
+    """Opening takes memory for the canvas. RFC 9649; most sizes are less one."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        packed = int.from_bytes(data[24:30], "little")
+        yield (packed & 0xFFFFFF) + 1, (packed >> 24) + 1
+    elif kind == b"VP8L":
+        packed = int.from_bytes(data[21:25], "little")
+        yield (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        yield width & 0x3FFF, height & 0x3FFF
+
+
+def gif(data: bytes) -> Iterator[Size]:
+    """The screen, which Pillow enlarges for the first frame; it may fill it, too."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    start = 13 + colors_bytes(flags)
+    while (block := data[start : start + 1]) not in (b",", b";", b""):
+        start += 1
+        if block == b"!":  # an extension: blocks up to an empty one
+            start += 1
+            while start < len(data) and data[start]:
+                start += data[start] + 1
+            start += 1
+    if block == b",":
+        left, top, columns, rows = struct.unpack_from("<4H", data, start + 1)
+        width, height = max(width, left + columns), max(height, top + rows)
+    yield width, height
+
+
+def colors_bytes(flags: int) -> int:
+    """How long the table of colors is in a GIF file."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def jpeg_2000(data: bytes) -> Iterator[Size]:
@@ -68,3 +104,6 @@ def jxl(data: bytes) -> Iterator[Size]:
     height = side()
     ratio = JXL_RATIOS[take(3)]
     yield (height * ratio[0] // ratio[1] if ratio else side()), height
+
+
+READERS = {"ICO": icons, "WEBP": webp, "GIF": gif, "JXL": jxl, "JPEG2000": jpeg_2000}

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from PIL import Image
 
+from codec.picture.embedded import other_boxes
+from codec.picture.metadata import TITLES
 from codec.picture.png_chunks import KNOWN_CHUNKS, png_chunks
 
 GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"hdrgainmap", b"urn:iso:std:iso:ts:21496:-1")
@@ -34,6 +36,11 @@ NAMED_SEGMENTS = {
 }
 WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF"}
 WEBP_CHUNKS |= {b"XMP "}
+GIF_EXTENSIONS = {
+    b"!\xff\x0bXMP DataXMP": TITLES["xmp"],
+    b"!\xff\x0bICCRGBG1012": TITLES["icc"],
+}
+TGA_END = b"TRUEVISION-XFILE.\0"
 CREDENTIALS = {b"caBX": "content credentials", b"C2PA": "content credentials"}
 
 
@@ -60,6 +67,12 @@ def other_contents(image: Image.Image, data: bytes) -> list[str]:
         found += unknown(names, KNOWN_CHUNKS)
     elif image.format == "WEBP":
         found += unknown(webp_chunks(data), WEBP_CHUNKS)
+    elif image.format == "JPEG2000":
+        found += other_boxes(data)
+    elif image.format == "GIF":
+        found += [what for mark, what in GIF_EXTENSIONS.items() if mark in data]
+    elif image.format == "TGA" and has_tga_extension(data):
+        found.append("the author, the comments and the date of a TGA file")
     return found
 
 
@@ -103,6 +116,11 @@ def behind_jpeg(data: bytes) -> list[str]:
     if b"ftyp" in rest[:64]:
         return ["the video of a motion photo"]
     return [f"{len(rest)} bytes behind the picture"]
+
+
+def has_tga_extension(data: bytes) -> bool:
+    """Whether the last 26 bytes say where one is."""
+    return data.endswith(TGA_END) and data[-26:-22] != bytes(4)
 
 
 def webp_chunks(data: bytes) -> list[bytes]:

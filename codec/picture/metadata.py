@@ -60,12 +60,23 @@ def read_metadata(image: Image.Image, losses: list[str]) -> dict[str, bytes]:
         losses.append("the shape of the pixels, which are not square")
     metadata = {}
     for name, value in found.items():
-        data = packed(name, value)
-        if len(data) > METADATA_MAX_BYTES:
-            losses.append(f"{TITLES[name]}, {len(data)} bytes")
-        elif data:
+        if data := packed(name, value):
             metadata[name] = data
     return metadata
+
+
+def fitting(metadata: dict[str, bytes], losses: list[str]) -> dict[str, bytes]:
+    """The metadata that a file holds, METADATA_MAX_BYTES in all; what is too large is
+    added to the losses.
+    """
+    found, room_bytes = {}, METADATA_MAX_BYTES
+    for name, data in metadata.items():
+        if len(data) > room_bytes:
+            losses.append(f"{TITLES[name]}, {len(data)} bytes")
+        else:
+            found[name] = data
+            room_bytes -= len(data)
+    return found
 
 
 def packed(name: str, value: Any) -> bytes:

@@ -1,10 +1,13 @@
-"""The profile of colors that a file names by codes or numbers instead of a profile."""
+"""The profile of colors that a file names by codes or numbers, or has where Pillow does
+not look.
+"""
 
 import struct
 
 from PIL import Image
 
 from codec.errors import UsageError
+from codec.picture.embedded import bmp_profile, jpeg_2000_profile
 from codec.picture.losses import BOXES_BYTES, TONE_MAP
 from codec.picture.png_chunks import png_chunks
 from codec.picture.profiles import (
@@ -38,6 +41,10 @@ def named_profile(image: Image.Image, data: bytes, losses: list[str]) -> bytes |
         else:
             skip = bool(image.info.get("icc_profile"))
         return None if skip else profile_of(*codes, losses)
+    if image.format == "BMP":
+        return bmp_profile(data, losses)
+    if image.format == "JPEG2000":
+        return jpeg_2000_profile(data)
     if image.format != "PNG":
         return None
     codes_chunk = next((d for n, d in png_chunks(data) if n == b"cICP"), b"")

@@ -1,11 +1,10 @@
 """What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
-import logging
 import struct
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.formats import open_picture, unreadable
 from codec.picture.losses import other_contents
-from codec.picture.metadata import INFO_KEYS, TITLES, packed, read_metadata
+from codec.picture.metadata import INFO_KEYS, TITLES, fitting, packed, read_metadata
 from codec.picture.named_colors import named_profile
 from codec.picture.png_chunks import without_large_texts
 from codec.picture.profiles import SPACE, in_srgb
@@ -30,7 +29,7 @@ from codec.picture.samples import (
     swapped,
 )
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # warnings of odd metadata
+SHAPES = {2: "[H, W]", 3: "[H, W, 3]"}  # by the number of dimensions
 
 
 @dataclass
@@ -43,6 +42,34 @@ class Picture:
     alpha: NDArray[np.uint8] | None = None  # [H, W], lossless; None if opaque
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names INFO_KEYS
     losses: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """UsageError for what is not so."""
+        check_array(self.rgb, "rgb", 3)
+        if self.alpha is not None:
+            check_array(self.alpha, "alpha", 2)
+            if self.alpha.shape != self.rgb.shape[:2]:
+                raise UsageError(
+                    f"alpha has shape {self.alpha.shape}, rgb {self.rgb.shape}"
+                )
+        for name, data in self.metadata.items():
+            if name not in INFO_KEYS or not isinstance(data, bytes):
+                raise UsageError(f"metadata {name!r} are {type(data).__name__}")
+
+
+def check_array(array: Any, name: str, *dimensions: int) -> None:
+    """UsageError if it is no uint8 array of one of these numbers of dimensions, or has
+    no pixels.
+    """
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{name} is {type(array).__name__}; expected an array")
+    if array.dtype != np.uint8:
+        raise UsageError(f"{name} array has type {array.dtype}; expected uint8")
+    if array.ndim not in dimensions or array.shape[2:] not in ((), (3,)):
+        expected = " or ".join(SHAPES[n] for n in dimensions)
+        raise UsageError(f"{name} array has shape {array.shape}; expected {expected}")
+    if 0 in array.shape:
+        raise UsageError(f"{name} array has shape {array.shape}: no pixels")
 
 
 def read_picture(
@@ -64,7 +91,11 @@ def read_picture(
         if isinstance(image, Image.Image):
             check_size(image.width, image.height, max_pixels, UsageError)
             return pillow_picture(image, strip, file_of(image))
-        return array_picture(np.asarray(image))
+        array = np.asarray(image)
+        if array.dtype == object:
+            what = type(image).__name__
+            raise UsageError(f"image is {what}; expected a Pillow image or an array")
+        return array_picture(array, max_pixels)
     except (UsageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises all kinds on damaged files
@@ -119,7 +150,7 @@ def pillow_picture(
     if alpha is not None:
         rgb = smooth_where_invisible(rgb, alpha > 0)
     kept = [name for name in INFO_KEYS if name in metadata and name not in strip]
-    metadata = {name: metadata[name] for name in kept}
+    metadata = fitting({name: metadata[name] for name in kept}, losses)
     return Picture(rgb, gray, neutral, alpha, metadata, losses)
 
 
@@ -176,18 +207,12 @@ def check_profile(metadata: dict[str, bytes], gray: bool, losses: list[str]) -> 
         losses.append(f"{TITLES['icc']}, it is for other samples")
 
 
-def array_picture(array: NDArray[np.uint8]) -> Picture:
-    if array.dtype != np.uint8:
-        raise UsageError(f"image array has type {array.dtype}; expected uint8")
+def array_picture(array: NDArray[np.uint8], max_pixels: int) -> Picture:
+    check_array(array, "image", 2, 3)
+    check_size(array.shape[1], array.shape[0], max_pixels, UsageError)
     gray = array.ndim == 2
     if gray:
         array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise UsageError(
-            f"image array has shape {array.shape}; expected [H, W] or [H, W, 3]"
-        )
-    if 0 in array.shape:
-        raise UsageError(f"image array has shape {array.shape}: no pixels")
     return Picture(array, gray, not gray and is_neutral(array))
 
 
@@ -200,7 +225,7 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
     try:
         losses: list[str] = []
         data = without_large_texts(data, losses)
-        with quiet_pillow(), open_picture(data, max_pixels) as image:
+        with open_picture(data, max_pixels) as image:
             picture = pillow_picture(image, strip, data)
         picture.losses[:0] = losses
         return picture
@@ -208,11 +233,3 @@ def picture_in(data: bytes, max_pixels: int, strip: Collection[str]) -> Picture:
         raise
     except Exception as error:  # Pillow's readers raise all kinds on damaged files
         raise UsageError(unreadable(error)) from None
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Leave out the warnings of Pillow about odd metadata."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -14,6 +14,7 @@ from codec.app import feature_files
 from codec.app.arguments import adapted, force_option, max_pixels_option, model_option
 from codec.app.command_group import debug_option
 from codec.app.files import check_target, read, write
+from codec.app.own_process import start_engine_silently
 from codec.app.reporting import each, run_all, show
 from codec.options import DecodeOptions
 
@@ -49,6 +50,7 @@ def features(
     if (output is None) == (query is None):
         raise click.UsageError("expected either --output or --query")
     options = DecodeOptions(max_pixels=max_pixels, bundle=adapted(model))
+    start_engine_silently()
     described: dict[str, Any] = {}
     models: list[int] = []
 

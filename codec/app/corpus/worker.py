@@ -22,6 +22,7 @@ from codec.app.corpus.manifest import (
 )
 from codec.app.corpus.planning import Job, Task
 from codec.app.corpus.storage import folder_of, writing
+from codec.app.own_process import own_process
 from codec.app.shards import convert_shard, is_of, is_shard, members_of, renamed
 from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
@@ -44,7 +45,8 @@ class Worker:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows, also written to the manifest, of a batch of tasks."""
         tasks = [Task(**row) for row in batch.to_pylist()]
-        rows = [row for task in tasks for row in self.rows(task)]
+        with own_process():
+            rows = [row for task in tasks for row in self.rows(task)]
         # The same name if it is done again, as its worker was lost just after this.
         names = "\n".join(f"{task.path} {task.version}" for task in tasks)
         name = hashlib.sha256(names.encode()).hexdigest()[:32]
