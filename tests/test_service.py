@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,28 +17,44 @@ from PIL import Image
 import codec
 
 pytest.importorskip("starlette")
+import uvicorn
 from starlette.testclient import TestClient
 
-from codec.app.service import Limits, application
+from codec.app.service.limits import Limits
+from codec.app.service.routes import application
+from codec.app.service.server import configuration
 
-LIMITS = Limits(max_pixels=2**20, upload_bytes=100_000, jobs=2, upload_seconds=0.5)
+LIMITS = Limits(
+    max_pixels=2**20,
+    upload_bytes=100_000,
+    jobs=2,
+    timeout_s=60,
+    upload_seconds=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("service") / "served"
 
 
 @pytest.fixture
-def served(tmp_path, small_file):
+def served(root, small_file):
     """A folder with photo.aec, sub/café #1.aec and, beside it, secret.aec."""
-    root = tmp_path / "served"
+    shutil.rmtree(root, ignore_errors=True)
     (root / "sub").mkdir(parents=True)
     (root / "photo.aec").write_bytes(small_file)
     (root / "sub" / "café #1.aec").write_bytes(small_file)
     (root / "notes.txt").write_text("not for everyone")
-    (tmp_path / "secret.aec").write_bytes(small_file)
+    (root.parent / "secret.aec").write_bytes(small_file)
     return root
 
 
-@pytest.fixture
-def client(served):
-    return TestClient(application(served, True, LIMITS))
+@pytest.fixture(scope="module")
+def client(root):
+    """Of an application that serves whatever is in `served`."""
+    with TestClient(application(root, True, LIMITS)) as client:
+        yield client
 
 
 def image_of(answer):
@@ -53,33 +70,33 @@ def png(array, **options):
     return file.getvalue()
 
 
-def test_a_picture_is_what_the_file_decodes_to(client, small_file):
+def test_a_picture_is_what_the_file_decodes_to(client, served, small_file):
     answer = client.get("/photo.aec")
     assert answer.headers["content-type"] == "image/png"
     assert np.array_equal(image_of(answer), codec.decode(small_file))
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_the_format_is_as_asked_for(client, kind):
+def test_the_format_is_as_asked_for(client, served, kind):
     answer = client.get(f"/photo.aec?format={kind}")
     assert answer.headers["content-type"] == f"image/{kind}"
     assert image_of(answer).format == kind.upper()
 
 
-def test_the_file_itself_can_be_had(client, small_file):
+def test_the_file_itself_can_be_had(client, served, small_file):
     answer = client.get("/photo.aec?format=aec")
     assert answer.content == small_file
     assert answer.headers["content-type"] == "image/x-aec"
 
 
-def test_a_region_is_that_of_the_whole_picture(client, small_file):
+def test_a_region_is_that_of_the_whole_picture(client, served, small_file):
     part = image_of(client.get("/photo.aec?region=10,20,50,40"))
     whole = np.asarray(codec.decode(small_file))
     assert np.array_equal(part, whole[20:60, 10:60])
 
 
 @pytest.mark.parametrize(("width", "size"), [(60, (60, 45)), (7, (7, 5))])
-def test_a_width_reduces_the_picture(client, small_file, width, size):
+def test_a_width_reduces_the_picture(client, served, small_file, width, size):
     small = image_of(client.get(f"/photo.aec?w={width}"))
     reduced = codec.decode(small_file).resize(size, Image.Resampling.LANCZOS)
     assert small.size == size
@@ -92,7 +109,7 @@ def test_jpeg_is_on_white(client, served):
     assert np.all(np.asarray(image_of(client.get("/clear.aec?format=jpeg"))) > 250)
 
 
-def test_no_picture_is_enlarged(client):
+def test_no_picture_is_enlarged(client, served):
     assert image_of(client.get("/photo.aec?w=5000")).size == (120, 90)
 
 
@@ -138,7 +155,7 @@ def test_a_client_that_has_the_picture_gets_it_no_second_time(client, served):
         "region=0,0,0,0",
     ],
 )
-def test_a_wrong_query_is_told_why(client, query):
+def test_a_wrong_query_is_told_why(client, served, query):
     answer = client.get(f"/photo.aec?{query}")
     assert answer.status_code == 400
     assert len(answer.text.splitlines()) == 1
@@ -156,7 +173,7 @@ def test_nothing_else_is_shown(client, served, path):
     assert client.get(f"/{path}").status_code == 404
 
 
-def test_pages_list_folders_and_pictures_alone(client):
+def test_pages_list_folders_and_pictures_alone(client, served):
     top = client.get("/")
     assert 'href="sub/"' in top.text
     assert 'href="photo.aec"' in top.text
@@ -262,11 +279,8 @@ def test_nothing_is_uploaded_unless_it_is_allowed(served):
 @pytest.fixture
 def address(served):
     """Host and port of a server of its own, with slow uploads refused after a time."""
-    import uvicorn
-
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(application(served, True, LIMITS), log_level="error")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configuration(application(served, True, LIMITS)))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield listener.getsockname()
