@@ -1,13 +1,18 @@
 """The service: pictures, pages, uploads, and what it refuses."""
 
+import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +25,10 @@ pytest.importorskip("starlette")
 import uvicorn
 from starlette.testclient import TestClient
 
+from codec.app import processes
+from codec.app.service import pictures, routes, server
 from codec.app.service.limits import Limits
+from codec.app.service.pictures import show
 from codec.app.service.routes import application
 from codec.app.service.server import configuration
 
@@ -131,11 +139,36 @@ def srgb_profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def test_a_client_that_has_the_picture_gets_it_no_second_time(client, served):
+@pytest.mark.parametrize(
+    "known",
+    ["{}", '"other", {}', '{},"other"', '"with, comma", {}', 'W/"a", W/"b" , {}', "*"],
+)
+@pytest.mark.parametrize("strong", [False, True])
+def test_a_client_that_has_the_picture_gets_it_no_second_time(
+    client, served, known, strong
+):
     tag = client.get("/photo.aec?w=60").headers["etag"]
-    again = {"If-None-Match": f'"other", {tag}'}
+    again = {"If-None-Match": known.format(tag.removeprefix("W/") if strong else tag)}
     answer = client.get("/photo.aec?w=60", headers=again)
     assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == tag
+
+
+@pytest.mark.parametrize("known", ["", '"other"', '"*"', '"{0},{0}"', '"{0}', "{0}"])
+def test_a_client_that_has_another_picture_gets_this_one(client, served, known):
+    tag = client.get("/photo.aec?w=60").headers["etag"].strip('W/"')
+    again = {"If-None-Match": known.format(tag)}
+    assert client.get("/photo.aec?w=60", headers=again).status_code == 200
+
+
+def test_tags_may_come_in_several_headers(client, served):
+    tag = client.get("/photo.aec?w=60").headers["etag"]
+    again = [("If-None-Match", '"other"'), ("If-None-Match", tag)]
+    assert client.get("/photo.aec?w=60", headers=again).status_code == 304
+
+
+def test_a_picture_that_has_changed_is_sent_again(client, served):
+    again = {"If-None-Match": client.get("/photo.aec?w=60").headers["etag"]}
     assert client.get("/photo.aec?w=61", headers=again).status_code == 200
     (served / "photo.aec").write_bytes(codec.encode(picture(90, 120, seed=1)))
     assert client.get("/photo.aec?w=60", headers=again).status_code == 200
@@ -187,6 +220,24 @@ def test_pages_list_folders_and_pictures_alone(client, served):
 def test_a_folder_behind_a_link_is_found_by_its_own_name(client, served):
     (served / "linked").symlink_to("sub")
     assert client.get("/linked").url.path == "/linked/"
+
+
+def test_what_is_not_shown_is_not_listed_either(client, served, small_file):
+    """Names of links that lead outside, or nowhere, are nobody's business."""
+    (served.parent / "private").mkdir(exist_ok=True)
+    (served.parent / "private" / "passport.aec").write_bytes(small_file)
+    (served / "passport.aec").symlink_to(served.parent / "private" / "passport.aec")
+    (served / "album").symlink_to(served.parent / "private")
+    (served / "twice").symlink_to("album")
+    (served / "circle").symlink_to("circle")
+    (served / "dangling.aec").symlink_to("nothing")
+    (served / "folder.aec").mkdir()
+    os.mkfifo(served / "pipe.aec")
+    (served / "inside.aec").symlink_to("sub/café #1.aec")
+    (served / "linked").symlink_to("sub")
+    listed = set(re.findall(r'href="([^"]*)"', client.get("/").text))
+    assert listed == {"folder.aec/", "linked/", "sub/", "inside.aec", "photo.aec"}
+    assert {client.get(f"/{name}").status_code for name in listed} == {200}
 
 
 def test_odd_names_do_not_hide_the_others(client, served, small_file):
@@ -276,16 +327,80 @@ def test_nothing_is_uploaded_unless_it_is_allowed(served):
     assert not (served / "up.aec").exists()
 
 
+def odd_show(file, *arguments):
+    """As `show`, for pictures whose names say what happens; see `odd`."""
+    (file.parent / f"{os.getpid()}.began").touch()
+    if file.stem == "slow":
+        time.sleep(600)
+    if file.stem == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if file.stem == "bug":
+        raise ZeroDivisionError
+    return show(file, *arguments)
+
+
+def odd_store(body, target, options):
+    return odd_show(target)
+
+
+@pytest.fixture
+def odd(served, small_file, monkeypatch):
+    """`served`, with pictures at which processes sleep, die or find a bug."""
+    for name in ("slow", "die", "bug"):
+        (served / f"{name}.aec").write_bytes(small_file)
+    monkeypatch.setattr(pictures, "show", odd_show)
+    return served
+
+
+@contextlib.contextmanager
+def serving(folder, **limits):
+    """Host and port of a server of its own."""
+    app = application(folder, True, replace(LIMITS, **limits))
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        service = uvicorn.Server(configuration(app))
+        thread = threading.Thread(target=service.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            service.should_exit = True
+            thread.join()
+
+
 @pytest.fixture
 def address(served):
-    """Host and port of a server of its own, with slow uploads refused after a time."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(configuration(application(served, True, LIMITS)))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        yield listener.getsockname()
-        server.should_exit = server.force_exit = True
-        thread.join()
+    with serving(served) as address:
+        yield address
+
+
+def asked(address, path, method="GET", body=b""):
+    """A connection that has sent a request."""
+    peer = socket.create_connection(address, timeout=30)
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
+    peer.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return peer
+
+
+def until(fact):
+    """What `fact()` gives, as soon as it is something."""
+    for _ in range(3000):
+        if found := fact():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("in vain")
+
+
+def begun(folder):
+    """Ids of the processes that work or have worked on a picture."""
+    return {int(path.stem) for path in folder.glob("*.began")}
+
+
+def gone(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def get(address, path, host="localhost"):
@@ -327,10 +442,35 @@ def test_the_command_serves_on_loopback_until_it_is_stopped(served):
         assert other.returncode == 1
         assert other.stderr == f"aecodec: 127.0.0.1:{port}: Address already in use\n"
     finally:
-        process.terminate()
-        _, said = process.communicate()
+        ended_cleanly(process)
+
+
+def ended_cleanly(process):
+    process.terminate()
+    _, said = process.communicate(timeout=30)
     assert said == "aecodec: stopped by SIGTERM\n"
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_signal_ends_what_is_worked_on(odd):
+    script = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from test_service import odd_show, pictures\n"
+        "pictures.show = odd_show\n"
+        "from codec.app.cli import main\n"
+        "main(['serve', sys.argv[1], '--port', '0'])\n"
+    )
+    command = [sys.executable, "-c", script, str(odd), str(Path(__file__).parent)]
+    with contextlib.ExitStack() as stack:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        stack.callback(process.kill)
+        url = process.stderr.readline().split()[-1]
+        address = ("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))
+        for _ in range(5):
+            stack.enter_context(asked(address, "/slow.aec"))
+        worker = until(lambda: begun(odd)).pop()
+        ended_cleanly(process)
+    assert until(lambda: gone(worker))
 
 
 def test_many_requests_at_once_are_all_answered(address):
@@ -347,3 +487,131 @@ def test_many_requests_at_once_are_all_answered(address):
     assert len(sizes) == 60
     assert len(set(sizes)) == 1
     assert sizes[0] > 500
+
+
+def test_work_ends_when_its_client_leaves(odd):
+    with serving(odd) as address:
+        peers = [asked(address, "/slow.aec") for _ in range(40)]
+        workers = until(lambda: len(begun(odd)) == LIMITS.jobs and begun(odd))
+        for peer in peers:
+            peer.close()
+        assert b"200 OK" in get(address, "/photo.aec")
+        assert all(until(lambda worker=worker: gone(worker)) for worker in workers)
+
+
+def test_an_upload_ends_when_its_client_leaves(odd, monkeypatch):
+    monkeypatch.setattr(routes, "store", odd_store)
+    with serving(odd, jobs=1) as address:
+        with asked(address, "/sub/slow.aec", "PUT", png(picture(40, 40))):
+            (worker,) = until(lambda: begun(odd / "sub"))
+        assert until(lambda: gone(worker))
+
+
+def test_a_process_that_dies_costs_one_request_and_a_bug_is_not_told(odd, capfd):
+    with serving(odd, jobs=1) as address:
+        died = get(address, "/die.aec")
+        assert b"500 Internal" in died
+        assert processes.DIED.encode() in died
+        assert b"200 OK" in get(address, "/photo.aec")
+        assert get(address, "/bug.aec").endswith(b"\r\n\r\ninternal error\n")
+        assert capfd.readouterr().err == "aecodec: ZeroDivisionError\n"
+
+
+def test_work_that_takes_too_long_is_ended(odd):
+    with serving(odd, jobs=1, timeout_s=0.5) as address:
+        answer = get(address, "/slow.aec")
+    assert b"503 Service Unavailable" in answer
+    assert answer.endswith(b"takes more than 0.5 s")
+
+
+def test_whom_there_is_no_place_for_is_told_to_come_again(odd):
+    with serving(odd, jobs=1, waiting=3) as address, contextlib.ExitStack() as peers:
+        peers.enter_context(asked(address, "/slow.aec"))
+        until(lambda: begun(odd))
+        for _ in range(3):
+            peers.enter_context(asked(address, "/slow.aec"))
+        others = [asked(address, "/photo.aec") for _ in range(10)]
+        for peer in others:
+            peers.enter_context(peer)
+        answers = [peer.recv(1000) for peer in others]
+        assert all(b"503 Service Unavailable" in answer for answer in answers)
+        assert all(b"retry-after: " in answer for answer in answers)
+        assert b"200 OK" in get(address, "/health")
+
+
+def test_uploads_at_once_are_limited(served):
+    limits = {"uploads": 1, "upload_seconds": 60}
+    with serving(served, **limits) as address:
+        head = "PUT /1.aec HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+        with socket.create_connection(address) as peer:
+            peer.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert b"100 Continue" in peer.recv(1000)  # its place is taken
+            with asked(address, "/2.aec", "PUT", png(picture(40, 40))) as other:
+                answer = other.recv(1000)
+    assert b"503 Service Unavailable" in answer
+    assert b"retry-after: " in answer
+
+
+def test_of_uploads_to_one_name_one_succeeds(served):
+    arrays = [picture(200, 200, seed=seed) for seed in range(4)]
+    with serving(served, jobs=4) as address:
+        peers = [asked(address, "/new.aec", "PUT", png(array)) for array in arrays]
+        answers = [peer.recv(1000) for peer in peers]
+        for peer in peers:
+            peer.close()
+    statuses = [answer.split()[1] for answer in answers]
+    assert sorted(statuses) == [b"201", b"409", b"409", b"409"]
+    stored = arrays[statuses.index(b"201")]
+    assert (served / "new.aec").read_bytes() == codec.encode(stored)
+    assert not list(served.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET / HTTP/1.1\r\nA", id="a part of the headers"),
+        pytest.param(
+            b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nG", id="a second request"
+        ),
+        pytest.param(
+            b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
+            id="a body that nobody wants",
+        ),
+    ],
+)
+def test_connections_that_wait_for_their_client_are_closed(served, monkeypatch, sent):
+    monkeypatch.setattr(server, "HEADER_SECONDS", 1)
+    with serving(served) as address, socket.create_connection(address) as peer:
+        peer.sendall(sent)
+        peer.settimeout(0.05)
+        for _ in range(500):
+            try:
+                if not peer.recv(1000):
+                    return
+                peer.sendall(b"x")  # slowly
+            except TimeoutError:
+                peer.sendall(b"x")
+            except ConnectionError:
+                return
+    raise AssertionError("still open")
+
+
+def test_answers_that_are_not_taken_are_given_up(served, monkeypatch):
+    monkeypatch.setattr(server, "STALL_SECONDS", 0.5)
+    size_bytes = 2**26
+    (served / "large.aec").write_bytes(bytes(size_bytes))
+    with serving(served) as address:
+        for version in ("1.0", "1.1"):
+            with socket.socket() as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                peer.settimeout(30)
+                peer.connect(address)
+                request = f"GET /large.aec?format=aec HTTP/{version}\r\nHost: x\r\n\r\n"
+                peer.sendall(request.encode())
+                taken = len(peer.recv(1000))
+                time.sleep(1.5)
+                with contextlib.suppress(ConnectionError):
+                    while piece := peer.recv(2**20):
+                        taken += len(piece)
+            assert taken < size_bytes
