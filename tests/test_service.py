@@ -490,13 +490,13 @@ def test_many_requests_at_once_are_all_answered(address):
 
 
 def test_work_ends_when_its_client_leaves(odd):
-    with serving(odd) as address:
+    with serving(odd, jobs=1) as address:
         peers = [asked(address, "/slow.aec") for _ in range(40)]
-        workers = until(lambda: len(begun(odd)) == LIMITS.jobs and begun(odd))
+        (worker,) = until(lambda: begun(odd))
         for peer in peers:
             peer.close()
         assert b"200 OK" in get(address, "/photo.aec")
-        assert all(until(lambda worker=worker: gone(worker)) for worker in workers)
+        assert until(lambda: gone(worker))
 
 
 def test_an_upload_ends_when_its_client_leaves(odd, monkeypatch):
@@ -537,6 +537,22 @@ def test_whom_there_is_no_place_for_is_told_to_come_again(odd):
         assert all(b"503 Service Unavailable" in answer for answer in answers)
         assert all(b"retry-after: " in answer for answer in answers)
         assert b"200 OK" in get(address, "/health")
+
+
+def test_nobody_waits_for_ever(odd):
+    with serving(odd, jobs=1, waiting_seconds=0.5) as address:
+        until(lambda: b"200 OK" in get(address, "/photo.aec"))  # its process is there
+        with asked(address, "/slow.aec"):
+            assert b"503 Service Unavailable" in get(address, "/photo.aec")
+
+
+def test_thumbnails_do_not_wait_for_large_pictures(odd):
+    with serving(odd) as address, contextlib.ExitStack() as peers:
+        for _ in range(20):
+            peers.enter_context(asked(address, "/slow.aec"))
+        until(lambda: begun(odd))
+        assert b"200 OK" in get(address, "/photo.aec?w=256")
+        assert b"200 OK" in get(address, "/")
 
 
 def test_uploads_at_once_are_limited(served):

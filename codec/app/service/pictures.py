@@ -17,6 +17,7 @@ from codec.errors import UsageError
 from codec.options import SCALES, DecodeOptions, Region
 
 WIDTH_MAX = 16384
+SMALL_PX = 512  # wide: decoded to a part of its size mostly
 RAW = "aec"  # the file as it is
 MIME_TYPES = {name: f"image/{name}" for name in ("png", "jpeg", "webp")}
 MIME_TYPES[RAW] = MIME_TYPE
@@ -31,6 +32,10 @@ class View:
     kind: str
     width_px: int
     region: Region | None
+
+    def is_small(self) -> bool:
+        """Whether little work is to be expected."""
+        return self.kind == RAW or (self.width_px <= SMALL_PX and not self.region)
 
 
 def view_in(query: dict[str, str]) -> View:

@@ -44,14 +44,22 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
         if place.is_dir():
             if path and not path.endswith("/"):
                 return RedirectResponse(quote(path.rpartition("/")[2]) + "/")
-            return response(await work.answer(request, page, root, place, path))
+            return response(
+                await work.answer(request, page, root, place, path, soon_done=True)
+            )
         if not is_picture(place):
             raise HTTPException(404)
         view = pictures.view_in(dict(request.query_params))
         known = ", ".join(request.headers.getlist("If-None-Match"))
         return response(
             await work.answer(
-                request, pictures.show, place, view, known, limits.max_pixels
+                request,
+                pictures.show,
+                place,
+                view,
+                known,
+                limits.max_pixels,
+                soon_done=view.is_small(),
             )
         )
 
@@ -68,7 +76,9 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
             with tempfile.TemporaryDirectory() as scratch:
                 body = Path(scratch, "body")
                 await receive(request, body, limits)
-                answer = await work.answer(request, store, body, target, options)
+                answer = await work.answer(
+                    request, store, body, target, options, soon_done=False
+                )
         return response(answer)
 
     async def health(request: Request) -> Response:

@@ -4,8 +4,9 @@ take too long.
 
 import contextlib
 import json
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -21,6 +22,7 @@ from codec.app.service.limits import Limits
 
 RETRY_S = 5  # what clients are told that find all places taken
 GRACE_S = 0.5  # for work whose client has left; a new process would take as long
+NICE, NICE_MAX = 5, 19
 HEAD_MAX_BYTES = 2**16  # of an answer
 
 
@@ -29,27 +31,35 @@ def busy() -> HTTPException:
 
 
 class Work:
-    """A few processes, and a queue of requests for them."""
+    """A few processes, and requests that wait for them: those that are soon done for
+    any, the others for all but one.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.jobs = anyio.CapacityLimiter(limits.jobs)
+        self.long_jobs = anyio.CapacityLimiter(max(1, limits.jobs - 1))
         self.idle: list[Process] = []
 
     async def answer(
-        self, request: Request, function: Callable[..., Answer], *arguments: object
+        self,
+        request: Request,
+        function: Callable[..., Answer],
+        *arguments: object,
+        soon_done: bool,
     ) -> Answer:
-        """What a function returns; HTTPException 503 if too many requests wait, or if
-        it takes too long, and 500 if its process dies.
+        """What a function returns; HTTPException 503 if too many requests wait, or this
+        one too long, or if the work takes too long, and 500 if its process dies.
         """
-        if self.jobs.statistics().tasks_waiting >= self.limits.waiting:
+        places = [self.jobs] if soon_done else [self.long_jobs, self.jobs]
+        if places[0].statistics().tasks_waiting >= self.limits.waiting:
             raise busy()
         answer = None
         failure = HTTPException(400, "left")  # nobody reads this
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel_without_client, request, tasks.cancel_scope)
             try:
-                answer = await self.do(function, *arguments)
+                answer = await self.do(places, function, *arguments)
             except HTTPException as error:  # not out of the group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
@@ -57,8 +67,19 @@ class Work:
             raise failure
         return answer
 
-    async def do(self, function: Callable[..., Answer], *arguments: object) -> Answer:
-        async with self.jobs:
+    async def do(
+        self,
+        places: Sequence[anyio.CapacityLimiter],
+        function: Callable[..., Answer],
+        *arguments: object,
+    ) -> Answer:
+        async with contextlib.AsyncExitStack() as taken:
+            try:
+                with anyio.fail_after(self.limits.waiting_seconds):
+                    for place in places:
+                        await taken.enter_async_context(place)
+            except TimeoutError:
+                raise busy() from None
             try:
                 with anyio.fail_after(self.limits.timeout_s):
                     return await self.in_process(pickle.dumps((function, arguments)))
@@ -90,7 +111,7 @@ class Work:
     async def warm_up(self, load: Callable[[], Answer]) -> None:
         """Start a process, so that no request waits for that."""
         with contextlib.suppress(HTTPException):
-            await self.do(load)
+            await self.do([self.jobs], load)
 
     async def close(self) -> None:
         while self.idle:
@@ -100,6 +121,9 @@ class Work:
 async def started() -> Process:
     with anyio.CancelScope(shield=True):  # or it is nobody's
         process = await anyio.open_process(processes.COMMAND, stderr=None)
+        if hasattr(os, "setpriority"):  # the server answers between their work
+            priority = os.getpriority(os.PRIO_PROCESS, 0) + NICE
+            os.setpriority(os.PRIO_PROCESS, process.pid, min(priority, NICE_MAX))
         assert process.stdin
         await process.stdin.send(processes.introduction(partial(do, debug=debugging())))
     return process
