@@ -17,7 +17,7 @@ import click
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-GOLDEN = HERE.parent / "golden" / "v1"
+GOLDEN = HERE.parent / "golden" / "v2"
 sys.path[:0] = [str(ROOT)]
 
 MAX_PIXELS = 2**17  # with larger pictures most of the time would go into the networks

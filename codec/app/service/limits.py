@@ -12,6 +12,6 @@ class Limits:
     jobs: int
     timeout_s: float  # of the work on a picture
     waiting: int = 200  # requests, for one of the jobs
-    waiting_seconds: float = 30.0
+    waiting_seconds: float = 60.0
     uploads: int = 20  # received or waiting at once
     upload_seconds: float = 60.0  # to receive one

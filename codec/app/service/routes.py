@@ -119,5 +119,5 @@ async def pieces(data: bytes) -> AsyncIterator[memoryview]:
         yield view[start : start + PIECE_BYTES]
 
 
-def refuse(request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
     return response(refusal(error, debugging()))

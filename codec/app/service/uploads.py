@@ -55,8 +55,10 @@ def store(body: Path, target: Path, options: EncodeOptions) -> Answer:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(str(target), data, force=False)
+    except (FileExistsError, NotADirectoryError):  # where a folder would be
+        return line("exists", 409)
     except (UsageError, OSError):  # it names the folder
-        if target.exists() or target.parent.is_file():
+        if target.exists():
             return line("exists", 409)
         return line("cannot be written", 507)
     return line(f"{len(data)} bytes", 201)
