@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import random
-import resource
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +51,9 @@ Client = Callable[[int, Seen], Coroutine[None, None, None]]  # (port, what it se
 
 
 @contextlib.asynccontextmanager
-async def connection(port: int, seen: Seen):  # type: ignore[no-untyped-def]
+async def connection(
+    port: int, seen: Seen
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     seen.connections += 1
     try:
@@ -146,6 +147,8 @@ async def together(
 @click.option("--seconds", type=click.FloatRange(min=1), default=60, show_default=True)
 def crowd(folder: Path, output: Path, seconds: float) -> None:
     """Ask `aecodec serve` for the images in FOLDER, among clients that only seem to."""
+    import resource  # not on Windows
+
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), most))
     with served(folder) as (port, process, names):

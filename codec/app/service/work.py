@@ -4,7 +4,6 @@ take too long.
 
 import contextlib
 import json
-import os
 import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,7 +21,6 @@ from codec.app.service.limits import Limits
 
 RETRY_S = 5  # what clients are told that find all places taken
 GRACE_S = 0.5  # for work whose client has left; a new process would take as long
-NICE, NICE_MAX = 5, 19
 HEAD_MAX_BYTES = 2**16  # of an answer
 
 
@@ -121,9 +119,6 @@ class Work:
 async def started() -> Process:
     with anyio.CancelScope(shield=True):  # or it is nobody's
         process = await anyio.open_process(processes.COMMAND, stderr=None)
-        if hasattr(os, "setpriority"):  # the server answers between their work
-            priority = os.getpriority(os.PRIO_PROCESS, 0) + NICE
-            os.setpriority(os.PRIO_PROCESS, process.pid, min(priority, NICE_MAX))
         assert process.stdin
         await process.stdin.send(processes.introduction(partial(do, debug=debugging())))
     return process
