@@ -4,6 +4,7 @@ import click
 
 from benchmarks.adaptation import adaptation
 from benchmarks.complexity import complexity
+from benchmarks.crowd import crowd
 from benchmarks.entropy import entropy
 from benchmarks.features import features
 from benchmarks.folders import folders
@@ -25,6 +26,7 @@ def main() -> None:
 
 main.add_command(adaptation)
 main.add_command(complexity)
+main.add_command(crowd)
 main.add_command(entropy)
 main.add_command(features)
 main.add_command(folders)

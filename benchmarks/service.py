@@ -1,12 +1,13 @@
 """The subcommand `service`: many requests at once of `aecodec serve`."""
 
+import contextlib
 import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -33,7 +34,8 @@ EACH = 3  # of every client
 @dataclass(frozen=True)
 class Load:
     """`clients` at once, each with several requests one after another; `errors` are
-    answers other than 200. The peak is of the server's resident memory so far.
+    answers other than 200. The peak is of the resident memory of the server and its
+    processes so far.
     """
 
     request: str
@@ -86,20 +88,21 @@ def load(port: int, server: int, names: Sequence[str], kind: str, clients: int) 
     )
 
 
-def peak_mib_of(process: int) -> float:
-    """Of a process of Linux."""
+def peak_mib_of(server: int) -> float:
+    """Of a process of Linux and those that it has started."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return sum(map(own_peak_mib, [str(server), *children]))
+
+
+def own_peak_mib(process: str) -> float:
     status = Path(f"/proc/{process}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
-@click.command()
-@folder_argument
-@output_option
-@click.option("--clients", type=click.IntRange(min=1), default=200, show_default=True)
-def service(folder: Path, output: Path, clients: int) -> None:
-    """Ask `aecodec serve` for the images in FOLDER, by many clients at once."""
-    rows = []
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[tuple[int, int, list[str]]]:
+    """Port and process of a server of the images in a folder, and their names there."""
     with tempfile.TemporaryDirectory() as place:
         paths = image_paths(folder)
         names = [f"{path.stem}.aec" for path in paths]
@@ -111,12 +114,23 @@ def service(folder: Path, output: Path, clients: int) -> None:
             try:
                 url = process.stderr.readline().split()[-1]
                 port = int(url.rstrip("/").rpartition(":")[2])
-                for kind in REQUESTS:
-                    for count in (1, clients):
-                        row = load(port, process.pid, names, kind, count)
-                        rows.append(row)
-                        click.echo(row)
+                yield port, process.pid, names
             finally:
                 process.terminate()
+
+
+@click.command()
+@folder_argument
+@output_option
+@click.option("--clients", type=click.IntRange(min=1), default=200, show_default=True)
+def service(folder: Path, output: Path, clients: int) -> None:
+    """Ask `aecodec serve` for the images in FOLDER, by many clients at once."""
+    rows = []
+    with served(folder) as (port, process, names):
+        for kind in REQUESTS:
+            for count in (1, clients):
+                row = load(port, process, names, kind, count)
+                rows.append(row)
+                click.echo(row)
     write_rows(output / "service.csv", Load, rows)
     write_versions(output / "service_versions.json", {"requests of a client": EACH})

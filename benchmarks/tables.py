@@ -250,6 +250,36 @@ def service(folder: Path) -> str:
     )
 
 
+def crowd(folder: Path) -> str:
+    return table(
+        [
+            "client",
+            "clients",
+            "connections",
+            "answers",
+            "503",
+            "errors",
+            "p50, s",
+            "p99, s",
+        ],
+        [
+            [
+                row["kind"],
+                row["clients"],
+                row["connections"],
+                row["answered"],
+                row["refused"],
+                row["errors"],
+                *(
+                    f"{float(row[name]):.3f}" if int(row["answered"]) else ""
+                    for name in ("p50_s", "p99_s")
+                ),
+            ]
+            for row in csv_rows(folder, "crowd.csv")
+        ],
+    )
+
+
 def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
@@ -430,6 +460,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "folders": folders,
     "billion": billion,
     "service": service,
+    "crowd": crowd,
     "features": features,
     "heads": heads,
     "uses": uses,

@@ -34,6 +34,7 @@ PARTS = {
         (
             *tests("faults", "folders", "corpus", "service", "shards", "cli"),
             *tests("files", "options", "archives", "outputs", "streams"),
+            *tests("fuzz_service"),
         ),
         ("cluster", "dev", "serve"),
     ),

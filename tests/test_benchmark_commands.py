@@ -13,7 +13,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import adaptation, features, folders, heads, previews
+from benchmarks import adaptation, crowd, features, folders, heads, previews
 from benchmarks.__main__ import main
 from benchmarks.tables import TABLES
 from codec.networks.adaptation import pack_model
@@ -65,6 +65,26 @@ def test_the_service_is_asked_by_many(tmp_path):
     assert {row["errors"] for row in rows} == {"0"}
     for row in rows:
         assert 0 < float(row["p50_s"]) <= float(row["p99_s"]) <= float(row["seconds"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_service_is_asked_in_a_crowd(tmp_path, monkeypatch):
+    pytest.importorskip("starlette")
+    Image.fromarray(picture(400, 400)).save(tmp_path / "a.png")
+    all_of = crowd.clients_of
+    few = {"idle": 20, "slow": 20, "busy": 4, "thumbnail": 2, "health": 1}
+
+    def clients_of(names):
+        return {kind: (few[kind], of) for kind, (_, of) in all_of(names).items()}
+
+    monkeypatch.setattr(crowd, "clients_of", clients_of)
+    arguments = ["crowd", str(tmp_path), "-o", str(tmp_path), "--seconds", "5"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = {row["kind"]: row for row in csv_of(tmp_path / "crowd.csv")}
+    assert {kind: int(row["clients"]) for kind, row in rows.items()} == few
+    assert {row["errors"] for row in rows.values()} == {"0"}
+    assert int(rows["health"]["answered"]) > 0
 
 
 def test_a_wrong_output_counts(tmp_path):

@@ -18,7 +18,7 @@ from pictures import picture
 from PIL import Image
 
 import codec
-from codec.app import folders, workers
+from codec.app import folders, processes, workers
 from codec.app.cli import main
 from codec.app.conversion import Converted
 from codec.errors import CodecError, UsageError
@@ -228,7 +228,7 @@ def test_a_worker_that_dies_takes_no_other_file_with_it():
 def test_however_a_worker_ends_its_file_alone_fails(fault):
     summary = converted({"1.in": "a", "2.in": fault, "3.in": "b"})
     assert summary.done == 2
-    assert summary.failures == [f"in/2.in: {workers.DIED}"]
+    assert summary.failures == [f"in/2.in: {processes.DIED}"]
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang in C", "loop"])

@@ -1,12 +1,18 @@
 """The service: pictures, pages, uploads, and what it refuses."""
 
+import contextlib
 import io
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,28 +22,47 @@ from PIL import Image
 import codec
 
 pytest.importorskip("starlette")
+import uvicorn
 from starlette.testclient import TestClient
 
-from codec.app.service import Limits, application
+from codec.app import processes
+from codec.app.service import pictures, routes, server
+from codec.app.service.limits import Limits
+from codec.app.service.pictures import show
+from codec.app.service.routes import application
+from codec.app.service.server import configuration
 
-LIMITS = Limits(max_pixels=2**20, upload_bytes=100_000, jobs=2, upload_seconds=0.5)
+LIMITS = Limits(
+    max_pixels=2**20,
+    upload_bytes=100_000,
+    jobs=2,
+    timeout_s=60,
+    upload_seconds=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("service") / "served"
 
 
 @pytest.fixture
-def served(tmp_path, small_file):
+def served(root, small_file):
     """A folder with photo.aec, sub/café #1.aec and, beside it, secret.aec."""
-    root = tmp_path / "served"
+    shutil.rmtree(root, ignore_errors=True)
     (root / "sub").mkdir(parents=True)
     (root / "photo.aec").write_bytes(small_file)
     (root / "sub" / "café #1.aec").write_bytes(small_file)
     (root / "notes.txt").write_text("not for everyone")
-    (tmp_path / "secret.aec").write_bytes(small_file)
+    (root.parent / "secret.aec").write_bytes(small_file)
     return root
 
 
-@pytest.fixture
-def client(served):
-    return TestClient(application(served, True, LIMITS))
+@pytest.fixture(scope="module")
+def client(root):
+    """Of an application that serves whatever is in `served`."""
+    with TestClient(application(root, True, LIMITS)) as client:
+        yield client
 
 
 def image_of(answer):
@@ -53,33 +78,33 @@ def png(array, **options):
     return file.getvalue()
 
 
-def test_a_picture_is_what_the_file_decodes_to(client, small_file):
+def test_a_picture_is_what_the_file_decodes_to(client, served, small_file):
     answer = client.get("/photo.aec")
     assert answer.headers["content-type"] == "image/png"
     assert np.array_equal(image_of(answer), codec.decode(small_file))
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_the_format_is_as_asked_for(client, kind):
+def test_the_format_is_as_asked_for(client, served, kind):
     answer = client.get(f"/photo.aec?format={kind}")
     assert answer.headers["content-type"] == f"image/{kind}"
     assert image_of(answer).format == kind.upper()
 
 
-def test_the_file_itself_can_be_had(client, small_file):
+def test_the_file_itself_can_be_had(client, served, small_file):
     answer = client.get("/photo.aec?format=aec")
     assert answer.content == small_file
     assert answer.headers["content-type"] == "image/x-aec"
 
 
-def test_a_region_is_that_of_the_whole_picture(client, small_file):
+def test_a_region_is_that_of_the_whole_picture(client, served, small_file):
     part = image_of(client.get("/photo.aec?region=10,20,50,40"))
     whole = np.asarray(codec.decode(small_file))
     assert np.array_equal(part, whole[20:60, 10:60])
 
 
 @pytest.mark.parametrize(("width", "size"), [(60, (60, 45)), (7, (7, 5))])
-def test_a_width_reduces_the_picture(client, small_file, width, size):
+def test_a_width_reduces_the_picture(client, served, small_file, width, size):
     small = image_of(client.get(f"/photo.aec?w={width}"))
     reduced = codec.decode(small_file).resize(size, Image.Resampling.LANCZOS)
     assert small.size == size
@@ -92,7 +117,7 @@ def test_jpeg_is_on_white(client, served):
     assert np.all(np.asarray(image_of(client.get("/clear.aec?format=jpeg"))) > 250)
 
 
-def test_no_picture_is_enlarged(client):
+def test_no_picture_is_enlarged(client, served):
     assert image_of(client.get("/photo.aec?w=5000")).size == (120, 90)
 
 
@@ -114,11 +139,36 @@ def srgb_profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def test_a_client_that_has_the_picture_gets_it_no_second_time(client, served):
+@pytest.mark.parametrize(
+    "known",
+    ["{}", '"other", {}', '{},"other"', '"with, comma", {}', 'W/"a", W/"b" , {}', "*"],
+)
+@pytest.mark.parametrize("strong", [False, True])
+def test_a_client_that_has_the_picture_gets_it_no_second_time(
+    client, served, known, strong
+):
     tag = client.get("/photo.aec?w=60").headers["etag"]
-    again = {"If-None-Match": f'"other", {tag}'}
+    again = {"If-None-Match": known.format(tag.removeprefix("W/") if strong else tag)}
     answer = client.get("/photo.aec?w=60", headers=again)
     assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == tag
+
+
+@pytest.mark.parametrize("known", ["", '"other"', '"*"', '"{0},{0}"', '"{0}', "{0}"])
+def test_a_client_that_has_another_picture_gets_this_one(client, served, known):
+    tag = client.get("/photo.aec?w=60").headers["etag"].strip('W/"')
+    again = {"If-None-Match": known.format(tag)}
+    assert client.get("/photo.aec?w=60", headers=again).status_code == 200
+
+
+def test_tags_may_come_in_several_headers(client, served):
+    tag = client.get("/photo.aec?w=60").headers["etag"]
+    again = [("If-None-Match", '"other"'), ("If-None-Match", tag)]
+    assert client.get("/photo.aec?w=60", headers=again).status_code == 304
+
+
+def test_a_picture_that_has_changed_is_sent_again(client, served):
+    again = {"If-None-Match": client.get("/photo.aec?w=60").headers["etag"]}
     assert client.get("/photo.aec?w=61", headers=again).status_code == 200
     (served / "photo.aec").write_bytes(codec.encode(picture(90, 120, seed=1)))
     assert client.get("/photo.aec?w=60", headers=again).status_code == 200
@@ -138,7 +188,7 @@ def test_a_client_that_has_the_picture_gets_it_no_second_time(client, served):
         "region=0,0,0,0",
     ],
 )
-def test_a_wrong_query_is_told_why(client, query):
+def test_a_wrong_query_is_told_why(client, served, query):
     answer = client.get(f"/photo.aec?{query}")
     assert answer.status_code == 400
     assert len(answer.text.splitlines()) == 1
@@ -156,7 +206,7 @@ def test_nothing_else_is_shown(client, served, path):
     assert client.get(f"/{path}").status_code == 404
 
 
-def test_pages_list_folders_and_pictures_alone(client):
+def test_pages_list_folders_and_pictures_alone(client, served):
     top = client.get("/")
     assert 'href="sub/"' in top.text
     assert 'href="photo.aec"' in top.text
@@ -170,6 +220,24 @@ def test_pages_list_folders_and_pictures_alone(client):
 def test_a_folder_behind_a_link_is_found_by_its_own_name(client, served):
     (served / "linked").symlink_to("sub")
     assert client.get("/linked").url.path == "/linked/"
+
+
+def test_what_is_not_shown_is_not_listed_either(client, served, small_file):
+    """Names of links that lead outside, or nowhere, are nobody's business."""
+    (served.parent / "private").mkdir(exist_ok=True)
+    (served.parent / "private" / "passport.aec").write_bytes(small_file)
+    (served / "passport.aec").symlink_to(served.parent / "private" / "passport.aec")
+    (served / "album").symlink_to(served.parent / "private")
+    (served / "twice").symlink_to("album")
+    (served / "circle").symlink_to("circle")
+    (served / "dangling.aec").symlink_to("nothing")
+    (served / "folder.aec").mkdir()
+    os.mkfifo(served / "pipe.aec")
+    (served / "inside.aec").symlink_to("sub/café #1.aec")
+    (served / "linked").symlink_to("sub")
+    listed = set(re.findall(r'href="([^"]*)"', client.get("/").text))
+    assert listed == {"folder.aec/", "linked/", "sub/", "inside.aec", "photo.aec"}
+    assert {client.get(f"/{name}").status_code for name in listed} == {200}
 
 
 def test_odd_names_do_not_hide_the_others(client, served, small_file):
@@ -259,19 +327,80 @@ def test_nothing_is_uploaded_unless_it_is_allowed(served):
     assert not (served / "up.aec").exists()
 
 
+def odd_show(file, *arguments):
+    """As `show`, for pictures whose names say what happens; see `odd`."""
+    (file.parent / f"{os.getpid()}.began").touch()
+    if file.stem == "slow":
+        time.sleep(600)
+    if file.stem == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if file.stem == "bug":
+        raise ZeroDivisionError
+    return show(file, *arguments)
+
+
+def odd_store(body, target, options):
+    return odd_show(target)
+
+
+@pytest.fixture
+def odd(served, small_file, monkeypatch):
+    """`served`, with pictures at which processes sleep, die or find a bug."""
+    for name in ("slow", "die", "bug"):
+        (served / f"{name}.aec").write_bytes(small_file)
+    monkeypatch.setattr(pictures, "show", odd_show)
+    return served
+
+
+@contextlib.contextmanager
+def serving(folder, **limits):
+    """Host and port of a server of its own."""
+    app = application(folder, True, replace(LIMITS, **limits))
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        service = uvicorn.Server(configuration(app))
+        thread = threading.Thread(target=service.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            service.should_exit = True
+            thread.join()
+
+
 @pytest.fixture
 def address(served):
-    """Host and port of a server of its own, with slow uploads refused after a time."""
-    import uvicorn
+    with serving(served) as address:
+        yield address
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(application(served, True, LIMITS), log_level="error")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        yield listener.getsockname()
-        server.should_exit = server.force_exit = True
-        thread.join()
+
+def asked(address, path, method="GET", body=b""):
+    """A connection that has sent a request."""
+    peer = socket.create_connection(address, timeout=30)
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
+    peer.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return peer
+
+
+def until(fact):
+    """What `fact()` gives, as soon as it is something."""
+    for _ in range(3000):
+        if found := fact():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("in vain")
+
+
+def begun(folder):
+    """Ids of the processes that work or have worked on a picture."""
+    return {int(path.stem) for path in folder.glob("*.began")}
+
+
+def gone(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def get(address, path, host="localhost"):
@@ -313,10 +442,35 @@ def test_the_command_serves_on_loopback_until_it_is_stopped(served):
         assert other.returncode == 1
         assert other.stderr == f"aecodec: 127.0.0.1:{port}: Address already in use\n"
     finally:
-        process.terminate()
-        _, said = process.communicate()
+        ended_cleanly(process)
+
+
+def ended_cleanly(process):
+    process.terminate()
+    _, said = process.communicate(timeout=30)
     assert said == "aecodec: stopped by SIGTERM\n"
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_signal_ends_what_is_worked_on(odd):
+    script = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from test_service import odd_show, pictures\n"
+        "pictures.show = odd_show\n"
+        "from codec.app.cli import main\n"
+        "main(['serve', sys.argv[1], '--port', '0'])\n"
+    )
+    command = [sys.executable, "-c", script, str(odd), str(Path(__file__).parent)]
+    with contextlib.ExitStack() as stack:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        stack.callback(process.kill)
+        url = process.stderr.readline().split()[-1]
+        address = ("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))
+        for _ in range(5):
+            stack.enter_context(asked(address, "/slow.aec"))
+        worker = until(lambda: begun(odd)).pop()
+        ended_cleanly(process)
+    assert until(lambda: gone(worker))
 
 
 def test_many_requests_at_once_are_all_answered(address):
@@ -333,3 +487,145 @@ def test_many_requests_at_once_are_all_answered(address):
     assert len(sizes) == 60
     assert len(set(sizes)) == 1
     assert sizes[0] > 500
+
+
+def test_work_ends_when_its_client_leaves(odd):
+    with serving(odd, jobs=1) as address:
+        peers = [asked(address, "/slow.aec") for _ in range(40)]
+        (worker,) = until(lambda: begun(odd))
+        for peer in peers:
+            peer.close()
+        assert b"200 OK" in get(address, "/photo.aec")
+        assert until(lambda: gone(worker))
+
+
+def test_an_upload_ends_when_its_client_leaves(odd, monkeypatch):
+    monkeypatch.setattr(routes, "store", odd_store)
+    with serving(odd, jobs=1) as address:
+        with asked(address, "/sub/slow.aec", "PUT", png(picture(40, 40))):
+            (worker,) = until(lambda: begun(odd / "sub"))
+        assert until(lambda: gone(worker))
+
+
+def test_a_process_that_dies_costs_one_request_and_a_bug_is_not_told(odd, capfd):
+    with serving(odd, jobs=1) as address:
+        died = get(address, "/die.aec")
+        assert b"500 Internal" in died
+        assert processes.DIED.encode() in died
+        assert b"200 OK" in get(address, "/photo.aec")
+        assert get(address, "/bug.aec").endswith(b"\r\n\r\ninternal error\n")
+        assert capfd.readouterr().err == "aecodec: ZeroDivisionError\n"
+
+
+def test_work_that_takes_too_long_is_ended(odd):
+    with serving(odd, jobs=1, timeout_s=0.5) as address:
+        answer = get(address, "/slow.aec")
+    assert b"503 Service Unavailable" in answer
+    assert answer.endswith(b"takes more than 0.5 s")
+
+
+def test_whom_there_is_no_place_for_is_told_to_come_again(odd):
+    with serving(odd, jobs=1, waiting=3) as address, contextlib.ExitStack() as peers:
+        peers.enter_context(asked(address, "/slow.aec"))
+        until(lambda: begun(odd))
+        for _ in range(3):
+            peers.enter_context(asked(address, "/slow.aec"))
+        others = [asked(address, "/photo.aec") for _ in range(10)]
+        for peer in others:
+            peers.enter_context(peer)
+        answers = [peer.recv(1000) for peer in others]
+        assert all(b"503 Service Unavailable" in answer for answer in answers)
+        assert all(b"retry-after: " in answer for answer in answers)
+        assert b"200 OK" in get(address, "/health")
+
+
+def test_nobody_waits_for_ever(odd):
+    with serving(odd, jobs=1, waiting_seconds=0.5) as address:
+        until(lambda: b"200 OK" in get(address, "/photo.aec"))  # its process is there
+        with asked(address, "/slow.aec"):
+            assert b"503 Service Unavailable" in get(address, "/photo.aec")
+
+
+def test_thumbnails_do_not_wait_for_large_pictures(odd):
+    with serving(odd) as address, contextlib.ExitStack() as peers:
+        for _ in range(20):
+            peers.enter_context(asked(address, "/slow.aec"))
+        until(lambda: begun(odd))
+        assert b"200 OK" in get(address, "/photo.aec?w=256")
+        assert b"200 OK" in get(address, "/")
+
+
+def test_uploads_at_once_are_limited(served):
+    limits = {"uploads": 1, "upload_seconds": 60}
+    with serving(served, **limits) as address:
+        head = "PUT /1.aec HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+        with socket.create_connection(address) as peer:
+            peer.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert b"100 Continue" in peer.recv(1000)  # its place is taken
+            with asked(address, "/2.aec", "PUT", png(picture(40, 40))) as other:
+                answer = other.recv(1000)
+    assert b"503 Service Unavailable" in answer
+    assert b"retry-after: " in answer
+
+
+def test_of_uploads_to_one_name_one_succeeds(served):
+    arrays = [picture(200, 200, seed=seed) for seed in range(4)]
+    with serving(served, jobs=4) as address:
+        peers = [asked(address, "/new.aec", "PUT", png(array)) for array in arrays]
+        answers = [peer.recv(1000) for peer in peers]
+        for peer in peers:
+            peer.close()
+    statuses = [answer.split()[1] for answer in answers]
+    assert sorted(statuses) == [b"201", b"409", b"409", b"409"]
+    stored = arrays[statuses.index(b"201")]
+    assert (served / "new.aec").read_bytes() == codec.encode(stored)
+    assert not list(served.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET / HTTP/1.1\r\nA", id="a part of the headers"),
+        pytest.param(
+            b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nG", id="a second request"
+        ),
+        pytest.param(
+            b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
+            id="a body that nobody wants",
+        ),
+    ],
+)
+def test_connections_that_wait_for_their_client_are_closed(served, monkeypatch, sent):
+    monkeypatch.setattr(server, "HEADER_SECONDS", 1)
+    with serving(served) as address, socket.create_connection(address) as peer:
+        peer.sendall(sent)
+        peer.settimeout(0.05)
+        for _ in range(500):
+            try:
+                if not peer.recv(1000):
+                    return
+                peer.sendall(b"x")  # slowly
+            except TimeoutError:
+                peer.sendall(b"x")
+            except ConnectionError:
+                return
+    raise AssertionError("still open")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_answers_that_are_not_taken_are_given_up(served, monkeypatch, version):
+    given_up = threading.Event()
+
+    class Protocol(server.Protocol):
+        def connection_lost(self, error):
+            super().connection_lost(error)
+            given_up.set()
+
+    monkeypatch.setattr(server, "Protocol", Protocol)
+    monkeypatch.setattr(server, "STALL_SECONDS", 0.5)
+    (served / "large.aec").write_bytes(bytes(2**26))
+    request = f"GET /large.aec?format=aec HTTP/{version}\r\nHost: x\r\n\r\n"
+    with serving(served) as address, socket.create_connection(address) as peer:
+        peer.sendall(request.encode())
+        assert given_up.wait(60)

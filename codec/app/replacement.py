@@ -98,8 +98,7 @@ def put_in_place(name: str, path: Path, force: bool) -> None:
         except FileExistsError:
             raise
         except OSError:  # a file system without links
-            if os.path.lexists(path):
-                raise FileExistsError from None
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # ours, now
             os.replace(name, path)
         else:
             os.unlink(name)

@@ -1,41 +1,28 @@
 """Files converted by processes of their own: one that crashes or takes too long costs
-its own file alone.
-
-Tasks go to a worker pickled, on its standard input, and what became of them comes back
-as lines of JSON, on its standard output. So a worker needs nothing of the program that
-starts it: no semaphores, which live in /dev/shm, and no main module that can be
-imported again.
+its own file alone. What becomes of a task comes back as lines of JSON.
 """
 
 import contextlib
 import itertools
 import json
-import os
 import pickle
 import queue
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import IO, Any
 
 from codec.app.conversion import Converted
-from codec.app.own_process import own_process, start_engine_silently
+from codec.app.processes import COMMAND, DIED, introduction
 from codec.app.reporting import explained
 from codec.errors import CodecError
 
-# It finds its modules where the program that starts it does.
-BOOT = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from codec.app.workers import serve; serve()"
-)
 LOOK_S = 0.5  # how often workers that take too long are looked for
 GRACE_S = 5.0  # to end orderly, before the file is theirs no more
 BEGUN = "begun"  # with another picture: its time starts anew
-DIED = "the process that worked on it died; not enough memory?"
 ENDS_MAX = 8  # of processes at one tar file
 
 Convert = Callable[..., Converted]  # (source, target, progress)
@@ -77,17 +64,14 @@ class Worker:
             if self.closed:
                 raise EOFError
             self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOT],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-        self.send(sys.path)
-        self.send((self.convert, self.debug))
+        self.send(introduction(partial(do, convert=self.convert, debug=self.debug)))
         return self.process
 
-    def send(self, message: Any) -> None:
+    def send(self, message: bytes) -> None:
         assert self.process and self.process.stdin
-        pickle.dump(message, self.process.stdin)
+        self.process.stdin.write(message)
         self.process.stdin.flush()
 
     def do(self, task: Task) -> Result:
@@ -95,7 +79,7 @@ class Worker:
         with contextlib.suppress(EOFError, BrokenPipeError):
             process = self.process or self.start()
             assert process.stdout
-            self.send(task)
+            self.send(pickle.dumps(task))
             for line in process.stdout:
                 reply = json.loads(line)
                 if reply != BEGUN:
@@ -251,25 +235,12 @@ def next_result(done: "queue.SimpleQueue[Any]", workers: Collection[Worker]) -> 
             return done.get(timeout=LOOK_S)
 
 
-def serve() -> None:
-    """What a worker does until nobody has a task for it."""
-    tasks, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # native code may print, which is no reply
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    start_engine_silently()
-    # EOF, or a broken pipe: the parent has gone.
-    with contextlib.suppress(EOFError, BrokenPipeError), own_process():
-        convert, debug = pickle.load(tasks)
-        while True:
-            do(pickle.load(tasks), convert, debug, replies)
+def do(task: Task, replies: IO[bytes], convert: Convert, debug: bool) -> None:
+    """What a process does with a task."""
 
-
-def do(task: Task, convert: Convert, debug: bool, replies: IO[str]) -> None:
     def reply(message: Any) -> None:
-        print(json.dumps(message), file=replies, flush=True)
+        replies.write(json.dumps(message).encode() + b"\n")
+        replies.flush()
 
     begun = itertools.count()  # of the pictures in a tar file
 
@@ -286,5 +257,3 @@ def do(task: Task, convert: Convert, debug: bool, replies: IO[str]) -> None:
         raise
     except Exception as error:  # of whatever kind: the others are done
         reply(explained(error, debug))
-    except SystemExit as stop:  # without the threads that are at work
-        os._exit(int(str(stop.code)))

@@ -27,6 +27,7 @@ TARGETS = {
     "pictures": ("fuzz_pictures", "TARGET", ["codec.picture", "PIL"]),
     "archives": ("fuzz_archives", "TARGET", ["codec.app", "tarfile"]),
     "models": ("fuzz_models", "TARGET", ["codec.networks", "zipfile"]),
+    "service": ("fuzz_service", "TARGET", ["codec.app", "starlette"]),
 }
 
 
@@ -59,7 +60,11 @@ def main(
     found = Counter[str]()
 
     def mutated(data: bytes, max_bytes: int, seed: int) -> bytes:
-        return atheris.Mutate(random.Random(seed).choice(seeds), max_bytes)
+        if target.mutated and seed % 4:
+            return target.mutated(data, seed)[:max_bytes]
+        if target.seeds_alone:
+            data = random.Random(seed).choice(seeds)
+        return atheris.Mutate(data, max_bytes)
 
     def write_counts() -> None:
         if counts:
@@ -79,7 +84,8 @@ def main(
         (corpus / f"seed-{number}").write_bytes(data)
     flags = [*LIMITS, f"-seed={seed}", f"-runs={runs}", f"-max_len={target.max_bytes}"]
     flags += [f"-max_total_time={seconds}"] if seconds else []
-    options = {"custom_mutator": mutated} if target.seeds_alone else {}
+    changes = target.seeds_alone or target.mutated
+    options = {"custom_mutator": mutated} if changes else {}
     atheris.Setup([sys.argv[0], *flags, str(corpus)], run_one, **options)
     atheris.Fuzz()
 

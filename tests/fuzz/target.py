@@ -20,4 +20,6 @@ class Target:
     outcome: Callable[[bytes], str]
     repaired: Callable[[bytes], bytes] = as_it_is
     seeds_alone: bool = False  # each input is a seed, mutated once
+    # (input, seed) -> another one, where a fuzzer's own mutations lead nowhere
+    mutated: Callable[[bytes, int], bytes] | None = None
     max_bytes: int = 2**13  # of a mutated file

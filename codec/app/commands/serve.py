@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from codec.app.arguments import parsed
+from codec.app.arguments import parsed, refuse_nonfinite
 from codec.app.command_group import debug_option
 from codec.app.extras import needs_extra
 from codec.app.parsing import size_in
@@ -41,6 +41,16 @@ from codec.app.reporting import run_all, say
     show_default=True,
     help="Refuse pictures with more pixels.",
 )
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120,
+    show_default=True,
+    callback=refuse_nonfinite,
+    help="End the work on a picture that takes longer.",
+)
 @debug_option
 def serve(
     folder: Path,
@@ -50,6 +60,7 @@ def serve(
     max_upload: int,
     jobs: int,
     max_pixels: int,
+    timeout_s: float,
 ) -> None:
     """Show the .aec files in FOLDER to browsers.
 
@@ -59,8 +70,14 @@ def serve(
 
     def run(name: str) -> None:
         with needs_extra("serving", "serve"):
-            from codec.app.service import Limits, serve
-        limits = Limits(max_pixels, max_upload, jobs)
+            from codec.app.service.limits import Limits
+            from codec.app.service.server import serve
+        limits = Limits(
+            max_pixels=max_pixels,
+            upload_bytes=max_upload,
+            jobs=jobs,
+            timeout_s=timeout_s,
+        )
         serve(
             folder,
             host,

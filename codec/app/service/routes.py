@@ -1,0 +1,123 @@
+"""The application: what is answered to which request."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from codec.api import SUFFIX
+from codec.app.reporting import debugging
+from codec.app.service import pictures
+from codec.app.service.answers import Answer, line, refusal
+from codec.app.service.limits import Limits
+from codec.app.service.places import is_picture, page, place_of
+from codec.app.service.uploads import options_in, receive, store
+from codec.app.service.work import Work, busy
+from codec.errors import CodecError
+
+PIECE_BYTES = 2**16  # of an answer, sent at once
+
+
+def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
+    """The application. Bad requests get one line of text, with status 4xx."""
+    root = folder.resolve()
+    work = Work(limits)
+    bodies = anyio.CapacityLimiter(limits.uploads)
+
+    def place_in(request: Request) -> Path:
+        place = place_of(root, request.path_params["path"])
+        if place is None:
+            raise HTTPException(404)
+        return place
+
+    async def show(request: Request) -> Response:
+        path, place = request.path_params["path"], place_in(request)
+        if place.is_dir():
+            if path and not path.endswith("/"):
+                return RedirectResponse(quote(path.rpartition("/")[2]) + "/")
+            return response(
+                await work.answer(request, page, root, place, path, soon_done=True)
+            )
+        if not is_picture(place):
+            raise HTTPException(404)
+        view = pictures.view_in(dict(request.query_params))
+        known = ", ".join(request.headers.getlist("If-None-Match"))
+        return response(
+            await work.answer(
+                request,
+                pictures.show,
+                place,
+                view,
+                known,
+                limits.max_pixels,
+                soon_done=view.is_small(),
+            )
+        )
+
+    async def upload(request: Request) -> Response:
+        target = place_in(request)
+        if target.suffix.lower() != SUFFIX:
+            raise HTTPException(400, f"the name of an upload ends in {SUFFIX}")
+        options = options_in(dict(request.query_params), limits.max_pixels)
+        if target.exists():
+            raise HTTPException(409, "exists")
+        if not bodies.available_tokens:
+            raise busy()
+        async with bodies:
+            with tempfile.TemporaryDirectory() as scratch:
+                body = Path(scratch, "body")
+                await receive(request, body, limits)
+                answer = await work.answer(
+                    request, store, body, target, options, soon_done=False
+                )
+        return response(answer)
+
+    async def health(request: Request) -> Response:
+        return response(line("ok", 200))
+
+    @contextlib.asynccontextmanager
+    async def warm_processes(app: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(limits.jobs):
+                tasks.start_soon(work.warm_up, pictures.load)
+            yield
+            tasks.cancel_scope.cancel()
+        await work.close()
+
+    routes = [
+        Route("/health", health),
+        Route("/{path:path}", show),
+    ]
+    if uploads:
+        routes.append(Route("/{path:path}", upload, methods=["PUT"]))
+    handlers: Any = dict.fromkeys((CodecError, OSError, MemoryError, Exception), refuse)
+    return Starlette(
+        routes=routes, exception_handlers=handlers, lifespan=warm_processes
+    )
+
+
+def response(answer: Answer) -> Response:
+    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+    if answer.status == 304:
+        return Response(status_code=304, headers=answer.headers)
+    return StreamingResponse(pieces(answer.body), answer.status, headers)
+
+
+async def pieces(data: bytes) -> AsyncIterator[memoryview]:
+    """All of it, so that each piece waits until the client has taken the last."""
+    view = memoryview(data)
+    for start in range(0, len(data), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    return response(refusal(error, debugging()))
