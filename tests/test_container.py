@@ -245,7 +245,7 @@ def test_an_unknown_ancillary_chunk_is_skipped(chunk_id):
     assert container.payload(1) == b"comment"
 
 
-@pytest.mark.parametrize("chunk_id", [0x00, 0x02, 0x7F])
+@pytest.mark.parametrize("chunk_id", [0x00, 0x03, 0x7F])
 def test_an_unknown_critical_chunk_is_refused(chunk_id):
     chunks = [(1, b"tile"), (chunk_id, b"")]
     with pytest.raises(FormatError, match=f"{chunk_id:#04x} is not supported"):

@@ -144,7 +144,7 @@ def test_no_call_of_the_package_loads_a_training_framework():
     script = (
         "import codec, numpy as np\n"
         "from codec.app.cli import main\n"
-        "data = codec.encode(np.zeros((9, 9), np.uint8))\n"
+        "data = codec.encode(np.zeros((9, 9), np.uint8), content='photo')\n"
         "codec.decode(data), codec.read_info(data)\n"
         "main(['--help'], standalone_mode=False)\n"
     )

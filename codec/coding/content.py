@@ -81,6 +81,8 @@ def photographs_in(rgb: Colors) -> Mask | None:
     same = np.zeros(rgb.shape[:2], bool)
     same[:, 1:] = (rgb[:, 1:] == rgb[:, :-1]).all(-1)
     varied = by_cells(same).mean(-1) < VARIED_MAX
+    if min(varied.shape) <= 2 * PHOTOGRAPH_REACH:
+        return None
     core = opened(varied, PHOTOGRAPH_REACH)
     if not core.any():
         return None
