@@ -12,6 +12,7 @@ from PIL import Image
 from codec.coding.choice import Choice
 from codec.coding.decoder import decode_latents, decode_picture, networks_of
 from codec.coding.info import Info, read_info
+from codec.coding.relayering import without_layer
 from codec.coding.salvage import salvage_picture
 from codec.coding.targets import file_of_psnr, file_within
 from codec.errors import UsageError
@@ -193,6 +194,8 @@ def decode_file(
     """As `decode`."""
     container = unpack(data, max_pixels=options.max_pixels)
     networks = networks_of(container, options)
+    if options.head:
+        container = without_layer(container, networks)
     return decode_picture(container, networks, options, progress)
 
 
@@ -248,6 +251,7 @@ def describe_file(
     """As `features`."""
     container = unpack(data, max_pixels=options.max_pixels)
     networks = networks_of(container, options)
+    container = without_layer(container, networks)
     latents = decode_latents(container, networks, progress)
     header, latent_px = container.header, networks.bundle.latent_px
     return describe(latents, header.width, header.height, latent_px)

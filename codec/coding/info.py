@@ -1,11 +1,14 @@
 """What a file says of itself, without decoding it."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from codec.errors import FormatError
-from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, METADATA_CHUNKS
-from codec.file.container import unpack
+from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, LAYERED_CHUNK, METADATA_CHUNKS
+from codec.file.container import Container, unpack
 from codec.file.header import FORMAT_VERSION
+from codec.file.layer import LOSSY, LayerTile
 from codec.limits import NO_LIMIT
 from codec.networks.shipped import model_name
 from codec.options import quality_of
@@ -25,6 +28,8 @@ class Info:
     bundle_digest: str  # first bytes of it, hex
     format_version: int
     tiles: int
+    drawn_tiles: int  # those with a layer
+    exact_tiles: int  # those that a lossless layer covers
     size_bytes: int
 
     @property
@@ -42,6 +47,7 @@ def read_info(data: bytes, *, whole: bool = True) -> Info:
     if whole and missing > 0:
         raise FormatError(f"file is cut off: {missing} bytes missing")
     header = container.header
+    layers = list(layers_of(container))
     colors = "L" if container.has(GRAY_CHUNK) else "RGB"
     return Info(
         width=header.width,
@@ -54,5 +60,17 @@ def read_info(data: bytes, *, whole: bool = True) -> Info:
         bundle_digest=header.bundle_digest.hex(),
         format_version=FORMAT_VERSION,
         tiles=header.tile_count,
+        drawn_tiles=len(layers),
+        exact_tiles=sum(tile.covers and tile.kind != LOSSY for tile in layers),
         size_bytes=container.size_bytes,
     )
+
+
+def layers_of(container: Container) -> Iterator[LayerTile]:
+    """The layers of tiles, but for damaged ones."""
+    for number, (chunk_id, *_) in enumerate(container.spans):
+        if chunk_id == LAYERED_CHUNK:
+            with suppress(FormatError):
+                tile = container.tile(number)
+                assert isinstance(tile, LayerTile)
+                yield tile

@@ -38,8 +38,15 @@ def info(files: Sequence[str], as_json: bool) -> None:
                 f"{name}: {facts.width} x {facts.height} {facts.mode}, "
                 f"quality {facts.quality:g}, {facts.size_bytes} bytes, "
                 f"{facts.rate_bpp:.3f} bpp, model {facts.model_id} ({facts.model}), "
-                f"{facts.tiles} tile{'s' * (facts.tiles > 1)}, "
+                f"{facts.tiles} tile{'s' * (facts.tiles > 1)}{layers(facts)}, "
                 + ", ".join([f"format {facts.format_version}", *facts.metadata])
             )
 
     run_all(files, str, describe)
+
+
+def layers(facts: codec.Info) -> str:
+    """What of the tiles is drawn, and what exact."""
+    if not facts.drawn_tiles:
+        return ""
+    return f" ({facts.drawn_tiles} with a layer, {facts.exact_tiles} exact)"
