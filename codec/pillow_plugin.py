@@ -32,7 +32,7 @@ from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import read_picture
 
 FORMAT = "AEC"
-OPTIONS = (*TARGETS, "tune", "effort")
+OPTIONS = (*TARGETS, "tune", "effort", "content", "lossless")
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -122,9 +122,9 @@ def pixel_limit() -> int:
 
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune` and `effort`,
-    as of `codec.encode`, and `icc_profile`, `exif`, `xmp`, `dpi`, `text` and `iptc`, by
-    default those in the image's `info`.
+    """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune`, `effort`,
+    `content` and `lossless`, as of `codec.encode`, and `icc_profile`, `exif`, `xmp`,
+    `dpi`, `text` and `iptc`, by default those in the image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()

@@ -41,7 +41,7 @@ PARTS = {
     "codec": Part(
         (
             *tests("windows", "refinement", "heads", "determinism", "api"),
-            *tests("scale", "progress", "precision", "variety", "targets"),
+            *tests("scale", "progress", "precision", "variety", "targets", "layer"),
             *tests("container", "entropy", "features", "fuzz", "golden", "image"),
             *tests("malformed", "pillow_plugin", "quantization", "runtime", "tune"),
             *tests("colors", "metadata", "output_formats", "strangers"),

@@ -21,6 +21,8 @@ from codec.progress import Progress
 # The networks alone get what they make this much smaller than the layer does at the
 # same quality: drawn things, which they know less of, look worse then.
 NETWORKS_SHARE = 0.95
+# Of a picture, for it to be nothing but a photograph on a ground of one color.
+GROUND_SHARE = 0.98
 
 
 class Choice:
@@ -53,6 +55,9 @@ class Choice:
         flat, photographs = (
             find(self.picture.rgb) for find in (flat_parts, photographs_in)
         )
+        both = None if flat is None or photographs is None else flat | photographs
+        if both is not None and both.mean() >= GROUND_SHARE:
+            return self.with_layer(flat)  # and the ground stays as it is
         others, shares = [], [1.0]
         if LOSSY in kinds or photographs is not None:
             others.append(

@@ -17,7 +17,7 @@ FLAT_COLORS_MAX = 8
 FLAT_WIDTH_PX = 5  # of a flat part, at least
 VARIED_MAX = 0.3  # of the pixels of a cell, as the one before them, in a photograph
 # A photograph in a page has a square of 2 reach + 1 cells; smaller holes are its own.
-PHOTOGRAPH_REACH, HOLE_REACH = 4, 1
+PHOTOGRAPH_REACH, HOLE_REACH = 3, 1
 Colors = NDArray[np.uint8]  # [H, W, 3]
 Mask = NDArray[np.bool_]  # [H, W]
 

@@ -56,7 +56,7 @@ def view_in(query: dict[str, str]) -> View:
 
 def load() -> Answer:
     """Load what the first picture would wait for."""
-    decode_file(encode(np.zeros((1, 1), np.uint8)), DecodeOptions())
+    decode_file(encode(np.zeros((1, 1), np.uint8), content="photo"), DecodeOptions())
     return Answer()
 
 

@@ -1,0 +1,290 @@
+"""Pictures with a layer: drawn in all or in part, and exact ones."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from pictures import picture, psnr
+from PIL import Image, ImageDraw
+
+import codec
+from codec.coding import content
+from codec.coding.choice import Choice
+from codec.errors import FormatError
+from codec.file.container import pack, unpack
+from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
+from codec.networks.runtime import Networks
+from codec.options import EncodeOptions
+from codec.picture.layer_pictures import pack_lossless
+from codec.picture.reading import Picture
+from codec.progress import no_progress
+
+WHITE = np.full((96, 128, 3), 255, np.uint8)
+
+
+def text(width=256, height=160):
+    """Black on white."""
+    image = Image.new("RGB", (width, height), "white")
+    for row in range(height // 20):
+        line = f"line {row}: quick brown foxes jump"
+        ImageDraw.Draw(image).text((7, 20 * row), line, "black")
+    return np.asarray(image)
+
+
+def product():
+    """Something with texture on a white ground."""
+    image = np.full((512, 640, 3), 255, np.uint8)
+    image[180:330, 250:420] = picture(150, 170)
+    return image
+
+
+def page():
+    """A picture with texture, as large as a photograph in a page of text."""
+    image = np.tile(text(), (5, 4, 1))
+    image[96:480, 128:640] = picture(384, 512)
+    return image
+
+
+def shaded():
+    """Drawn, with more colors than lossless coding likes."""
+    x = np.arange(640) // 2
+    ramp = np.stack([x % 256, (2 * x) % 256, 255 - x % 256], -1).astype(np.uint8)
+    image = np.repeat(ramp[None], 400, 0)
+    image[::40] = 0
+    return image
+
+
+def tiles(data):
+    container = unpack(data)
+    return [container.tile(number) for number in range(container.header.tile_count)]
+
+
+def kinds(data):
+    return [getattr(tile, "kind", None) for tile in tiles(data)]
+
+
+def decoded(data, **options):
+    return np.asarray(codec.decode(data, **options))
+
+
+def test_a_photograph_has_no_layer():
+    data = codec.encode(picture(200, 300))
+    assert kinds(data) == [None]
+    assert data == codec.encode(picture(200, 300), content="photo")
+
+
+@pytest.mark.parametrize("value", [(255, 255, 255), (1, 2, 3)])
+def test_a_flat_picture_is_its_color(value):
+    image = np.full((1100, 1500, 3), value, np.uint8)
+    data = codec.encode(image)
+    assert kinds(data) == [FLAT] * 4
+    assert len(data) < 80
+    assert np.array_equal(decoded(data), image)
+
+
+def test_text_is_exact_and_as_small_as_lossless_webp():
+    data, file = codec.encode(text()), io.BytesIO()
+    Image.fromarray(text()).save(file, "WEBP", lossless=True)
+    assert kinds(data) == [LOSSLESS]
+    assert np.array_equal(decoded(data), text())
+    assert len(data) <= 1.03 * len(file.getvalue())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA"])
+def test_lossless_files_are_exact(mode):
+    image = Image.fromarray(picture(70, 1100)).convert(mode)
+    if mode.endswith("A"):
+        image.putalpha(
+            Image.linear_gradient("L").resize(image.size).point(lambda v: v | 1)
+        )
+    back = codec.decode(codec.encode(image, lossless=True))
+    assert back.mode == mode
+    assert np.array_equal(np.asarray(back), np.asarray(image))
+
+
+def test_lossless_of_a_drawn_picture_is_exact_in_all_tiles():
+    data = codec.encode(shaded(), lossless=True)
+    info = codec.read_info(data)
+    assert (info.tiles, info.drawn_tiles, info.exact_tiles) == (1, 1, 1)
+    assert np.array_equal(decoded(data), shaded())
+
+
+def test_what_is_drawn_with_many_colors_is_lossy_and_good():
+    data = codec.encode(picture(200, 300), content="graphics", quality=60)
+    assert kinds(data) == [LOSSY]
+    assert psnr(decoded(data), picture(200, 300)) > 30
+    worse = codec.encode(picture(200, 300), content="graphics", quality=20)
+    assert len(worse) < len(data)
+
+
+def test_the_ground_of_a_product_is_exact_and_the_rest_the_networks():
+    data = codec.encode(product(), quality=40)
+    (tile,) = tiles(data)
+    assert tile.kind == LOSSLESS
+    assert not tile.covers
+    white = (product() == 255).all(-1)
+    assert (decoded(data)[white] == 255).mean() > 0.995
+    assert psnr(decoded(data)[180:330, 250:420], product()[180:330, 250:420]) > 20
+
+
+def test_a_photograph_in_a_page_is_found():
+    found = content.photographs_in(page())
+    inside = np.zeros(found.shape, bool)
+    inside[96:480, 128:640] = True
+    assert found[inside].mean() > 0.9
+    assert found[~inside].mean() < 0.1
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A file of four tiles: of the networks, of a flat layer, of a layer with a mask,
+    of one that is drawn; and its picture.
+    """
+    image = picture(700, 800)
+    covered = np.zeros(image.shape[:2], bool)
+    covered[:512, 512:] = covered[512:, :300] = covered[512:, 512:] = True
+    image[:512, 512:], image[512:, :300] = 255, 7
+    image[512:, 512:] = text(288, 188)
+    options = EncodeOptions(quality=50)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("codec.coding.encoder.TILE_LOG2", 9)
+        encoder = Choice(
+            Picture(image), options, Networks(options.model()), False, no_progress
+        ).with_layer(covered)
+        return encoder.file(options.quality_code()), image
+
+
+def test_tiles_have_what_suits_them(mixed):
+    data, image = mixed
+    first, second, third, _ = tiles(data)
+    assert isinstance(first, bytes)
+    assert second.kind == FLAT
+    assert third.kind == LOSSLESS
+    assert not third.covers
+    back = decoded(data)
+    assert np.array_equal(back[:512, 512:], image[:512, 512:])
+    assert np.array_equal(back[512:, :290], image[512:, :290])
+    assert psnr(back, image) > 25
+
+
+def test_a_region_is_the_same_as_in_the_whole(mixed):
+    data, _ = mixed
+    whole = decoded(data)
+    for region in ((0, 0, 800, 700), (500, 500, 30, 40), (600, 20, 9, 9)):
+        left, top, width, height = region
+        part = decoded(data, region=region)
+        expected = whole[top : top + height, left : left + width]
+        assert np.abs(part.astype(int) - expected).max() <= 1
+
+
+def test_smaller_pictures_have_the_layer_too(mixed):
+    data, image = mixed
+    for factor in (2, 4, 8):
+        small = codec.decode(data, scale=1 / factor)
+        expected = Image.fromarray(image).reduce(factor)
+        assert small.size == expected.size
+        assert psnr(small, expected) > 24
+        quarter = 512 // factor
+        assert (np.asarray(small)[:quarter, quarter:] == 255).all()
+
+
+def test_what_a_layer_covers_is_decoded_without_networks(monkeypatch):
+    data = codec.encode(text())
+    monkeypatch.setattr("codec.networks.runtime.load_graph", None)
+    assert np.array_equal(decoded(data), text())
+
+
+def test_damage_of_a_layer_is_located_and_the_rest_salvaged(mixed):
+    data, image = mixed
+    container = unpack(data)
+    _, offset, length = container.spans[1]
+    damaged = bytearray(data)
+    damaged[offset + length - 1] ^= 1
+    with pytest.raises(FormatError, match="tile 2 of 4 is damaged"):
+        codec.decode(bytes(damaged))
+    assert decoded(bytes(damaged), region=(0, 600, 99, 99)).shape == (99, 99, 3)
+    found, faults = codec.salvage(bytes(damaged))
+    assert faults == ["tile 2 of 4 is damaged (checksum differs)"]
+    assert np.array_equal(np.asarray(found)[560:, :290], image[560:, :290])
+
+
+def with_tile(tile):
+    """A file of 128 x 96 pixels with that layer."""
+    container = unpack(codec.encode(WHITE))
+    return pack(dataclasses.replace(container.header), [tile])
+
+
+HOLE = np.ones(WHITE.shape[:2], bool)
+HOLE[:20] = False
+OTHER_SIZE = pack_lossless(WHITE[:50], None)
+
+
+@pytest.mark.parametrize(
+    ("tile", "message"),
+    [
+        (LayerTile(3, b"\0\0\0"), "kind 3 of a layer"),
+        (LayerTile(FLAT, b"\0\0"), "no single color"),
+        (LayerTile(FLAT, b"\0\0\0", b"", b"1234"), "no single color"),
+        (LayerTile(FLAT, b"\0\0\0", b"1"), "a mask that it may not have"),
+        (LayerTile(LOSSLESS, b""), "no lossless picture of 128 x 96"),
+        (LayerTile(LOSSLESS, OTHER_SIZE), "no lossless picture of 128 x 96"),
+        (LayerTile(LOSSLESS, pack_lossless(WHITE, None)[:-4]), "cannot be decoded"),
+        (LayerTile(LOSSLESS, pack_lossless(WHITE, HOLE)), "does not cover"),
+        (LayerTile(LOSSY, b"no AVIF"), "cannot be decoded"),
+    ],
+)
+def test_wrong_layers_are_refused(tile, message):
+    with pytest.raises(FormatError, match=f"tile 1 of 1 is damaged.*{message}"):
+        codec.decode(with_tile(tile))
+
+
+def test_a_layer_that_is_cut_off_is_refused():
+    for payload in (b"", b"\1", b"\1\5\0ab"):
+        with pytest.raises(FormatError, match="cut off"):
+            unpack_layer_tile(payload)
+
+
+def test_without_avif_the_encoder_goes_without(monkeypatch):
+    monkeypatch.setattr("codec.coding.layering.has_avif", lambda: False)
+    data = codec.encode(picture(90, 120), content="graphics")
+    assert kinds(data) == [LOSSLESS]
+
+
+def test_without_avif_a_decoder_says_what_is_missing(monkeypatch):
+    data = codec.encode(picture(90, 120), content="graphics", quality=40)
+    monkeypatch.setattr("codec.picture.layer_pictures.has_avif", lambda: False)
+    with pytest.raises(codec.CodecError, match="AVIF, which this Pillow cannot read"):
+        codec.decode(data)
+
+
+def test_features_of_a_drawn_picture_are_near_those_of_the_networks():
+    drawn = codec.features(codec.encode(page(), content="graphics", quality=90))
+    alone = codec.features(codec.encode(page(), content="photo", quality=90))
+    cosine = drawn @ alone / np.linalg.norm(drawn) / np.linalg.norm(alone)
+    assert cosine > 0.98
+
+
+def test_a_head_sees_what_a_drawn_picture_shows():
+    data = codec.encode(text(), tune="psnr")
+    assert kinds(data) == [LOSSLESS]
+    assert codec.decode(data, head="upscale").size == (512, 320)
+
+
+def test_targets_hold_with_a_layer():
+    data = codec.encode(page(), content="graphics", size_bytes=20_000)
+    assert len(data) <= 20_000
+    assert LOSSY in kinds(data)
+
+
+@pytest.mark.parametrize("other", ["quality", "size_bytes", "rate_bpp", "psnr_db"])
+def test_lossless_excludes_a_quality(other):
+    with pytest.raises(codec.UsageError, match=r"lossless and .* exclude each other"):
+        codec.encode(WHITE, lossless=True, **{other: 50})
+
+
+def test_other_contents_are_refused():
+    with pytest.raises(codec.UsageError, match="content is 'screen'; expected auto or"):
+        codec.encode(WHITE, content="screen")
+    with pytest.raises(codec.UsageError, match="lossless and content photo"):
+        codec.encode(WHITE, content="photo", lossless=True)
