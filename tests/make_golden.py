@@ -29,7 +29,7 @@ GOLDEN_JSON = GOLDEN / "golden.json"
 CASES = {
     f"{width}x{height}-q{quality}": (
         Image.fromarray(picture(height, width)),
-        {"quality": quality},
+        {"quality": quality, "content": "photo"},
     )
     for width, height in ((1, 1), (65, 33), (96, 70))
     for quality in (1, 50, 100)
@@ -43,7 +43,12 @@ CASES["alpha-and-metadata"][0].info = {
     "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0",
     "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
 }
-LARGEST_BYTES = 60_000  # all golden files together
+CASES["flat"] = Image.new("RGB", (1030, 20), (250, 240, 0)), {}
+CASES["exact"] = Image.fromarray(picture(20, 30)), {"lossless": True}
+CASES["drawn"] = Image.fromarray(picture(40, 60)), {"content": "graphics"}
+CASES["ground"] = Image.new("RGB", (160, 128), "white"), {"quality": 30}
+CASES["ground"][0].paste(Image.fromarray(picture(28, 28)).resize((112, 112)), (9, 9))
+LARGEST_BYTES = 80_000  # all golden files together
 
 
 def symbols_sha256(container: Container) -> str:
@@ -95,7 +100,10 @@ def malformed_files() -> dict[str, bytes]:
             width=2**14, height=2**14, count=256, digest=digest
         ),
         "no-tile": raw_file(chunks=(), digest=digest),
-        "critical-chunk": raw_file(chunks=((1, b""), (2, b"")), digest=digest),
+        "critical-chunk": raw_file(chunks=((1, b""), (3, b"")), digest=digest),
+        "kind-of-layer": raw_file(chunks=((2, b"\x03\0\0"),), digest=digest),
+        "layer-of-no-pixels": raw_file(chunks=((2, b"\x01\0\0"),), digest=digest),
+        "layer-cut-off": raw_file(chunks=((2, b"\x01\x05\0"),), digest=digest),
         "zero-word": raw_file(chunks=((1, bytes(4)),), digest=digest),
         "odd-payload": raw_file(chunks=((1, b"abc"),), digest=digest),
         "leftover-words": raw_file(chunks=((1, b"\x01" * 4000),), digest=digest),

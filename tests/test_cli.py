@@ -321,10 +321,29 @@ def test_info_as_json_has_a_line_per_file(coded):
         "bundle_digest": codec.read_info(coded).bundle_digest,
         "format_version": 2,
         "tiles": 1,
+        "drawn_tiles": 0,
+        "exact_tiles": 0,
         "size_bytes": len(coded),
         "rate_bpp": round(8 * len(coded) / 2400, 4),
     }
     assert (second["width"], second["tiles"]) == (1030, 2)
+
+
+def test_info_says_what_is_exact():
+    Image.new("RGB", (1030, 9), "white").save("white.png")
+    succeeds("encode", "white.png")
+    found = succeeds("info", "white.aec").stdout
+    assert "2 tiles (2 with a layer, 2 exact), format 2" in found
+
+
+def test_lossless_gives_the_picture_back():
+    Image.fromarray(picture(30, 40)).save("exact.png")
+    succeeds("encode", "exact.png", "--lossless")
+    succeeds("decode", "exact.aec", "-o", "back.png")
+    assert np.array_equal(pixels("back.png"), picture(30, 40))
+    assert "exclude each other" in is_refused(
+        "encode", "exact.png", "--lossless", "-q", 9
+    )
 
 
 def test_info_reads_standard_input(coded):
