@@ -56,14 +56,15 @@ class Choice:
             find(self.picture.rgb) for find in (flat_parts, photographs_in)
         )
         both = None if flat is None or photographs is None else flat | photographs
-        if both is not None and both.mean() >= GROUND_SHARE:
-            return self.with_layer(flat)  # and the ground stays as it is
+        if both is not None and both.mean() >= GROUND_SHARE:  # white stays white
+            return self.with_layer(flat, exact=True)
         others, shares = [], [1.0]
-        if LOSSY in kinds or photographs is not None:
-            others.append(
-                self.without_layer() if flat is None else self.with_layer(flat)
-            )
-            shares.append(1 / NETWORKS_SHARE if flat is None else 1.0)
+        if flat is not None:
+            others.append(self.with_layer(flat, exact=True))
+            shares.append(1.0)
+        elif LOSSY in kinds:
+            others.append(self.without_layer())
+            shares.append(1 / NETWORKS_SHARE)
         if photographs is not None:
             others.append(self.with_layer(~photographs))
             shares.append(1.0)
@@ -74,10 +75,10 @@ class Choice:
     def without_layer(self) -> Encoder:
         return self.made(None)
 
-    def with_layer(self, covered: Mask | None) -> Encoder:
+    def with_layer(self, covered: Mask | None, exact: bool = False) -> Encoder:
         """With a layer of these pixels, or of all."""
         header = header_of(self.picture, self.networks.bundle)
-        tune, exact = self.options.tune, self.options.lossless
+        tune, exact = self.options.tune, exact or self.options.lossless
         return self.made(Layering(header, self.picture.rgb, covered, tune, exact))
 
     def made(self, layering: Layering | None) -> Encoder:
