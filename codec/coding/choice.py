@@ -58,11 +58,13 @@ class Choice:
         both = None if flat is None or photographs is None else flat | photographs
         if both is not None and both.mean() >= GROUND_SHARE:  # white stays white
             return self.with_layer(flat, exact=True)
+        if LOSSY not in kinds and photographs is None:
+            return drawn
         others, shares = [], [1.0]
         if flat is not None:
             others.append(self.with_layer(flat, exact=True))
             shares.append(1.0)
-        elif LOSSY in kinds:
+        else:
             others.append(self.without_layer())
             shares.append(1 / NETWORKS_SHARE)
         if photographs is not None:
