@@ -18,8 +18,8 @@ from codec.options import EFFORTS, GRAPHICS, PHOTO, EncodeOptions
 from codec.picture.reading import Picture
 from codec.progress import Progress
 
-# The networks alone get what they make this much smaller than the layer does at the
-# same quality: drawn things, which they know less of, look worse then.
+# The networks get all but what is flat if they make it this much smaller than the layer
+# does at the same quality: drawn things, which they know less of, look worse then.
 NETWORKS_SHARE = 0.95
 # Of a picture, for it to be nothing but a photograph on a ground of one color.
 GROUND_SHARE = 0.98
@@ -60,13 +60,10 @@ class Choice:
             return self.with_layer(flat, exact=True)
         if LOSSY not in kinds and photographs is None:
             return drawn
-        others, shares = [], [1.0]
-        if flat is not None:
-            others.append(self.with_layer(flat, exact=True))
-            shares.append(1.0)
-        else:
-            others.append(self.without_layer())
-            shares.append(1 / NETWORKS_SHARE)
+        alone = (
+            self.without_layer() if flat is None else self.with_layer(flat, exact=True)
+        )
+        others, shares = [alone], [1.0, 1 / NETWORKS_SHARE]
         if photographs is not None:
             others.append(self.with_layer(~photographs))
             shares.append(1.0)
