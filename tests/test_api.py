@@ -241,6 +241,8 @@ def test_read_info_says_what_the_file_is(small_file, bundle):
         bundle_digest=bundle.digest[:DIGEST_BYTES].hex(),
         format_version=2,
         tiles=1,
+        drawn_tiles=0,
+        exact_tiles=0,
         size_bytes=len(small_file),
     )
     assert info.rate_bpp == 8 * len(small_file) / (120 * 90)

@@ -5,12 +5,14 @@ import zlib
 
 import numpy as np
 import pytest
+from odd_files import saved
 from PIL import Image
 
 from codec.errors import FormatError, UsageError
 from codec.picture.alpha import pack_alpha, smooth_where_invisible, unpack_alpha
 from codec.picture.padding import pad, padded_size
 from codec.picture.reading import read_picture
+from codec.picture.vp8l import SIDE_MAX_PX, VP8L_START, pack_lossless
 
 GRAY = np.array([[0, 100, 255], [7, 8, 9]], np.uint8)
 COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
@@ -241,11 +243,21 @@ def test_alpha_comes_back_exactly():
     assert np.array_equal(unpack_alpha(pack_alpha(alpha), 9, 7), alpha)
 
 
-PNG = pack_alpha(np.zeros((7, 9), np.uint8))
+def test_alpha_is_vp8l_data_where_that_is_smaller_and_not_too_wide():
+    assert pack_alpha(np.zeros((7, 9), np.uint8)).startswith(VP8L_START)
+    wide = np.zeros((1, SIDE_MAX_PX + 1), np.uint8)
+    assert pack_alpha(wide).startswith(PNG[:8])
+    assert np.array_equal(unpack_alpha(pack_alpha(wide), SIDE_MAX_PX + 1, 1), wide)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", PNG[:40]])
-def test_alpha_that_is_no_whole_png_is_refused(data):
+PNG = saved(Image.new("L", (9, 7)), "PNG")
+VP8L = pack_lossless(np.zeros((8, 9, 3), np.uint8), None)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", PNG[:40], VP8L, VP8L[:6]]
+)
+def test_alpha_that_is_not_whole_or_of_another_size_is_refused(data):
     with pytest.raises(FormatError, match="alpha"):
         unpack_alpha(data, 9, 7)
 

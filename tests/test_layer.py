@@ -16,8 +16,8 @@ from codec.file.container import pack, unpack
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
 from codec.networks.runtime import Networks
 from codec.options import EncodeOptions
-from codec.picture.layer_pictures import pack_lossless
 from codec.picture.reading import Picture
+from codec.picture.vp8l import pack_lossless
 from codec.progress import no_progress
 
 WHITE = np.full((96, 128, 3), 255, np.uint8)
@@ -253,7 +253,7 @@ def test_without_avif_the_encoder_goes_without(monkeypatch):
 
 def test_without_avif_a_decoder_says_what_is_missing(monkeypatch):
     data = codec.encode(picture(90, 120), content="graphics", quality=40)
-    monkeypatch.setattr("codec.picture.layer_pictures.has_avif", lambda: False)
+    monkeypatch.setattr("codec.picture.avif.has_avif", lambda: False)
     with pytest.raises(codec.CodecError, match="AVIF, which this Pillow cannot read"):
         codec.decode(data)
 

@@ -11,12 +11,8 @@ from codec.coding.tiles import tile_spans
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile
 from codec.picture.alpha import smooth_where_invisible
-from codec.picture.layer_pictures import (
-    has_avif,
-    pack_lossless,
-    pack_lossy,
-    unpack_lossy,
-)
+from codec.picture.avif import has_avif, pack_lossy, unpack_lossy
+from codec.picture.vp8l import pack_lossless
 
 # AVIF's quality for photographs that score as ours do at qualities of 1, 10, 20 to 100:
 # SSIMULACRA 2 for the tune visual, PSNR for psnr. Read off kodak_summary.csv.

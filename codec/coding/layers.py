@@ -14,7 +14,8 @@ from codec.file.container import Container
 from codec.file.layer import FLAT, LOSSY, LayerTile
 from codec.networks.windows import overlap
 from codec.options import Region
-from codec.picture.layer_pictures import unpack_lossless, unpack_lossy
+from codec.picture.avif import unpack_lossy
+from codec.picture.vp8l import unpack_lossless
 
 Band = NDArray[np.uint8]  # [rows, W, 3]
 

@@ -1,4 +1,4 @@
-"""Alpha <-> a PNG file, and colors where alpha hides them."""
+"""Alpha <-> a PNG file or VP8L data, and colors where alpha hides them."""
 
 import io
 import warnings
@@ -9,20 +9,29 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from codec.errors import FormatError
+from codec.picture.vp8l import SIDE_MAX_PX, VP8L_START, pack_lossless, unpack_lossless
 
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 GRAY_8_BITS = bytes([8, 0])  # of a PNG header, after the size
 
 
 def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
-    """A PNG file of uint8 [H, W]."""
+    """The smaller one of a PNG file and VP8L data of uint8 [H, W]."""
     buffer = io.BytesIO()
     Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    packed = [buffer.getvalue()]
+    if max(alpha.shape) <= SIDE_MAX_PX:
+        packed.append(pack_lossless(np.dstack([alpha] * 3), None))
+    return min(packed, key=len)
 
 
 def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """uint8 [height, width] of a gray PNG file; FormatError if it has another size."""
+    """uint8 [height, width]; FormatError if it has another size."""
+    if data[:1] == VP8L_START:
+        try:
+            return np.asarray(unpack_lossless(data, width, height).getchannel("G"))
+        except FormatError as error:
+            raise FormatError(f"alpha: {error}") from None
     header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
     if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
         raise FormatError(f"alpha is no gray PNG file of {width} x {height} pixels")
