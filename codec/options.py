@@ -48,18 +48,23 @@ EXCLUSIVE = (
 
 @dataclass(frozen=True)
 class Effort:
-    """The precision of the analysis, and how the latents are refined, if at all."""
+    """The precision of the analysis, how the latents are refined, if at all, and what
+    the layer may take: the effort of lossless WebP, 0 to 100, and the speed of AVIF, 10
+    to 0.
+    """
 
     analysis: str
     refinement: Refinement | None = None
+    webp_effort: int = 80
+    avif_speed: int = 6
 
 
 EFFORTS = {
-    **dict.fromkeys((1, 2, 3), Effort(FAST)),
+    **dict.fromkeys((1, 2, 3), Effort(FAST, None, 50, 8)),
     **dict.fromkeys((4, 5, 6), Effort(EXACT)),
-    7: Effort(EXACT, Refinement(10)),
-    8: Effort(EXACT, Refinement(40)),
-    9: Effort(EXACT, Refinement(150, drawn=True)),
+    7: Effort(EXACT, Refinement(10), 100, 4),
+    8: Effort(EXACT, Refinement(40), 100, 4),
+    9: Effort(EXACT, Refinement(150, drawn=True), 100, 4),
 }
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = min(EFFORTS), max(EFFORTS), 4
 
@@ -94,7 +99,7 @@ class EncodeOptions:
             raise UsageError(f"content is {self.content!r}; expected {expected}")
         if self.lossless:
             check_lossless(self)
-        if EFFORTS[self.effort].refinement:
+        if EFFORTS[self.effort].refinement and not self.lossless:
             check_refinable(self.effort, self.model())
         check_strip(self.strip)
         check_whole("max_pixels", self.max_pixels, 1)

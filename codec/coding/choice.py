@@ -77,8 +77,10 @@ class Choice:
     def with_layer(self, covered: Mask | None, exact: bool = False) -> Encoder:
         """With a layer of these pixels, or of all."""
         header = header_of(self.picture, self.networks.bundle)
-        tune, exact = self.options.tune, exact or self.options.lossless
-        return self.made(Layering(header, self.picture.rgb, covered, tune, exact))
+        tune, effort = self.options.tune, EFFORTS[self.options.effort]
+        exact = exact or self.options.lossless
+        layering = Layering(header, self.picture.rgb, covered, tune, effort, exact)
+        return self.made(layering)
 
     def made(self, layering: Layering | None) -> Encoder:
         return Encoder(

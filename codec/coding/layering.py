@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from codec.coding.tiles import tile_spans
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile
+from codec.options import Effort
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.avif import has_avif, pack_lossy, unpack_lossy
 from codec.picture.vp8l import pack_lossless
@@ -33,7 +34,8 @@ class Layering:
     colors: Colors
     covered: Mask | None
     tune: str
-    exact: bool = False  # whatever it takes
+    effort: Effort
+    exact: bool  # whatever it takes
 
     @cached_property
     def tiles(self) -> dict[int, tuple[slice, slice]]:
@@ -59,7 +61,11 @@ class Layering:
         colors = self.colors[self.tiles[number]]
         if number in self.whole and (colors == colors[0, 0]).all():
             return LayerTile(FLAT, colors[0, 0].tobytes())
-        return LayerTile(LOSSLESS, pack_lossless(colors, self.mask(number)))
+        return LayerTile(LOSSLESS, self.packed(colors, number))
+
+    def packed(self, colors: Colors, number: int) -> bytes:
+        """VP8L data of colors in place of a tile's, where the layer is."""
+        return pack_lossless(colors, self.mask(number), self.effort.webp_effort)
 
     def mask(self, number: int) -> Mask | None:
         """What is covered of a tile, None if all of it is."""
@@ -90,8 +96,9 @@ class Layering:
         if lossless.kind == FLAT:
             return lossless
         colors, mask = self.colors[self.tiles[number]], self.mask(number)
-        packed = pack_lossless(np.zeros_like(colors), mask) if mask is not None else b""
-        lossy = LayerTile(LOSSY, pack_lossy(colors, mask, quality), packed)
+        packed = b"" if mask is None else self.packed(np.zeros_like(colors), number)
+        avif = pack_lossy(colors, mask, quality, self.effort.avif_speed)
+        lossy = LayerTile(LOSSY, avif, packed)
         less = 8 * (len(lossless.colors) - len(lossy.colors) - len(lossy.mask))
         if less <= 0:
             return lossless

@@ -10,19 +10,18 @@ from codec.errors import CodecError
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.vp8l import Mask, loaded
 
-SPEED = 6
 Colors = NDArray[np.uint8]  # [H, W, 3]
 
 
-def pack_lossy(colors: Colors, covered: Mask | None, quality: int) -> bytes:
+def pack_lossy(colors: Colors, covered: Mask | None, quality: int, speed: int) -> bytes:
     """An AVIF file of the colors; where they are not `covered`, of whatever is
-    cheapest.
+    cheapest. `quality` and `speed` are AVIF's, 0 to 100 and 10 to 0.
     """
     if covered is not None:
         colors = smooth_where_invisible(colors, covered)
     file = io.BytesIO()
     Image.fromarray(colors).save(
-        file, "AVIF", quality=quality, subsampling="4:4:4", speed=SPEED
+        file, "AVIF", quality=quality, subsampling="4:4:4", speed=speed
     )
     return file.getvalue()
 

@@ -16,15 +16,17 @@ RIFF_BYTES = 20  # before the data
 Mask = NDArray[np.bool_]  # [H, W]
 
 
-def pack_lossless(colors: NDArray[np.uint8], covered: Mask | None) -> bytes:
+def pack_lossless(
+    colors: NDArray[np.uint8], covered: Mask | None, effort: int = 80
+) -> bytes:
     """VP8L data of colors [H, W, 3] where they are `covered`, or everywhere; sides of
-    at most SIDE_MAX_PX.
+    at most SIDE_MAX_PX. `effort` is WebP's, 0 to 100.
     """
     image = Image.fromarray(colors)
     if covered is not None:
         image.putalpha(Image.fromarray(covered))
     file = io.BytesIO()
-    image.save(file, "WEBP", lossless=True, method=6, quality=80)
+    image.save(file, "WEBP", lossless=True, method=6, quality=effort)
     data = file.getvalue()
     return data[RIFF_BYTES : RIFF_BYTES + struct.unpack_from("<I", data, 16)[0]]
 
