@@ -149,7 +149,21 @@ def test_several_inputs_to_standard_output_are_refused():
 
 def test_several_inputs_to_a_file_are_refused(coded):
     message = is_refused("encode", "photo.png", "other.png", "-o", "photo.aec")
-    assert "photo.aec is no folder: File exists" in message
+    assert "photo.aec is the name of a file; with several inputs" in message
+    Path("file").touch()
+    message = is_refused("encode", "photo.png", "other.png", "-o", "file")
+    assert "file is no folder: File exists" in message
+
+
+def test_a_file_of_the_wrong_kind_is_told_what_it_is(coded):
+    assert "`aecodec decode` reads it" in is_refused("encode", "photo.aec")
+    assert "`aecodec encode` makes one" in is_refused("decode", "photo.png")
+
+
+def test_a_name_that_was_made_by_adding_a_suffix_loses_it(coded):
+    Path("other.png.aec").write_bytes(coded)
+    succeeds("decode", "other.png.aec")
+    assert "other.png" in names()
     assert Path("photo.aec").read_bytes() == coded
 
 
@@ -255,7 +269,9 @@ def test_decode_goes_on_after_a_bad_file(coded):
 
 def test_a_folder_as_input_gives_one_line():
     Path("album").mkdir()
-    assert fails("encode", "album") == "aecodec: album: Is a directory"
+    assert fails("encode", "album") == (
+        "aecodec: album: a folder; --recursive converts what is in it"
+    )
     assert names() == ["album", "photo.png"]
 
 

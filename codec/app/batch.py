@@ -12,37 +12,48 @@ from pathlib import Path
 
 import click
 
+from codec.api import SUFFIX
 from codec.app.conversion import Conversion, Converted
 from codec.app.files import STREAM
 from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import progress_bar
 from codec.app.reporting import debugging, each, say
-from codec.app.shards import is_shard
+from codec.app.shards import SHARD_SUFFIX, is_shard
 from codec.app.workers import Task, run
 from codec.errors import CodecError
+from codec.picture.formats import SUFFIXES
 
 FILES_AT_ONCE = 2
+FILE_SUFFIXES = {SUFFIX, SHARD_SUFFIX, *SUFFIXES}  # that no folder has
 Pair = tuple[str, str]  # of names: input, output
 Results = Generator[tuple[Pair, Callable[[], Converted]], None, None]
 
 
-def plan(inputs: Sequence[str], output: str | None, suffix: str) -> list[Pair]:
+def plan(
+    inputs: Sequence[str], output: str | None, conversion: Conversion
+) -> list[Pair]:
     """(input, output) of every file; click.UsageError if two would write the same
     output.
     """
-    folder = (
-        output is not None
-        and output != STREAM
-        and (len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir())
-    )
-    if output == STREAM and len(inputs) > 1:
-        raise click.UsageError("several inputs cannot go to standard output")
+    named = output is not None and output != STREAM
+    place = Path(output or "")
+    folder = named and (str(output).endswith(("/", os.sep)) or place.is_dir())
+    if len(inputs) > 1 and not folder:
+        if output == STREAM:
+            raise click.UsageError("several inputs cannot go to standard output")
+        if place.suffix.lower() in FILE_SUFFIXES:
+            raise click.UsageError(
+                f"{output} is the name of a file; with several inputs -o names a folder"
+            )
+        folder = named
 
     def target(source: str) -> str:
         name = Path("stdin" if source == STREAM else source)
-        renamed = name if is_shard(source) else name.with_suffix(suffix)
+        renamed = name
+        if name.name and not is_shard(source):
+            renamed = name.with_name(conversion.beside(name.name))
         if folder:
-            return str(Path(str(output)) / renamed.name)
+            return str(place / renamed.name)
         if output is not None:
             return output
         return STREAM if source == STREAM else str(renamed)
@@ -55,16 +66,17 @@ def plan(inputs: Sequence[str], output: str | None, suffix: str) -> list[Pair]:
     for source, name in pairs:
         key = os.path.realpath(name)
         if STREAM not in (source, name) and key == os.path.realpath(source):
-            raise click.UsageError(
-                f"{source} would be replaced by its own output; outputs are named by -o"
-            )
+            why = "would be replaced by its own output; outputs are named by -o"
+            if Path(source).suffix.lower() == conversion.suffix and output is None:
+                why = conversion.made_already
+            raise click.UsageError(f"{source} {why}")
         if key in writers:
             raise click.UsageError(
                 f"{writers[key]} and {source} would both write {name}"
             )
         writers[key] = source
     if folder:
-        make_folder(Path(str(output)))
+        make_folder(place)
     return pairs
 
 
@@ -124,7 +136,7 @@ def convert_files(
         raise click.UsageError("--jobs is for --recursive")
     if timeout_s is not None and STREAM in (*inputs, output):
         raise click.UsageError("--timeout is for files")
-    pairs = plan(inputs, output, conversion.suffix)
+    pairs = plan(inputs, output, conversion)
     if timeout_s is None:
         results = converted_here(pairs, conversion)
     else:

@@ -58,7 +58,8 @@ class Encoding:
     to one. CodecError or OSError if that fails.
     """
 
-    suffix: ClassVar[str] = SUFFIX  # of outputs, if no name is given
+    suffix: ClassVar[str] = SUFFIX  # of outputs
+    made_already: ClassVar[str] = "is an .aec file already; `aecodec decode` reads it"
     updates: ClassVar[bool] = True  # replaces outputs that are older than their input
     options: EncodeOptions
     force: bool
@@ -74,6 +75,11 @@ class Encoding:
         """The output's name in a folder."""
         return aec_name(name)
 
+    @staticmethod
+    def beside(name: str) -> str:
+        """The output's name where none is given."""
+        return str(Path(name).with_suffix(SUFFIX))
+
     def with_threads(self, threads: int) -> "Encoding":
         return replace(self, options=replace(self.options, threads=threads))
 
@@ -86,7 +92,7 @@ class Encoding:
             convert = partial(shard, kinds=kinds, suffix=SUFFIX, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         like = traits(source, self.preserve)
-        data, converted = self.converted(read(source), progress)
+        data, converted = self.converted(content_of(source), progress)
         write(target, data, self.force, like)
         return converted
 
@@ -108,6 +114,7 @@ class Decoding:
     """
 
     suffix: ClassVar[str] = PNG
+    made_already: ClassVar[str] = "is no .aec file; `aecodec encode` makes one of it"
     updates: ClassVar[bool] = False
     options: DecodeOptions
     force: bool
@@ -124,6 +131,11 @@ class Decoding:
         """As of `Encoding`."""
         return png_name(name)
 
+    @staticmethod
+    def beside(name: str) -> str:
+        """As of `Encoding`."""
+        return png_name(name)
+
     def with_threads(self, threads: int) -> "Decoding":
         return replace(self, options=replace(self.options, threads=threads))
 
@@ -137,7 +149,7 @@ class Decoding:
             convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         image_format, like = format_of(target), traits(source, self.preserve)
-        data = read(source)
+        data = content_of(source)
         faults: list[str] = []
         if self.options.salvage:
             image, faults = salvage_file(data, self.options, progress)
@@ -161,6 +173,12 @@ def saved(
     coded, losses = file_bytes(image, image_format, quality)
     facts = sizes_written(image, image_format, coded)
     return coded, Converted(facts, losses, len(coded))
+
+
+def content_of(source: str) -> bytes:
+    if os.path.isdir(source):
+        raise UsageError("a folder; --recursive converts what is in it")
+    return read(source)
 
 
 Conversion = Encoding | Decoding
