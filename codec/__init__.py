@@ -12,6 +12,7 @@
 from codec.api import Info, decode, encode, features, read_info, salvage
 from codec.errors import CodecError, FormatError, UsageError
 from codec.networks.adaptation import read_model
+from codec.pillow_plugin import open_image as open  # as Pillow's
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "decode",
     "encode",
     "features",
+    "open",
     "read_info",
     "read_model",
     "salvage",

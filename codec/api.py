@@ -3,7 +3,9 @@
 The first fill a record and call the second.
 """
 
+import os
 from collections.abc import Collection
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ from codec.options import (
     EncodeOptions,
     Region,
 )
-from codec.picture.reading import Picture, read_picture
+from codec.picture.reading import Picture, picture_in, read_picture
 from codec.progress import Progress, no_progress
 
 __all__ = [
@@ -58,7 +60,7 @@ def start_engine() -> None:
 
 
 def encode(
-    image: Image.Image | NDArray[np.uint8] | Picture,
+    image: Image.Image | NDArray[np.uint8] | Picture | Path | str,
     *,
     quality: float | None = None,
     size_bytes: int | None = None,
@@ -100,8 +102,8 @@ def encode(
     as there are cores if not given; `progress` is called with the share of the work
     that is done, 1 in the end; with a target, of each attempt.
 
-    Raises UsageError for anything else, for a target that no quality meets, and for
-    more than `max_pixels` pixels.
+    Raises OSError if a file cannot be read, UsageError for anything else, for a target
+    that no quality meets, and for more than `max_pixels` pixels.
     """
     options = EncodeOptions(
         quality=quality,
@@ -121,7 +123,10 @@ def encode(
         if strip:
             raise UsageError("strip is for `read_picture` where there is a Picture")
         return encode_picture(image, options, progress)
-    picture = read_picture(image, strip, max_pixels)
+    if isinstance(image, str | os.PathLike):
+        picture = picture_in(Path(image).read_bytes(), max_pixels, strip)
+    else:
+        picture = read_picture(image, strip, max_pixels)
     return encode_picture(picture, options, progress)
 
 
@@ -146,7 +151,7 @@ def encode_picture(
 
 
 def decode(
-    data: bytes,
+    data: bytes | Path | str,
     *,
     region: Region | None = None,
     scale: float = 1,
@@ -157,7 +162,8 @@ def decode(
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> Image.Image:
-    """The picture in an .aec file, of mode RGB, RGBA, L or LA, metadata in its `info`.
+    """The picture in an .aec file, given its bytes or its name; of mode RGB, RGBA, L or
+    LA, metadata in its `info`.
 
     With a `region` (left, top, width, height) in pixels only that part, decoded from
     the tiles around it alone. A `scale` of 1/2, 1/4 or 1/8 gives the whole picture
@@ -170,8 +176,8 @@ def decode(
     twice as large, so with four times the pixels, "colorize" of mode RGB or RGBA from
     a gray one. Heads are exact.
 
-    Raises FormatError for anything that is not a whole, undamaged file of a known
-    model, or that has more than `max_pixels` pixels, as it is or enlarged, and
+    Raises OSError if a file cannot be read, FormatError for anything that is not a
+    whole, undamaged file of a known model, or that has more than `max_pixels` pixels, as it is or enlarged, and
     UsageError for a region that is not within the picture, other scales and precisions,
     a region or a head with a scale, a head with "fast" or that there is not for the
     model, and "colorize" for colors.
@@ -189,7 +195,7 @@ def decode(
 
 
 def decode_file(
-    data: bytes, options: DecodeOptions, progress: Progress = no_progress
+    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
 ) -> Image.Image:
     """As `decode`."""
     container = unpack(data, max_pixels=options.max_pixels)
@@ -200,7 +206,7 @@ def decode_file(
 
 
 def salvage(
-    data: bytes,
+    data: bytes | Path | str,
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
@@ -220,7 +226,7 @@ def salvage(
 
 
 def salvage_file(
-    data: bytes, options: DecodeOptions, progress: Progress = no_progress
+    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
 ) -> tuple[Image.Image, list[str]]:
     """As `salvage`."""
     container = unpack(data, max_pixels=options.max_pixels, whole=False)
@@ -228,7 +234,7 @@ def salvage_file(
 
 
 def features(
-    data: bytes,
+    data: bytes | Path | str,
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
@@ -246,7 +252,7 @@ def features(
 
 
 def describe_file(
-    data: bytes, options: DecodeOptions, progress: Progress = no_progress
+    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
 ) -> NDArray[np.float32]:
     """As `features`."""
     container = unpack(data, max_pixels=options.max_pixels)

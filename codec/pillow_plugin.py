@@ -11,6 +11,7 @@
 
 import math
 import mimetypes
+from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -23,7 +24,7 @@ from codec.api import (
     read_info,
     salvage_file,
 )
-from codec.errors import CodecError
+from codec.errors import CodecError, FormatError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT
@@ -112,6 +113,19 @@ class AecImageFile(ImageFile.ImageFile):
         except CodecError as error:
             raise OSError(str(error)) from None
         super().verify()
+
+
+def open_image(file: str | Path | IO[bytes]) -> AecImageFile:
+    """The picture in an .aec file as a Pillow image, which decodes it when its pixels
+    are asked for, and after `draft` or `thumbnail` no larger than it has to be.
+
+    Raises FormatError if it is no whole .aec file, OSError if it cannot be read, also
+    when it is decoded.
+    """
+    try:
+        return AecImageFile(file)
+    except SyntaxError as error:  # as Pillow has it
+        raise FormatError(str(error)) from None
 
 
 def pixel_limit() -> int:

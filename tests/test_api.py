@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -347,12 +346,47 @@ def test_every_expected_error_is_a_codec_error():
 @pytest.mark.parametrize(
     "call", [codec.decode, codec.read_info, codec.features, codec.salvage]
 )
-@pytest.mark.parametrize(
-    "data", ["photo.aec", None, 7, [], Path("a"), io.BytesIO(b"a"), np.zeros(9, "u1")]
-)
-def test_anything_but_bytes_is_wrong_usage(call, data):
-    with pytest.raises(UsageError, match="expected the file's bytes"):
+@pytest.mark.parametrize("data", [None, 7, [], io.BytesIO(b"a"), np.zeros(9, "u1")])
+def test_anything_but_bytes_and_names_is_wrong_usage(call, data):
+    with pytest.raises(UsageError, match="expected a file's bytes or name"):
         call(data)
+
+
+def test_a_file_may_be_given_by_its_name(tmp_path, small_file):
+    place = tmp_path / "a.aec"
+    place.write_bytes(small_file)
+    for call in (codec.read_info, codec.decode, codec.salvage):
+        assert call(place) == call(str(place)) == call(small_file)
+    assert np.array_equal(codec.features(place), codec.features(small_file))
+    with codec.open(place) as image:
+        assert image.size == (120, 90)
+        assert np.array_equal(np.asarray(image), np.asarray(codec.decode(small_file)))
+
+
+def test_a_picture_may_be_given_by_its_name(tmp_path):
+    image = Image.fromarray(picture(20, 30))
+    image.save(tmp_path / "a.png", dpi=(300, 300))
+    data = codec.encode(tmp_path / "a.png", quality=40)
+    assert data == codec.encode(str(tmp_path / "a.png"), quality=40)
+    assert "dpi" in codec.read_info(data).metadata
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(UsageError, match="not an image in a format"):
+        codec.encode(tmp_path / "text.png")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [codec.encode, codec.decode, codec.read_info, codec.features, codec.open],
+)
+def test_a_name_of_no_file_is_an_oserror(call, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        call(tmp_path / "none.aec")
+
+
+def test_what_is_opened_and_no_file_of_ours_is_a_format_error(tmp_path):
+    (tmp_path / "text.aec").write_text("no picture")
+    with pytest.raises(FormatError, match=r"not an \.aec file"):
+        codec.open(tmp_path / "text.aec")
 
 
 def test_a_quality_that_is_no_number_is_wrong_usage():
@@ -365,11 +399,6 @@ def test_a_quality_that_is_no_number_is_wrong_usage():
 def test_a_target_that_is_no_positive_number_is_wrong_usage(name, value):
     with pytest.raises(UsageError, match=f"{name} is .*; expected a positive number"):
         codec.encode(picture(8, 8), **{name: value})
-
-
-def test_the_name_of_an_image_is_no_image():
-    with pytest.raises(UsageError, match="not its name"):
-        codec.encode("photo.png")
 
 
 @pytest.fixture(scope="module")

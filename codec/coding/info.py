@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from codec.errors import FormatError
 from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, LAYERED_CHUNK, METADATA_CHUNKS
@@ -38,8 +39,9 @@ class Info:
         return 8 * self.size_bytes / (self.width * self.height)
 
 
-def read_info(data: bytes, *, whole: bool = True) -> Info:
-    """What an .aec file says of itself; decodes nothing. Raises FormatError, unless
+def read_info(data: bytes | Path | str, *, whole: bool = True) -> Info:
+    """What an .aec file says of itself, given its bytes or its name; decodes nothing.
+    Raises FormatError, unless
     not `whole` only for damage in the header.
     """
     container = unpack(data, max_pixels=NO_LIMIT, whole=whole)

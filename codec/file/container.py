@@ -3,8 +3,10 @@
 A payload is a string of bytes here: nothing is known of images, models or symbols.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
@@ -107,16 +109,21 @@ class Container:
 
 
 def unpack(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, whole: bool = True
+    data: bytes | Path | str, *, max_pixels: int = MAX_PIXELS, whole: bool = True
 ) -> Container:
-    """Parse and check everything before the payloads; allocates no more than the file
-    is long. Unless `whole`, bytes after the end of the file are let pass.
+    """Parse and check everything before the payloads of a file, given its bytes or its
+    name; allocates no more than the file is long. Unless `whole`, bytes after the end
+    of the file are let pass.
 
     Raises FormatError; "cut off" in the message means that bytes are missing. Raises
-    UsageError for anything but the bytes of a file, such as its name.
+    OSError if the file cannot be read, UsageError for anything else than a file.
     """
+    if isinstance(data, str | os.PathLike):
+        data = Path(data).read_bytes()
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise UsageError(f"data is {type(data).__name__}; expected the file's bytes")
+        raise UsageError(
+            f"data is {type(data).__name__}; expected a file's bytes or name"
+        )
     data = bytes(data)
     reader = Reader(data)
     header = read_header(reader)
