@@ -41,7 +41,7 @@ ROOMS = {
     | {"networks", "options"},
     "api": {"errors", "limits", "progress", "file", "picture", "networks"}
     | {"options", "coding"},
-    "codec": {"errors", "networks", "api"},
+    "codec": {"errors", "networks", "api", "pillow_plugin"},
     "pillow_plugin": {"errors", "limits", "file", "picture", "options", "api"},
     "register_pillow": {"pillow_plugin"},
     "app": {"errors", "machine", "progress", "picture", "options", "api", "codec"},
