@@ -178,9 +178,9 @@ def decode(
 
     Raises OSError if a file cannot be read, FormatError for anything that is not a
     whole, undamaged file of a known model, or that has more than `max_pixels` pixels,
-    as it is or enlarged, and UsageError for a region that is not within the picture, other scales and precisions,
-    a region or a head with a scale, a head with "fast" or that there is not for the
-    model, and "colorize" for colors.
+    as it is or enlarged, and UsageError for a region that is not within the picture,
+    other scales and precisions, a region or a head with a scale, a head with "fast" or
+    that there is not for the model, and "colorize" for colors.
     """
     options = DecodeOptions(
         region=region,
