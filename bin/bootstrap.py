@@ -30,23 +30,33 @@ def ensure(*extras: str) -> None:
         return
     wanted = sorted({*extras, *done[1:]})
     if not made:
-        say(f"creating {VENV} (first run)")
+        say(f"setting up {VENV} (first run)")
         run(sys.executable, "-m", "venv", "--clear", str(VENV))
     requirement = str(ROOT) + (f"[{','.join(wanted)}]" if wanted else "")
-    say(
-        "installing aecodec and its packages"
-        + "".join(f" and {name}" for name in wanted)
-    )
-    run(
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--editable",
-        requirement,
-    )
+    pip = (str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check")
+    install(*pip, "--editable", requirement)
     STAMP.write_text("\n".join([digest, *wanted]) + "\n")
+
+
+def install(*command: str) -> None:
+    """Run pip, which has much to say: of that, the packages are counted, and the rest
+    is shown if it fails.
+    """
+    said, packages = [], 0
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as pip:
+        assert pip.stdout
+        for line in pip.stdout:
+            said.append(line)
+            packages += line.startswith("Collecting ")
+            if sys.stderr and sys.stderr.isatty():
+                text = f"\raecodec: installing, {packages} packages found"
+                print(text, end="", file=sys.stderr, flush=True)
+    if sys.stderr and sys.stderr.isatty():
+        print(file=sys.stderr)
+    if pip.returncode:
+        sys.exit("".join(said) + f"aecodec: failed: {' '.join(command)}")
 
 
 def say(message: str) -> None:
