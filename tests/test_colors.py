@@ -268,3 +268,10 @@ def test_made_up_colors_of_gray_in_three_channels(folder):
     assert aecodec("decode", "gray.aec", "--colorize", "-o", "c.png").exit_code == 0
     with Image.open("c.png") as image:
         assert np.ptp(np.asarray(image), axis=2).max() > 0
+
+
+@pytest.mark.parametrize("color", ["white", "black", "red"])
+def test_a_flat_picture_comes_back_as_it_is(color):
+    image = Image.new("RGB", (512, 384), color)
+    decoded = codec.decode(codec.encode(image))
+    assert np.array_equal(np.asarray(decoded), np.asarray(image))
