@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import aecodec, fails
-from odd_files import IMAGE, png_with, saved, tiff
+from odd_files import IMAGE, png_with
 from pictures import picture, psnr
 from PIL import Image, ImageCms
 
 import codec
+from benchmarks.hostile_files import saved, tiff
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.profiles import CURVES, PRIMARIES, rgb_profile
@@ -107,6 +108,16 @@ def test_a_gamma_that_is_not_srgb_becomes_a_profile():
     assert read(png_with((b"gAMA", struct.pack(">I", 45455)))).metadata == {}
     gray = png_with((b"gAMA", struct.pack(">I", 100000)), image=Image.fromarray(GRAY))
     assert np.abs(in_srgb((55,), read(gray).metadata["icc"], "L") - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [bytes(32), struct.pack(">8I", *[1] * 8), struct.pack(">8I", *[2**31 - 1] * 8)],
+)
+def test_chromaticities_that_are_none_are_said_to_be_lost(numbers):
+    found = read(png_with((b"gAMA", struct.pack(">I", 45455)), (b"cHRM", numbers)))
+    assert found.losses == ["the gamma and the chromaticities, damaged"]
+    assert "icc" not in found.metadata
 
 
 def test_chromaticities_become_a_profile_and_sRGB_goes_before_them():  # noqa: N802

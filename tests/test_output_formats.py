@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import aecodec, fails, is_refused, succeeds
-from odd_files import IMAGE, saved
+from odd_files import IMAGE
 from pictures import picture, psnr
 from PIL import Image, ImageDraw
 
 import codec
+from benchmarks.hostile_files import saved
 from codec.app.picture_files import file_bytes, needs_full_chroma
 
 

@@ -5,9 +5,10 @@ import itertools
 import zlib
 
 import numpy as np
-from odd_files import IMAGE, jpeg_with, png_with, saved, tiff, xmp
+from odd_files import IMAGE, jpeg_with, png_with, xmp
 from target import Target
 
+from benchmarks.hostile_files import saved, tiff
 from codec.errors import UsageError
 from codec.picture.formats import FORMATS
 from codec.picture.reading import picture_in
