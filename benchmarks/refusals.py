@@ -25,6 +25,7 @@ from benchmarks.results import write_rows
 
 MAX_PIXELS = 2**16
 GOOD = "a good file of 128 x 96 pixels"
+OUTPUTS = {".tar": "out.tar", ".aec": "out.png"}  # by suffixes of inputs
 Case = tuple[str, str, bytes]  # (command, name of the file, its content)
 
 
@@ -41,7 +42,7 @@ def cases() -> dict[str, Case]:
     """By what they are; GOOD first, to compare with."""
     good = codec.encode(IMAGE)
     found = {GOOD: ("info", "good.aec", good)}
-    found |= {f"size: {n}": ("encode", "bomb.png", data) for n, data in BOMBS.items()}
+    found |= {f"a bomb: {n}": ("encode", "bomb", data) for n, data in BOMBS.items()}
     noise = np.random.default_rng(0).bytes(10**6)
     return found | {
         "PostScript": ("encode", "ghost.jpg", GHOST),
@@ -62,10 +63,10 @@ def tried(what: str, case: Case) -> Refusal:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, name).write_bytes(content)
         options = command.split()
-        if options == ["encode"] and not name.endswith(".tar"):
+        if options != ["info"]:
+            options += ["-o", OUTPUTS.get(Path(name).suffix, "out.aec")]
+        if options[0] == "encode":
             options += ["--max-pixels", str(MAX_PIXELS)]
-        if command != "info":
-            options += ["-o", Path(name).stem + (".tar" if "tar" in name else ".out")]
         ended = measured(*options, name, folder=folder)
     return Refusal(
         **asdict(ended), input=what, input_bytes=len(content), command=command
