@@ -11,6 +11,7 @@ from benchmarks.folders import folders
 from benchmarks.heads import heads
 from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
+from benchmarks.refusals import refusals
 from benchmarks.report import report
 from benchmarks.scaling import scaling
 from benchmarks.service import service
@@ -33,6 +34,7 @@ main.add_command(folders)
 main.add_command(heads)
 main.add_command(previews)
 main.add_command(rate_distortion)
+main.add_command(refusals)
 main.add_command(report)
 main.add_command(scaling)
 main.add_command(service)

@@ -280,6 +280,28 @@ def crowd(folder: Path) -> str:
     )
 
 
+def refusals(folder: Path) -> str:
+    """Memory over that of the first row, which is of a good file."""
+    rows = csv_rows(folder, "refusals.csv")
+    least = float(rows[0]["peak_mib"])
+    return table(
+        ["input", "bytes", "command", "exit", "says", "MiB", "more", "s"],
+        [
+            [
+                row["input"],
+                row["input_bytes"],
+                f"`{row['command']}`",
+                row["exit_code"],
+                row["line"].partition(": ")[2].partition(": ")[2],
+                f"{float(row['peak_mib']):.0f}",
+                f"{float(row['peak_mib']) - least:.0f}",
+                f"{float(row['seconds']):.1f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
 def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
@@ -461,6 +483,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "billion": billion,
     "service": service,
     "crowd": crowd,
+    "refusals": refusals,
     "features": features,
     "heads": heads,
     "uses": uses,

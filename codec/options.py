@@ -4,8 +4,8 @@ The command line, the service, folders, corpora and the Pillow plugin fill them 
 them on. What is imported under its own name is for them, too: they import no networks.
 """
 
-import math
 import operator
+import sys
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from numbers import Real
@@ -182,7 +182,7 @@ def check_targets(values: dict[str, float | None]) -> None:
     for name, value in given.items():
         if name == "quality":
             quality_code(value)
-        elif not (isinstance(value, Real) and 0 < value < math.inf):
+        elif not (isinstance(value, Real) and 0 < value <= sys.float_info.max):
             raise UsageError(f"{name} is {value!r}; expected a positive number")
 
 

@@ -1,8 +1,6 @@
 """Picture files with something odd in them, as strangers and programs make them."""
 
-import io
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -10,18 +8,9 @@ from numpy.typing import NDArray
 from pictures import picture
 from PIL import Image
 
+from benchmarks.hostile_files import png_chunk, saved
+
 IMAGE = Image.fromarray(picture(96, 128))
-
-
-def saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def png_chunk(name: bytes, data: bytes) -> bytes:
-    crc = struct.pack(">I", zlib.crc32(name + data))
-    return struct.pack(">I", len(data)) + name + data + crc
 
 
 def png_with(*chunks: tuple[bytes, bytes], image: Image.Image = IMAGE) -> bytes:
@@ -44,41 +33,6 @@ def xmp(content: str = "") -> bytes:
         '"http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         f"<rdf:Description {content}/></rdf:RDF></x:xmpmeta>"
     ).encode()
-
-
-def tiff(samples: NDArray[Any], tags: dict[int, int] | None = None) -> bytes:
-    """An uncompressed TIFF file of unsigned samples [H, W] or [H, W, 3]; `tags` are
-    more of them, of 32 bits.
-    """
-    height, width = samples.shape[:2]
-    channels, bits = samples.size // (height * width), 8 * samples.itemsize
-    data = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
-    entries = {256: width, 257: height, 259: 1, 277: channels, 278: height}
-    entries |= {262: 2 if channels == 3 else 1, 279: len(data), **(tags or {})}
-    count = len(entries) + 2
-    depths_at = 8 + 2 + 12 * count + 4
-    entries[273] = depths_at + 2 * channels + 2 * channels % 4
-    directory = struct.pack("<H", count)
-    for tag, value in sorted({**entries, 258: 0}.items()):
-        if tag != 258:
-            directory += struct.pack("<HHII", tag, 4, 1, value)
-        elif channels == 1:
-            directory += struct.pack("<HHIHH", tag, 3, 1, bits, 0)
-        else:
-            directory += struct.pack("<HHII", tag, 3, channels, depths_at)
-    head = b"II*\0" + struct.pack("<I", 8) + directory + bytes(4)
-    head += struct.pack(f"<{channels}H", *[bits] * channels)
-    return head.ljust(entries[273], b"\0") + data
-
-
-def icon_bomb(side: int = 20000) -> bytes:
-    """An icon of 256 x 256 pixels by its header, far more by the PNG file in it."""
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
-    inner = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
-    inner += png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
-    entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 1, len(inner), 22)
-    return struct.pack("<HHH", 0, 1, 1) + entry + inner
 
 
 def jpeg_with_thumbnail() -> bytes:
@@ -138,13 +92,6 @@ def gif_with(application: bytes) -> bytes:
     data = saved(IMAGE.convert("L"), "GIF")
     start = 13 + (3 << (data[10] & 7) + 1)  # behind the colors
     return data[:start] + b"!\xff\x0b" + application + b"\4data\0" + data[start:]
-
-
-def gif_of(screen: int, frame: int, *, disposal: int = 0, before: bytes = b"") -> bytes:
-    """The start of a GIF file of these sides; `before` its frame."""
-    data = b"GIF89a" + struct.pack("<HH", screen, screen) + b"\0\0\0" + before
-    data += b"!\xf9\4" + bytes([disposal << 2, 0, 0, 0]) + b"\0"
-    return data + b"," + struct.pack("<4H", 0, 0, frame, frame) + b"\0\x08"
 
 
 def tga_with_comments() -> bytes:

@@ -395,7 +395,7 @@ def test_a_quality_that_is_no_number_is_wrong_usage():
 
 
 @pytest.mark.parametrize("name", ["size_bytes", "rate_bpp", "psnr_db"])
-@pytest.mark.parametrize("value", ["60", -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", ["60", -1, float("nan"), float("inf"), 10**400])
 def test_a_target_that_is_no_positive_number_is_wrong_usage(name, value):
     with pytest.raises(UsageError, match=f"{name} is .*; expected a positive number"):
         codec.encode(picture(8, 8), **{name: value})

@@ -134,6 +134,16 @@ def test_headers_over_a_limit_give_one_line(chain):
     assert names() == ["in.tar", "photo.png"]
 
 
+def test_a_damaged_tar_file_in_a_tree_costs_itself_alone():
+    written(CHAINS["many"], packed("0.png", png()))
+    Path("tree").mkdir()
+    for name in ("in.tar", "photo.png"):
+        Path(name).rename(Path("tree", name))
+    (line,) = complaints("encode", "-r", "tree", "-o", "out", "-j", "1")
+    assert line.endswith("over the limit of 8 extended headers in a row")
+    assert names("out") == ["photo.png.aec"]
+
+
 @pytest.mark.parametrize("value", [b"nan", b"inf", b"1e999", b"9" * 5000, b"", b"x"])
 @pytest.mark.parametrize("key", [b"mtime", b"uid", b"atime", b"GNU.x"])
 def test_numbers_of_extended_headers_that_are_none_are_no_matter(key, value):

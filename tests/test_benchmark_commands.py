@@ -13,7 +13,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import adaptation, crowd, features, folders, heads, previews
+from benchmarks import adaptation, crowd, features, folders, heads, previews, refusals
 from benchmarks.__main__ import main
 from benchmarks.tables import TABLES
 from codec.networks.adaptation import pack_model
@@ -85,6 +85,22 @@ def test_the_service_is_asked_in_a_crowd(tmp_path, monkeypatch):
     assert {kind: int(row["clients"]) for kind, row in rows.items()} == few
     assert {row["errors"] for row in rows.values()} == {"0"}
     assert int(rows["health"]["answered"]) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_bad_files_are_refused_and_measured(tmp_path, monkeypatch):
+    names = (refusals.GOOD, "PostScript", "5,000 extended headers", "noise as .aec")
+    chosen = {name: refusals.cases()[name] for name in names}
+    monkeypatch.setattr(refusals, "cases", lambda: chosen)
+    arguments = ["refusals", "-o", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "refusals.csv")
+    assert [row["input"] for row in rows] == list(names)
+    assert [row["exit_code"] for row in rows] == ["0", "1", "1", "1"]
+    assert rows[1]["line"].startswith("aecodec: ghost.jpg: not an image")
+    assert all(1 < float(row["peak_mib"]) < 200 for row in rows)
+    assert TABLES["refusals"](tmp_path).count("\n") == 2 + len(names)
 
 
 def test_a_wrong_output_counts(tmp_path):

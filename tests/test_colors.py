@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import aecodec, fails
-from odd_files import IMAGE, png_with, saved, tiff
+from odd_files import IMAGE, png_with
 from pictures import picture, psnr
 from PIL import Image, ImageCms
 
 import codec
+from benchmarks.hostile_files import saved, tiff
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.profiles import CURVES, PRIMARIES, rgb_profile
@@ -107,6 +108,16 @@ def test_a_gamma_that_is_not_srgb_becomes_a_profile():
     assert read(png_with((b"gAMA", struct.pack(">I", 45455)))).metadata == {}
     gray = png_with((b"gAMA", struct.pack(">I", 100000)), image=Image.fromarray(GRAY))
     assert np.abs(in_srgb((55,), read(gray).metadata["icc"], "L") - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [bytes(32), struct.pack(">8I", *[1] * 8), struct.pack(">8I", *[2**31 - 1] * 8)],
+)
+def test_chromaticities_that_are_none_are_said_to_be_lost(numbers):
+    found = read(png_with((b"gAMA", struct.pack(">I", 45455)), (b"cHRM", numbers)))
+    assert found.losses == ["the gamma and the chromaticities, damaged"]
+    assert "icc" not in found.metadata
 
 
 def test_chromaticities_become_a_profile_and_sRGB_goes_before_them():  # noqa: N802
@@ -264,7 +275,15 @@ def test_a_gray_palette_and_a_gray_gif_are_gray(folder):
 
 def test_made_up_colors_of_gray_in_three_channels(folder):
     Image.fromarray(GRAY).convert("RGB").save("gray.png")
-    assert aecodec("encode", "gray.png", "--tune", "psnr").exit_code == 0
+    call = ("encode", "gray.png", "--tune", "psnr", "--content", "photo")
+    assert aecodec(*call).exit_code == 0
     assert aecodec("decode", "gray.aec", "--colorize", "-o", "c.png").exit_code == 0
     with Image.open("c.png") as image:
         assert np.ptp(np.asarray(image), axis=2).max() > 0
+
+
+@pytest.mark.parametrize("color", ["white", "black", "red"])
+def test_a_flat_picture_comes_back_as_it_is(color):
+    image = Image.new("RGB", (512, 384), color)
+    decoded = codec.decode(codec.encode(image))
+    assert np.array_equal(np.asarray(decoded), np.asarray(image))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from command_line import aecodec, fails, is_refused, names, succeeds
@@ -17,7 +18,9 @@ import codec
 from codec.app import conversion, files
 from codec.networks import shipped
 
+fcntl = pytest.importorskip("fcntl")
 resource = pytest.importorskip("resource")
+termios = pytest.importorskip("termios")
 pytestmark = pytest.mark.usefixtures("folder")
 SLOW = ("--tune", "psnr", "-e", "9")
 
@@ -90,12 +93,20 @@ def test_a_second_signal_ends_a_process_that_waits_for_its_input(folder):
     process = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    for _ in range(2):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(2)
-        process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == -signal.SIGTERM
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    while waits_to_be_read(process.stdin):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    process.send_signal(signal.SIGTERM)
     process.communicate()
+    assert process.returncode == -signal.SIGTERM
+
+
+def waits_to_be_read(pipe: IO[bytes]) -> bool:
+    return any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

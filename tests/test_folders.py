@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import is_refused, pixels
+from odd_files import IMAGE
 from pictures import picture
 from PIL import Image
 
@@ -82,13 +84,7 @@ def convert(source: str, target: str, progress: Progress) -> Converted:
         time.sleep(1)
     if text == "fail":
         raise UsageError("cannot be coded")
-    if text == "die with the lock":  # of the results, for which the others wait
-        frame = sys._getframe()
-        while "result_queue" not in frame.f_locals:
-            frame = frame.f_back
-        frame.f_locals["result_queue"]._wlock.acquire()
-        time.sleep(3)
-    if text.startswith("die"):
+    if text == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if text == "crash":
         ctypes.string_at(0)
@@ -263,6 +259,19 @@ def test_any_error_is_the_line_of_its_file():
 def test_what_native_code_prints_is_no_reply(capfd):
     assert converted({"1.in": "print"}).done == 1
     assert capfd.readouterr().out == ""
+
+
+def test_a_tree_is_worked_on_as_single_files_are():
+    """A worker owns its process: a line for each loss, and nothing of Pillow's or of
+    the engine's.
+    """
+    entry = struct.pack("<HHII", 0x010F, 2, 9999, 5000)  # beyond the end
+    exif = struct.pack("<4sIH", b"II*\0", 8, 1) + entry + bytes(4)
+    IMAGE.save("photos/a.jpg", exif=b"Exif\0\0" + exif)
+    result = aecodec("encode", "-r", "photos", "-o", "coded")
+    assert result.returncode == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("photos -> coded: 4 done")
 
 
 def test_a_list_with_a_timeout_is_converted_by_a_process_that_may_be_ended():

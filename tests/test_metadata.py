@@ -18,13 +18,13 @@ from odd_files import (
     jpeg_with,
     jpeg_with_thumbnail,
     png_with,
-    saved,
     tga_with_comments,
     xmp,
 )
 from PIL import Image, ImageCms, ImageOps
 
 import codec
+from benchmarks.hostile_files import saved
 from codec.errors import FormatError, UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.exif import forget_the_whole, without_preview
@@ -150,7 +150,7 @@ def test_what_no_file_of_ours_holds_has_a_line_each():
         (png_with((b"vpAg", b"12345678")), "the chunk 'vpAg'"),
         (png_with((b"pHYs", struct.pack(">IIB", 2, 1, 0))), "the shape of the pixels"),
         (jpeg_with(0xED, PHOTOSHOP + clipping_path), "Photoshop's resources"),
-        (png_with((b"zTXt", b"A\0\0" + zlib.compress(bytes(2**21)))), "a chunk zTXt"),
+        (png_with((b"zTXt", b"A\0\0" + zlib.compress(bytes(2**21)))), "chunks zTXt"),
         (jp2_with(b"uuid", b"JpgTiffExif->JP2II*\0"), "the EXIF data"),
         (jp2_with(b"uuid", XMP_UUID + xmp()), "the XMP data"),
         (jp2_with(b"uuid", bytes(16)), "the box 'uuid'"),
@@ -283,6 +283,22 @@ def test_previews_and_sizes_are_taken_out_of_all_metadata():
     assert info["xmp"] == b'<x dc:title="t"></x>'
     assert info["iptc"] == CAPTION * 2
     assert without_preview(b"\x1c\x02") == b""
+
+
+@pytest.mark.parametrize("end", [b" ", b">", b"></xmp:", b"/"])
+def test_elements_without_end_take_one_pass(end):
+    """Of 16 MB, for which a search for the end of each would take weeks."""
+    info = {"xmp": (b"<xmp:Thumbnails" + end) * 2**20}
+    forget_the_whole(info)
+    assert len(info["xmp"]) >= 2**23
+
+
+def test_texts_too_large_together_are_lost_in_a_line():
+    text = zlib.compress(bytes(10**6))
+    chunks = [(b"zTXt", b"%d\0\0" % number + text) for number in range(30)]
+    found = read(png_with(*chunks))
+    assert found.losses == ["chunks zTXt, too large"]
+    assert len(found.metadata["text"]) == pytest.approx(16 * 10**6, rel=1e-4)
 
 
 def test_metadata_of_ours_that_make_no_sense_are_damage():

@@ -7,10 +7,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from command_line import is_refused
-from odd_files import saved
 from PIL import Image
 
 import codec
+from benchmarks.hostile_files import saved
 from codec.app.cli import main
 from codec.errors import UsageError
 from codec.file.container import unpack

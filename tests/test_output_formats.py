@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import aecodec, fails, is_refused, succeeds
-from odd_files import IMAGE, saved
+from odd_files import IMAGE
 from pictures import picture, psnr
 from PIL import Image, ImageDraw
 
 import codec
+from benchmarks.hostile_files import saved
 from codec.app.picture_files import file_bytes, needs_full_chroma
 
 
@@ -24,7 +25,7 @@ def red_text() -> Image.Image:
 
 
 def in_file(image: Image.Image, image_format: str, **options: object) -> Image.Image:
-    data, _ = file_bytes(image, image_format, **options)
+    data, *_ = file_bytes(image, image_format, **options)
     return Image.open(io.BytesIO(data))
 
 
@@ -81,6 +82,18 @@ def test_sizes_of_icons_are_those_written(suffix, folder):
     for width, height in sizes:
         assert f"{width} x {height}" in result.stderr
     assert "300 x 200" not in result.stderr
+
+
+def test_the_size_of_a_picture_that_is_turned_is_that_written(folder):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    IMAGE.save("x.jpg", exif=turned)
+    succeeds("encode", "x.jpg", "-e", "1")
+    for suffix, size in (("png", (128, 96)), ("bmp", (96, 128))):
+        result = succeeds("decode", "x.aec", "-o", f"x.{suffix}")
+        assert "{} x {} pixels".format(*size) in result.stderr
+        with Image.open(f"x.{suffix}") as image:
+            assert image.size == size
 
 
 def test_what_a_format_does_not_hold_has_a_line_each(folder):

@@ -25,7 +25,8 @@ from codec.networks.heads import HEADS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = [ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
+DOCUMENTS = [ROOT / name for name in ("README.md", "SECURITY.md")]
+DOCUMENTS.append(ROOT / "benchmarks" / "README.md")
 SCRIPT = """
 import json, os, sys
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -123,7 +124,7 @@ def page(results, tmp_path):
     return results / "report.html"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_the_tables_of_the_documents_are_those_of_the_results(document):
     text = document.read_text(encoding="utf-8")
     assert "<!-- table " in text

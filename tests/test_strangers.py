@@ -8,13 +8,14 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command_line import aecodec, fails, names, succeeds
-from odd_files import IMAGE, gif_of, icon_bomb, saved, tiff
+from odd_files import IMAGE
 from PIL import Image
 
 import codec
+from benchmarks.hostile_files import BOMBS, GHOST, many_scans, saved, spoken
+from benchmarks.measured_calls import measured
 from codec.app.own_process import own_process
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
@@ -23,7 +24,6 @@ from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed, open_
 from codec.picture.reading import picture_in
 
 ROOT = Path(codec.__file__).parent.parent
-GHOST = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n{} loop\n%%EOF\n"
 SMALL = 2**16
 # Of kinds that Pillow knows and that are not read here, by their first bytes.
 OTHERS = {
@@ -59,41 +59,6 @@ def test_in_a_folder_the_others_are_done(folder):
     assert names("out") == ["phone.jfif.aec", "scan.tga.aec"]
 
 
-def animation_of(side: int) -> bytes:
-    data = bytearray(
-        saved(IMAGE, "WEBP", save_all=True, append_images=[IMAGE.rotate(90)])
-    )
-    data[24:27] = data[27:30] = (side - 1).to_bytes(3, "little")
-    return bytes(data)
-
-
-def jpeg_2000_of(side: int) -> bytes:
-    """The boxes around the codestream say that it is small."""
-    data = bytearray(saved(IMAGE, "JPEG2000"))
-    at = data.find(b"\xff\x4f\xff\x51") + 8
-    data[at : at + 8] = data[at + 16 : at + 24] = struct.pack(">II", side, side)
-    return bytes(data)
-
-
-def bmp_of(side: int) -> bytes:
-    data = saved(IMAGE, "BMP")
-    return data[:18] + struct.pack("<ii", side, side) + data[26:]
-
-
-BOMBS = {
-    "ico": icon_bomb(),
-    "webp": animation_of(9000),
-    "jp2": jpeg_2000_of(30000),
-    "tiff-tile": tiff(np.zeros((64, 64, 3), np.uint8), {322: 30000, 323: 30000}),
-    "gif": gif_of(1, 9999),
-    "gif-screen": gif_of(65535, 1),
-    "gif-filled": gif_of(1, 60000, disposal=2),
-    "gif-behind-noise": gif_of(1, 60000, disposal=2, before=b"\0x!\xfe\1a\0"),
-    "webp-canvas": animation_of(16383),
-    "bmp": bmp_of(30000),
-}
-
-
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_picture_that_grows_is_refused_by_its_size(kind):
     with pytest.raises(UsageError, match=f"over the limit of {SMALL}"):
@@ -123,29 +88,32 @@ def test_declared_sizes_are_those_of_the_pictures(image_format, mode, options, s
     assert list(declared_sizes(image_format, data)) == [size]
 
 
-MEASURE = """
-import re, sys
-from codec.app.cli import main
-try:
-    main(["encode", sys.argv[1], "--max-pixels", "65536"])
-except SystemExit as stop:
-    status = open("/proc/self/status").read()
-    print(stop.code, re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
-"""
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_refusal_takes_less_than_100_mb(kind, folder):
     Path("bomb").write_bytes(BOMBS[kind])
-    call = [sys.executable, "-c", MEASURE, "bomb"]
-    result = subprocess.run(
-        call, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True
-    )
-    status, peak_kb = map(int, result.stdout.split())
-    assert status == 1
-    assert "over the limit" in result.stderr
-    assert peak_kb < 100_000
+    ended = measured("encode", "bomb", "--max-pixels", str(SMALL))
+    assert ended.exit_code == 1
+    assert "over the limit" in ended.line
+    assert ended.peak_mib < 100
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (many_scans(30_000), "scans in one file; expected at most 100"),
+        (spoken(10**8), "header of more than 65536 bytes"),
+    ],
+    ids=["scans", "comment"],
+)
+def test_what_would_take_time_without_end_is_refused(data, reason):
+    with pytest.raises(UsageError, match=reason):
+        picture_in(data, SMALL, ())
+
+
+def test_scans_and_comments_as_usual_are_read():
+    for data in (many_scans(80), spoken(1000), saved(IMAGE, "JPEG", progressive=True)):
+        assert picture_in(data, SMALL, ()).losses == []
 
 
 def test_an_icon_of_a_fitting_size_is_read():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
 from codec.app.files import ALREADY_THERE, check_target, read, traits, write
-from codec.app.picture_files import file_bytes, format_of, sizes_written
+from codec.app.picture_files import file_bytes, format_of
 from codec.app.replacement import replacing
 from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
@@ -170,8 +170,7 @@ def saved(
     image: Image.Image, image_format: str, quality: int | None = None
 ) -> tuple[bytes, Converted]:
     """(file of one of Pillow's formats, what became of it)."""
-    coded, losses = file_bytes(image, image_format, quality)
-    facts = sizes_written(image, image_format, coded)
+    coded, losses, facts = file_bytes(image, image_format, quality)
     return coded, Converted(facts, losses, len(coded))
 
 

@@ -63,9 +63,9 @@ def format_of(target: str) -> str:
 
 def file_bytes(
     image: Image.Image, image_format: str, quality: int | None = None
-) -> tuple[bytes, list[str]]:
-    """(the picture in a format of Pillow's, what of it is lost there); UsageError if
-    the format cannot hold it.
+) -> tuple[bytes, list[str], str]:
+    """(the picture in a format of Pillow's, what of it is lost there, the pixels that
+    are written); UsageError if the format cannot hold it.
 
     Where the orientation cannot be kept in EXIF data, the picture is turned upright.
     """
@@ -83,7 +83,8 @@ def file_bytes(
     image = turned(image, "exif" in kinds)
     options |= metadata_options(image, image_format, kinds)
     try:
-        return saved(image, image_format, options), losses
+        coded = saved(image, image_format, options)
+        return coded, losses, sizes_written(image, image_format, coded)
     except MemoryError:
         raise
     except Exception as error:  # every format raises its own

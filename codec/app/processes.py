@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import IO, Any
 
+from codec.app.own_process import own_process, start_engine_silently
+
 # It finds its modules where the program that starts it does.
 BOOT = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
@@ -39,7 +41,9 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        with contextlib.suppress(EOFError, BrokenPipeError):  # the parent has gone
+        start_engine_silently()
+        gone = contextlib.suppress(EOFError, BrokenPipeError)  # the parent
+        with own_process(), gone:
             do = pickle.load(tasks)
             while True:
                 do(pickle.load(tasks), replies)

@@ -137,6 +137,7 @@ class Worker:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            close_pipes(process)
 
 
 def close_pipes(process: "subprocess.Popen[bytes]") -> None:

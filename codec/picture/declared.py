@@ -1,24 +1,45 @@
-"""Sizes that files declare where a decoder of theirs takes memory before it tells."""
+"""What files declare where a decoder of theirs takes memory or time before it tells."""
 
+import re
 import struct
 from collections.abc import Iterator
 from itertools import islice
 
 from codec.errors import UsageError
+from codec.picture.jpeg_markers import SCAN, jpeg_markers
 from codec.picture.png_chunks import SIGNATURE
 
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, and the marker of the sizes
 ICONS_MAX = 256
+SCANS_MAX = 100  # each goes over all pixels; encoders make 10
+PPM_HEADER_BYTES, PPM_COMMENT = 2**16, re.compile(rb"#[^\r\n]*")
 JXL_RATIOS = [None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)]
 Size = tuple[int, int]
 
 
 def declared_sizes(name: str, data: bytes) -> Iterator[Size]:
     """(width, height) of everything that opening and loading a file of the format may
-    take memory for; of most formats Pillow tells itself.
+    take memory for; of most formats Pillow tells itself. UsageError for a file that
+    would take time without end.
     """
     found = READERS.get(name)
     return found(data) if found else iter(())
+
+
+def jpeg(data: bytes) -> Iterator[Size]:
+    """None, but scans may be far more than a picture needs."""
+    scans = sum(marker == SCAN for marker, _ in jpeg_markers(data))
+    if scans > SCANS_MAX:
+        raise UsageError(f"{scans} scans in one file; expected at most {SCANS_MAX}")
+    yield from ()
+
+
+def ppm(data: bytes) -> Iterator[Size]:
+    """None, but comments, which are read byte by byte, may be long."""
+    words = PPM_COMMENT.sub(b"", data[:PPM_HEADER_BYTES]).split(maxsplit=3)
+    if len(data) > PPM_HEADER_BYTES and len(words) < 3:
+        raise UsageError(f"header of more than {PPM_HEADER_BYTES} bytes")
+    yield from ()
 
 
 def icons(data: bytes) -> Iterator[Size]:
@@ -106,4 +127,12 @@ def jxl(data: bytes) -> Iterator[Size]:
     yield (height * ratio[0] // ratio[1] if ratio else side()), height
 
 
-READERS = {"ICO": icons, "WEBP": webp, "GIF": gif, "JXL": jxl, "JPEG2000": jpeg_2000}
+READERS = {
+    "JPEG": jpeg,
+    "PPM": ppm,
+    "ICO": icons,
+    "WEBP": webp,
+    "GIF": gif,
+    "JXL": jxl,
+    "JPEG2000": jpeg_2000,
+}

@@ -29,7 +29,7 @@ XMP_NAMES = (
     rb"|tiff:ImageLength|xapGImg:image|xmpGImg:image|GImage:Data|GDepth:Data"
 )
 XMP_ATTRIBUTE = re.compile(rb"""\s(?:%s)=("[^"]*"|'[^']*')""" % XMP_NAMES)
-XMP_ELEMENT = re.compile(rb"<(%s)(?:\s[^>]*)?(?:/>|>.*?</\1\s*>)" % XMP_NAMES, re.S)
+XMP_OPENING = re.compile(rb"<(%s)(?=[\s/>])" % XMP_NAMES)
 IPTC_MARK, IPTC_PREVIEWS = 0x1C, {(2, 200), (2, 201), (2, 202)}  # data sets
 
 
@@ -56,9 +56,34 @@ def forget_the_whole(info: dict[Any, Any]) -> None:
         if exif:
             info["exif"] = exif
     if "xmp" in info:
-        info["xmp"] = XMP_ELEMENT.sub(b"", XMP_ATTRIBUTE.sub(b"", info["xmp"]))
+        info["xmp"] = without_elements(XMP_ATTRIBUTE.sub(b"", info["xmp"]))
     if "iptc" in info:
         info["iptc"] = without_preview(info["iptc"])
+
+
+def without_elements(xmp: bytes) -> bytes:
+    """XMP data without the elements of XMP_NAMES that are whole, found in one pass: a
+    pattern for all of one would look for ends that are not there again and again.
+    """
+    kept, start = bytearray(), 0
+    unclosed: set[bytes] = set()
+    while tag := XMP_OPENING.search(xmp, start):
+        end = xmp.find(b">", tag.end()) + 1
+        if not end:
+            break
+        if xmp[end - 2] != ord("/"):
+            closing = b"</" + tag[1]
+            close = -1 if closing in unclosed else xmp.find(closing, end)
+            close_end = xmp.find(b">", close) + 1 if close >= 0 else 0
+            if not close_end:
+                unclosed.add(closing)
+                kept += xmp[start:end]
+                start = end
+                continue
+            end = close_end
+        kept += xmp[start : tag.start()]
+        start = end
+    return bytes(kept + xmp[start:])
 
 
 def without_thumbnail(data: bytes) -> bytes:

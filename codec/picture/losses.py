@@ -1,12 +1,12 @@
 """What a file holds besides the one picture that is coded, and its metadata."""
 
-import re
 import struct
 from collections.abc import Iterable
 
 from PIL import Image
 
 from codec.picture.embedded import other_boxes
+from codec.picture.jpeg_markers import END, jpeg_markers
 from codec.picture.metadata import TITLES
 from codec.picture.png_chunks import KNOWN_CHUNKS, png_chunks
 
@@ -16,9 +16,6 @@ TONE_MAP = b"tmap"  # the item of AVIF and HEIF that applies a gain map
 BOXES_BYTES = 2**16  # of AVIF and HEIF: where the properties of all items are
 SUB_DIRECTORIES = 330  # tag of TIFF
 PHOTOSHOP_RESOURCES = {0x0404, 0x0425, 0x03ED}  # IPTC, its digest, the resolution
-JPEG_END = b"\xff\xd9"
-# A marker in the coded data of a JPEG file: neither stuffed, nor a restart.
-JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 JPEG_SEGMENTS = {  # that are read, or say nothing of the picture
     b"JFIF\0",
     b"JFXX\0",
@@ -105,13 +102,11 @@ def jpeg_segments(image: Image.Image) -> list[str]:
 
 def behind_jpeg(data: bytes) -> list[str]:
     """Words for what lies behind the end of a JPEG picture."""
-    if data.rstrip(b"\0").endswith(JPEG_END):
+    if data.rstrip(b"\0").endswith(b"\xff" + END):
         return []
-    start = 2
-    while (marker := JPEG_MARKER.search(data, start)) and marker[0] != JPEG_END:
-        sizes = data[marker.end() : marker.end() + 2]
-        start = marker.end() + max(2, int.from_bytes(sizes, "big"))
-    if marker is None or not (rest := data[marker.end() :].strip(b"\0")):
+    ends = (start for marker, start in jpeg_markers(data) if marker == END)
+    end = next(ends, None)
+    if end is None or not (rest := data[end:].strip(b"\0")):
         return []
     if b"ftyp" in rest[:64]:
         return ["the video of a motion photo"]

@@ -4,6 +4,7 @@ not look.
 
 import struct
 
+from numpy.linalg import LinAlgError
 from PIL import Image
 
 from codec.errors import UsageError
@@ -55,7 +56,11 @@ def named_profile(image: Image.Image, data: bytes, losses: list[str]) -> bytes |
         return profile_of(primaries, transfer, losses)
     if image.info.get("icc_profile") or "srgb" in image.info:
         return None
-    return measured_profile(image)
+    try:
+        return measured_profile(image)
+    except (ArithmeticError, LinAlgError, struct.error):  # of numbers that are none
+        losses.append("the gamma and the chromaticities, damaged")
+        return None
 
 
 def codes_of_boxes(data: bytes) -> tuple[int, int] | None:

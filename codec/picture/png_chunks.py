@@ -4,13 +4,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from codec.limits import METADATA_MAX_BYTES
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Those that are read, or say nothing of the picture once it is decoded.
 KNOWN_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"gAMA"}
 KNOWN_CHUNKS |= {b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"sBIT"}
 KNOWN_CHUNKS |= {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"iDOT"}
-# As in Pillow's PngImagePlugin: of one chunk, decompressed, and of all texts.
-CHUNK_MAX_BYTES, TEXTS_MAX_BYTES = 2**20, 2**26
+CHUNK_MAX_BYTES = 2**20  # of one chunk, decompressed, as in Pillow's PngImagePlugin
 LIMITED_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
@@ -33,22 +34,23 @@ def spans(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def without_large_texts(data: bytes, losses: list[str]) -> bytes:
     """A PNG file without the texts and the profile that are so large that Pillow would
-    refuse the picture for them.
+    refuse the picture for them, or that a file of ours could not hold.
     """
     if not data.startswith(SIGNATURE):
         return data
-    texts_bytes, kept, kept_from = 0, [], 0
+    room_bytes, kept, kept_from = METADATA_MAX_BYTES, [], 0
+    left_out: set[bytes] = set()
     for name, start, end in spans(data):
         if name not in LIMITED_CHUNKS:
             continue
         size = unpacked_bytes(name, data[start + 8 : end - 4])
-        packed_too_large = size > max(CHUNK_MAX_BYTES, end - start)
-        if packed_too_large or texts_bytes + size > TEXTS_MAX_BYTES:
-            losses.append(f"a chunk {name.decode()}, more than {CHUNK_MAX_BYTES} bytes")
+        if size > min(room_bytes, max(CHUNK_MAX_BYTES, end - start)):
+            left_out.add(name)
             kept.append(data[kept_from:start])
             kept_from = end
         else:
-            texts_bytes += size
+            room_bytes -= size
+    losses += [f"chunks {name.decode()}, too large" for name in sorted(left_out)]
     return b"".join([*kept, data[kept_from:]]) if kept else data
 
 

@@ -5,14 +5,16 @@ import itertools
 import zlib
 
 import numpy as np
-from odd_files import IMAGE, jpeg_with, png_with, saved, tiff, xmp
+from odd_files import IMAGE, jpeg_with, png_with, xmp
 from target import Target
 
+from benchmarks.hostile_files import saved, tiff
 from codec.errors import UsageError
 from codec.picture.formats import FORMATS
 from codec.picture.reading import picture_in
 
 MODES = ("RGB", "RGBA", "P", "L", "1", "CMYK")
+UNWRITABLE = (OSError, KeyError, ValueError, NotImplementedError)  # of plugins
 MAX_PIXELS = 2**18
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -32,7 +34,7 @@ def seeds() -> list[bytes]:
         tiff(samples.astype("uint16") << 4),
     ]
     for name, mode in itertools.product(FORMATS, MODES):
-        with contextlib.suppress(OSError, KeyError, ValueError, NotImplementedError):
+        with contextlib.suppress(*UNWRITABLE):
             found.append(saved(small.convert(mode), name))
     return [data for data in found if len(data) < TARGET.max_bytes]
 
