@@ -60,10 +60,10 @@ def noise() -> Image.Image:
 
 def page(photograph: Image.Image) -> Image.Image:
     """Lines of text on white above and below a photograph."""
-    lines = text()
+    lines = text().crop((0, 0, SIZE[0], 184))
     made = Image.new("RGB", (photograph.width + 64, photograph.height + 400), "white")
     for top in (8, photograph.height + 208):
-        made.paste(lines.crop((0, 0, SIZE[0], 184)), (32, top))
+        made.paste(lines, (32, top))
     made.paste(photograph, (32, 200))
     return made
 

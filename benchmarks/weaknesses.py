@@ -52,14 +52,13 @@ def compared(
     kind: str, rows: Sequence[Measurement], low: float = -np.inf
 ) -> list[Weakness]:
     """BD-rates of the mean curves from `low` dB on."""
-    averages = {
-        name: [row for row in average(rows) if row.codec == name] for name in NAMES
-    }
+    averages = average(rows)
+    of = {name: [row for row in averages if row.codec == name] for name in NAMES}
     curves = {
-        name: points((row for row in found if math.isfinite(row.psnr)), "psnr")
-        for name, found in averages.items()
+        name: points((row for row in of[name] if math.isfinite(row.psnr)), "psnr")
+        for name in NAMES
     }
-    largest = max(row.bpp for row in averages[ANCHOR])
+    largest = max(row.bpp for row in of[ANCHOR])
     found = []
     for name in NAMES:
         if name == ANCHOR:
@@ -69,7 +68,7 @@ def compared(
             numbers = result.percent, result.low, result.high
         except ValueError:  # no quality in common
             numbers = np.nan, np.nan, np.nan
-        exact = [row.bpp for row in averages[name] if math.isinf(row.psnr)]
+        exact = [row.bpp for row in of[name] if math.isinf(row.psnr)]
         smallest = min(exact, default=math.nan)
         found.append(Weakness(kind, name, *numbers, 100 * (smallest / largest - 1)))
     return found
