@@ -8,6 +8,7 @@ from benchmarks.crowd import crowd
 from benchmarks.entropy import entropy
 from benchmarks.features import features
 from benchmarks.folders import folders
+from benchmarks.graphics import graphics
 from benchmarks.heads import heads
 from benchmarks.previews import previews
 from benchmarks.rate_distortion import rate_distortion
@@ -31,6 +32,7 @@ main.add_command(crowd)
 main.add_command(entropy)
 main.add_command(features)
 main.add_command(folders)
+main.add_command(graphics)
 main.add_command(heads)
 main.add_command(previews)
 main.add_command(rate_distortion)

@@ -1,6 +1,7 @@
 """The codecs that are compared: one entry of `CODECS` each."""
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ with contextlib.suppress(ImportError):
 # Pillow's names of a feature and of the library behind it, by format.
 LIBRARIES = {
     "JPEG": ("libjpeg_turbo", "libjpeg-turbo"),
+    "PNG": ("zlib", "zlib"),
     "WEBP": ("webp", "libwebp"),
     "AVIF": ("avif", "libavif"),
     "JPEG2000": ("jpg_2000", "OpenJPEG"),
@@ -133,8 +135,14 @@ def encode_jpeg2000(image: Image.Image, quality: float) -> bytes:
     return file.getvalue()
 
 
+def encode_aecodec_lossless(image: Image.Image, quality: float) -> bytes:
+    """As `codec.encode` makes it; there is but one quality."""
+    return codec.encode(image, lossless=True)
+
+
 STEPS_OF_5, STEPS_OF_10 = tuple(range(5, 100, 5)), tuple(range(5, 100, 10))
 FEW = (5, 20, 40, 60, 80, 95)
+LOSSLESS = (100,)
 
 ANCHOR = "jpeg"
 CODECS = {
@@ -217,6 +225,28 @@ CODECS = {
         ),
         pillow_codec(
             "jxl", "JPEG XL: pillow-jxl-plugin, effort 7", STEPS_OF_10, "JXL", effort=7
+        ),
+        dataclasses.replace(
+            aecodec("aecodec-lossless", "aecodec, lossless"),
+            qualities=LOSSLESS,
+            encode=encode_aecodec_lossless,
+        ),
+        pillow_codec("png", "PNG: Pillow, optimize", LOSSLESS, "PNG", optimize=True),
+        pillow_codec(
+            "webp-lossless",
+            "WebP: Pillow, lossless, method 6, quality 100",
+            LOSSLESS,
+            "WEBP",
+            lossless=True,
+            method=6,
+        ),
+        pillow_codec(
+            "jxl-lossless",
+            "JPEG XL: pillow-jxl-plugin, lossless, effort 7",
+            LOSSLESS,
+            "JXL",
+            lossless=True,
+            effort=7,
         ),
     )
 }

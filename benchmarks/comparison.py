@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from benchmarks.bd_rate import bd_rate, increasing_curve
 from benchmarks.codecs import ANCHOR
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import File, Measurement
 from benchmarks.metrics import METRICS
-from benchmarks.results import Average
+from benchmarks.results import Average, Point
 
-Row = Measurement | Average
+Row = File | Point
 Range = tuple[float, float]
 
 

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.codecs import ImageCodec
@@ -65,10 +66,10 @@ def load_rgb(path: Path) -> Image.Image:
     return Image.fromarray(np.asarray(upright))
 
 
-def measure(
+def coded(
     image: Image.Image, name: str, codec: ImageCodec, quality: float
-) -> Measurement:
-    """Code the image, decode the file and compare the two.
+) -> tuple[File, NDArray[np.uint8]]:
+    """The file of an RGB image, and what it decodes to, uint8 [H, W, 3].
 
     Raises ValueError if the decoded image has another size.
     """
@@ -79,8 +80,7 @@ def measure(
             f"{name}: {codec.name} at quality {quality:g} decodes to {decoded.size}, "
             f"the image is {image.size}"
         )
-    reference, other = np.asarray(image), np.asarray(decoded.convert("RGB"))
-    return Measurement(
+    file = File(
         image=name,
         codec=codec.name,
         quality=quality,
@@ -88,12 +88,21 @@ def measure(
         height=image.height,
         bytes=len(data),
         bpp=8 * len(data) / (image.width * image.height),
-        **{
-            name: metric.measure(reference, other)
-            for name, metric in METRICS.items()
-            if metric.version is not None
-        },
     )
+    return file, np.asarray(decoded.convert("RGB"))
+
+
+def measure(
+    image: Image.Image, name: str, codec: ImageCodec, quality: float
+) -> Measurement:
+    """Code the image, decode the file and compare the two; errors as `coded`."""
+    file, decoded = coded(image, name, codec, quality)
+    values = {
+        name: metric.measure(np.asarray(image), decoded)
+        for name, metric in METRICS.items()
+        if metric.version is not None
+    }
+    return Measurement(**{**vars(file), **values})
 
 
 def measure_image(path: Path, codec: ImageCodec) -> list[Measurement]:

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmarks.comparison import measured, points
+from benchmarks.comparison import Row, measured, points
 from benchmarks.metrics import METRICS
 from benchmarks.results import Average
 
@@ -39,15 +39,26 @@ def plot_curves(
 
     The rate is on a logarithmic axis, as in the BD-rate: equal steps are equal factors.
     """
-    metrics = measured(averages)
-    rows = -(-len(metrics) // PANELS_IN_A_ROW)
+    panels = [("", averages, metric) for metric in measured(averages)]
+    plot_panels(path, panels, labels, title)
+
+
+def plot_panels(
+    path: Path,
+    panels: Sequence[tuple[str, Sequence[Row], str]],
+    labels: dict[str, str],
+    title: str,
+) -> None:
+    """A PNG of panels: a title, measured points, and the metric to show of them."""
+    rows = -(-len(panels) // PANELS_IN_A_ROW)
     figure = Figure(figsize=(16, 1.5 + 4.5 * rows), layout="constrained")
-    panels = figure.subplots(rows, PANELS_IN_A_ROW, squeeze=False).ravel()
-    for panel, metric in zip(panels, metrics, strict=False):
-        draw_panel(panel, averages, labels, metric)
-    for panel in panels[len(metrics) :]:
-        panel.set_axis_off()
-    lines, names = panels[0].get_legend_handles_labels()
+    places = figure.subplots(rows, PANELS_IN_A_ROW, squeeze=False).ravel()
+    for axes, (name, shown, metric) in zip(places, panels, strict=False):
+        draw_panel(axes, shown, labels, metric)
+        axes.set_title(name)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    lines, names = places[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=3)
     figure.suptitle(title)
     figure.savefig(path, dpi=120, metadata={"Software": None})
@@ -55,13 +66,13 @@ def plot_curves(
 
 def draw_panel(
     axes: Any,
-    averages: Sequence[Average],
+    shown: Sequence[Row],
     labels: dict[str, str],
     metric: str,
 ) -> None:
     axes.set_xscale("log")
     for number, (codec, label) in enumerate(labels.items()):
-        rows = [row for row in averages if row.codec == codec]
+        rows = [row for row in shown if row.codec == codec]
         color, marker = STYLES[number % len(STYLES)]
         axes.plot(
             *points(rows, metric),

@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean, median
 
 import click
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
 from benchmarks.comparison import Comparison, measured, points
+from benchmarks.graphics import OURS_LOSSLESS, Advantage, Drawing
 from benchmarks.heads import Use
 from benchmarks.metrics import METRICS
 from benchmarks.options import results_option
@@ -305,14 +307,71 @@ def refusals(folder: Path) -> str:
 def weaknesses(folder: Path) -> str:
     rows = csv_rows(folder, "weaknesses.csv")
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
-    found = {
-        (row["kind"], row["codec"]): percent(float(row["percent"])) for row in rows
-    }
+
+    def cell(row: dict[str, str]) -> str:
+        rate, exact = float(row["percent"]), float(row["exact_percent"])
+        if math.isnan(exact):
+            return percent(rate)
+        return f"{percent(rate)}; ".replace("none; ", "") + f"exact {percent(exact)}"
+
+    found = {(row["kind"], row["codec"]): cell(row) for row in rows}
     return table(
         ["BD-rate of PSNR against JPEG", *map(label, codecs)],
         [
             [kind, *(found[kind, name] for name in codecs)]
             for kind in dict.fromkeys(row["kind"] for row in rows)
+        ],
+    )
+
+
+def graphics(folder: Path) -> str:
+    """Ours against each codec over the pictures; lossy files first."""
+    rows = read_rows(existing(folder / "graphics_summary.csv"), Advantage)
+    cases = dict.fromkeys((row.ours, row.codec) for row in rows)
+
+    def cells(ours: str, codec: str) -> list[str]:
+        here = [r.percent for r in rows if (r.ours, r.codec) == (ours, codec)]
+        known = [value for value in here if not math.isnan(value)] or [math.nan]
+        found = fmean(known), median(known), min(known), max(known)
+        count = str(len(known))
+        return [label(ours), label(codec), count, *map(percent, found)]
+
+    head = ["ours", "against", "pictures", "mean", "median", "best", "worst"]
+    return table(head, [cells(*case) for case in cases])
+
+
+def graphics_pictures(folder: Path) -> str:
+    """A row a picture."""
+    rows = read_rows(existing(folder / "graphics_summary.csv"), Advantage)
+    files = read_rows(existing(folder / "graphics.csv"), Drawing)
+    found = {(row.image, row.ours, row.codec): percent(row.percent) for row in rows}
+
+    def exact_from(image: str) -> str:
+        ours = [f for f in files if (f.image, f.codec) == (image, OURS)]
+        lossy = max((f.quality for f in ours if f.exact < 1), default=0)
+        above = [f.quality for f in ours if f.quality > lossy]
+        return f"{min(above):g}" if above else "none"
+
+    head = [
+        "picture",
+        f"against {label('avif-fast')}",
+        "exact from quality",
+        "exact file, against lossless WebP",
+        "`--lossless`, against lossless WebP",
+        "`--lossless`, against PNG",
+    ]
+    return table(
+        head,
+        [
+            [
+                image,
+                found[image, OURS, "avif-fast"],
+                exact_from(image),
+                found[image, OURS, "webp-lossless"],
+                found[image, OURS_LOSSLESS, "webp-lossless"],
+                found[image, OURS_LOSSLESS, "png"],
+            ]
+            for image in dict.fromkeys(row.image for row in rows)
         ],
     )
 
@@ -490,6 +549,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "adaptation": adaptation,
     "transfer": transfer,
     "weaknesses": weaknesses,
+    "graphics": graphics,
+    "graphics-pictures": graphics_pictures,
     "entropy": entropy,
     "complexity": complexity,
 }

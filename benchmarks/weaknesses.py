@@ -1,6 +1,6 @@
 """The subcommand `weaknesses`: pictures that a codec for photographs is bad at."""
 
-import io
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,19 @@ from pathlib import Path
 
 import click
 import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import ANCHOR, CODECS
 from benchmarks.comparison import points
+from benchmarks.drawings import DRAWN, noise
 from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, load_rgb, measure_images
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import average, read_rows, write_rows
 
 NAMES = ("aecodec-psnr", ANCHOR, "webp", "avif")
-SIZE = 512, 384
 TINY_PX = 32
 HIGH_DB = 36.0
 
@@ -29,7 +28,8 @@ HIGH_DB = 36.0
 @dataclass(frozen=True)
 class Weakness:
     """BD-rate of PSNR against JPEG in percent over `low` to `high` dB; NaN if the two
-    have no quality in common.
+    have no quality in common. `exact_percent` are the bytes of the smallest exact
+    files against JPEG's largest; NaN if none are exact.
     """
 
     kind: str
@@ -37,49 +37,10 @@ class Weakness:
     percent: float
     low: float
     high: float
+    exact_percent: float
 
 
-def text() -> Image.Image:
-    """Black letters of 8 to 20 pixels on white."""
-    image = Image.new("RGB", SIZE, "white")
-    draw, y = ImageDraw.Draw(image), 4
-    for size in range(8, 21):
-        line = f"{size}: The quick brown fox jumps over 0123456789 lazy dogs. " * 3
-        draw.text((4, y), line, "black", ImageFont.load_default(size))
-        y += size + 12
-    return image
-
-
-def chart() -> Image.Image:
-    """Thin colored lines, axes and labels."""
-    figure = Figure(figsize=(SIZE[0] / 100, SIZE[1] / 100), dpi=100)
-    axes = figure.subplots()
-    x = np.linspace(0, 10, 200)
-    for number in range(5):
-        axes.plot(x, np.sin(x + number) * number, label=f"curve {number}")
-    axes.legend()
-    axes.grid()
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return Image.open(file).convert("RGB")
-
-
-def dithered() -> Image.Image:
-    """A gradient in black and white dots, as old printers made it."""
-    return Image.linear_gradient("L").resize(SIZE).convert("1").convert("RGB")
-
-
-def noise() -> Image.Image:
-    samples = np.random.default_rng(0).normal(128, 30, (SIZE[1], SIZE[0], 3))
-    return Image.fromarray(samples.clip(0, 255).astype(np.uint8))
-
-
-KINDS = {
-    "text on white": text,
-    "charts": chart,
-    "dithered black and white": dithered,
-    "noise": noise,
-}
+KINDS = DRAWN | {"noise": noise}
 
 
 def tiny(paths: Sequence[Path]) -> list[Image.Image]:
@@ -92,10 +53,12 @@ def compared(
 ) -> list[Weakness]:
     """BD-rates of the mean curves from `low` dB on."""
     averages = average(rows)
+    of = {name: [row for row in averages if row.codec == name] for name in NAMES}
     curves = {
-        name: points((row for row in averages if row.codec == name), "psnr")
+        name: points((row for row in of[name] if math.isfinite(row.psnr)), "psnr")
         for name in NAMES
     }
+    largest = max(row.bpp for row in of[ANCHOR])
     found = []
     for name in NAMES:
         if name == ANCHOR:
@@ -105,7 +68,9 @@ def compared(
             numbers = result.percent, result.low, result.high
         except ValueError:  # no quality in common
             numbers = np.nan, np.nan, np.nan
-        found.append(Weakness(kind, name, *numbers))
+        exact = [row.bpp for row in of[name] if math.isinf(row.psnr)]
+        smallest = min(exact, default=math.nan)
+        found.append(Weakness(kind, name, *numbers, 100 * (smallest / largest - 1)))
     return found
 
 
@@ -139,7 +104,7 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
             rows = [row for part in measure_images(tasks, jobs) for row in part]
             found += compared(kind, rows)
     found += compared(f"photographs over {HIGH_DB:g} dB", photographs, HIGH_DB)
-    formats = dict.fromkeys(("percent", "low", "high"), ".2f")
+    formats = dict.fromkeys(("percent", "low", "high", "exact_percent"), ".2f")
     write_rows(output / "weaknesses.csv", Weakness, found, formats)
     facts = {"images": len(paths), "codecs": describe_codecs(codecs)}
     write_versions(output / "weaknesses_versions.json", facts)

@@ -14,7 +14,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import entropy, rate_distortion, weaknesses
+from benchmarks import drawings, entropy, graphics, rate_distortion, weaknesses
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
@@ -36,6 +36,7 @@ from benchmarks.metrics import (
 )
 from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
+from benchmarks.tables import TABLES
 from codec.file.container import unpack
 from codec.training.complexity import complexities
 
@@ -450,7 +451,7 @@ def test_the_symbols_of_a_file_are_those_of_its_tiles(bundle):
 def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
     few = {name: few_qualities(CODECS[name]) for name in weaknesses.NAMES}
     monkeypatch.setattr(weaknesses, "CODECS", few)
-    kinds = {"text on white": weaknesses.text}
+    kinds = {"text on white": drawings.text}
     monkeypatch.setattr(weaknesses, "KINDS", kinds)
     arguments = ["weaknesses", str(folder), "-o", str(tmp_path)]
     assert CliRunner().invoke(main, arguments).exit_code == 2  # no kodak.csv
@@ -474,11 +475,96 @@ def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
     ]
 
 
+def test_an_exact_file_is_compared_with_the_largest_jpeg():
+    rows = curve("a", "jpeg", 1, 40) + curve("a", "avif", 1, 40)
+    rows += curve("a", "aecodec-psnr", 0.5, 40) + curve("a", "webp", 0.5, 40)
+    for row in curve("b", "webp", 0.2, 40):  # all are exact
+        rows.append(dataclasses.replace(row, image="a", quality=20, psnr=math.inf))
+    ours, webp, avif = weaknesses.compared("text", rows)
+    assert (ours.percent, avif.percent) == pytest.approx((-50, 0))
+    assert math.isnan(ours.exact_percent)
+    assert webp.percent == pytest.approx(-50)  # of those that are not exact
+    assert webp.exact_percent < 0
+
+
 @pytest.mark.parametrize("kind", weaknesses.KINDS)
 def test_a_made_picture_is_the_same_every_time(kind):
     one, two = (np.asarray(weaknesses.KINDS[kind]()) for _ in range(2))
     assert one.shape == (384, 512, 3)
     assert np.array_equal(one, two)
+
+
+def test_a_page_holds_its_photograph():
+    photograph = picture(320, 200, 0)
+    page = np.asarray(drawings.page(photograph))
+    assert page.shape == (600, 384, 3)
+    assert np.array_equal(page[200:400, 32:352], np.asarray(photograph))
+    assert (page[:200] == 0).any() and (page[400:] == 0).any()
+
+
+@pytest.mark.parametrize("name", ["aecodec-lossless", *graphics.LOSSLESS])
+def test_lossless_codecs_are_exact(name):
+    if not CODECS[name].available:
+        pytest.skip("needs a package for this format")
+    row = graphics.measure(picture(64, 48, 0), "a", CODECS[name], 100)
+    assert (row.exact, row.psnr, row.ssimulacra2) == (1, math.inf, 100)
+
+
+def drawing(codec: str, size: int, score: float, exact: float = 0.5):
+    return graphics.Drawing("a", codec, 1, 8, 8, size, size / 8, 30, score, exact)
+
+
+def test_lossy_files_are_compared_by_score_and_exact_ones_by_size():
+    rows = [drawing("avif-fast", 100, 50), drawing("avif-fast", 400, 90)]
+    rows += [drawing("aecodec", 80, 50), drawing("aecodec", 320, 90)]
+    rows += [drawing("aecodec", 500, 100, 1), drawing("aecodec", 550, 100, 1)]
+    rows += [drawing("jpeg", 100, 20), drawing("jpeg", 400, 40)]
+    rows += [drawing("png", 1000, 100, 1), drawing("aecodec-lossless", 400, 100, 1)]
+    found = {(row.ours, row.codec): row for row in graphics.advantages(rows)}
+    assert len(found) == 4
+    lossy = found["aecodec", "avif-fast"]
+    assert lossy.percent == pytest.approx(-20)
+    assert (lossy.low, lossy.high) == (50, 90)
+    assert math.isnan(found["aecodec", "jpeg"].percent)  # no score in common
+    assert found["aecodec", "png"].percent == pytest.approx(-50)
+    assert found["aecodec-lossless", "png"].percent == pytest.approx(-60)
+
+
+def test_graphics_are_measured_and_tabulated(tmp_path, monkeypatch):
+    if not CODECS["avif-fast"].available:
+        pytest.skip("needs a Pillow with AVIF")
+    screen = Image.new("RGB", (96, 64), "white")
+    screen.paste(picture(48, 32, 0), (24, 16))
+    screen.save(tmp_path / "screen.png")
+    picture(64, 64, 1).save(tmp_path / "photograph.jpg")
+    monkeypatch.setattr(
+        graphics, "DRAWN", {"sprite": lambda: screen.crop((0, 0, 9, 9))}
+    )
+    monkeypatch.setattr(graphics, "QUALITIES", (20, 80))
+    monkeypatch.setattr(graphics, "LOSSY", ("avif-fast", "jpeg"))
+    monkeypatch.setattr(graphics, "LOSSLESS", ("png", "webp-lossless"))
+    folder = tmp_path / "screens"
+    folder.mkdir()
+    screen.save(folder / "screen.png")
+    arguments = ["graphics", folder, "-o", tmp_path]
+    arguments += ["--photograph", tmp_path / "photograph.jpg"]
+    result = CliRunner().invoke(main, map(str, arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = read_rows(tmp_path / "graphics.csv", graphics.Drawing)
+    names = ["screen.png", "sprite", "page with photograph.jpg"]
+    assert list(dict.fromkeys(row.image for row in rows)) == names
+    assert len(rows) == 3 * (3 * 2 + 3)
+    for row in rows:
+        assert 0 <= row.exact <= 1
+        assert (row.exact == 1) == (row.ssimulacra2 == 100) == math.isinf(row.psnr)
+    summary = read_rows(tmp_path / "graphics_summary.csv", graphics.Advantage)
+    assert len(summary) == 3 * (2 + 2 * 2)
+    lines = TABLES["graphics-pictures"](tmp_path).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {n}" for n in names]
+    assert " | 20 | " in lines[3]  # one color
+    assert "| **aecodec** | JPEG: 4:2:0" in TABLES["graphics"](tmp_path)
+    with Image.open(tmp_path / "graphics.png") as plot:
+        assert plot.format == "PNG"
 
 
 def test_a_mosaic_is_filled_with_the_images(tmp_path):

@@ -97,8 +97,13 @@ def results(tmp_path):
     ]
     write(tmp_path / "speed.csv", speed)
     weak = [
-        {"kind": "text", "codec": "aecodec-psnr", "percent": 12.345},
-        {"kind": "text", "codec": "webp", "percent": "nan"},
+        {"kind": kind, "codec": name, "percent": value, "exact_percent": exact}
+        for kind, name, value, exact in (
+            ("text", "aecodec-psnr", 12.345, "nan"),
+            ("text", "webp", "nan", "nan"),
+            ("charts", "aecodec-psnr", 12.345, -30),
+            ("charts", "webp", "nan", -20),
+        )
     ]
     write(tmp_path / "weaknesses.csv", weak)
     return tmp_path
@@ -154,6 +159,11 @@ def test_speed_is_that_of_two_threads(results):
 
 def test_a_weakness_without_common_quality_is_none(results):
     assert "| text | +12.3 % | none |" in TABLES["weaknesses"](results)
+
+
+def test_weaknesses_say_what_exact_files_take(results):
+    expected = "| charts | +12.3 %; exact -30.0 % | exact -20.0 % |"
+    assert expected in TABLES["weaknesses"](results)
 
 
 def test_missing_results_are_named(tmp_path):
