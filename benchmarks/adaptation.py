@@ -94,7 +94,7 @@ def curve(
     for quality in QUALITIES:
         rates, qualities = [], []
         for image in images:
-            data = codec.encode(image, quality=quality, bundle=bundle)
+            data = codec.encode(image, quality=quality, content="photo", bundle=bundle)
             decoded = np.asarray(codec.decode(data, bundle=bundle).convert("RGB"))
             rates.append(codec.read_info(data).rate_bpp)
             qualities.append(psnr(np.asarray(image), decoded))
@@ -157,7 +157,9 @@ def described(
     found = []
     for path in paths:
         with Image.open(path) as image:
-            data = codec.encode(degrade(image), tune=TUNE, quality=FEATURE_QUALITY)
+            data = codec.encode(
+                degrade(image), tune=TUNE, quality=FEATURE_QUALITY, content="photo"
+            )
         found.append(codec.features(data))
     return np.stack(found)
 

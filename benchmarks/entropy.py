@@ -148,7 +148,10 @@ def entropy(folder: Path, output: Path) -> None:
     bundle = load_bundle(DEFAULT_MODEL_ID)
     rows = []
     for quality in QUALITIES:
-        files = (codec.encode(load_rgb(path), quality=quality) for path in paths)
+        files = (
+            codec.encode(load_rgb(path), quality=quality, content="photo")
+            for path in paths
+        )
         values, index = zip(*(residuals(data, bundle) for data in files), strict=True)
         symbols = np.concatenate(values), np.concatenate(index)
         for name in CODERS:

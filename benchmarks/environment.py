@@ -19,7 +19,7 @@ from benchmarks.results import replace_text
 
 def describe_environment() -> dict[str, Any]:
     """Versions of all that takes part, and the machine; ready for JSON."""
-    file = codec.encode(Image.new("RGB", (64, 64)))
+    file = codec.encode(Image.new("RGB", (64, 64)), content="photo")
     info = codec.read_info(file)
     return {
         "aecodec": codec.__version__,

@@ -160,7 +160,9 @@ def rows_of(paths: Sequence[Path]) -> Iterator[Use]:
     for use, harm, harmed, methods in uses():
         for quality in QUALITIES:
             files = [
-                codec.encode(harmed(image), tune="psnr", quality=quality)
+                codec.encode(
+                    harmed(image), tune="psnr", quality=quality, content="photo"
+                )
                 for image in images
             ]
             rate = float(np.mean([codec.read_info(f).rate_bpp for f in files]))

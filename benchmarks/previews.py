@@ -46,7 +46,7 @@ class Preview:
 def fidelities(path: Path, tune: str, quality: float) -> list[list[float]]:
     """The three PSNRs of `Preview` for one image, by factor."""
     image = load_rgb(path)
-    data = codec.encode(image, tune=tune, quality=quality)
+    data = codec.encode(image, tune=tune, quality=quality, content="photo")
     decoded = codec.decode(data)
 
     def at(factor: int) -> list[float]:
@@ -62,7 +62,7 @@ def fidelities(path: Path, tune: str, quality: float) -> list[list[float]]:
 def rows_of(paths: Sequence[Path]) -> Iterator[Preview]:
     large = Image.fromarray(mosaic(paths, MEGAPIXELS))
     for tune, quality in itertools.product(TUNES, QUALITIES):
-        data = codec.encode(large, tune=tune, quality=quality)
+        data = codec.encode(large, tune=tune, quality=quality, content="photo")
         means = np.mean([fidelities(path, tune, quality) for path in paths], axis=0)
         for factor, mean in zip(FACTORS, means.tolist(), strict=True):
             decode = partial(codec.decode, data, scale=1 / factor)

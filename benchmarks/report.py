@@ -152,7 +152,7 @@ def head_pictures(path: Path) -> str:
         if (use, harm) not in tables.SHOWN_USES:
             continue
         encoded = harmed(image)
-        data = codec.encode(encoded, tune="psnr", quality=HEAD_QUALITY)
+        data = codec.encode(encoded, tune="psnr", quality=HEAD_QUALITY, content="photo")
         pictures = {"encoded": encoded}
         pictures |= {name: Image.fromarray(by(data)) for name, by in methods.items()}
         figures = "".join(
