@@ -110,11 +110,6 @@ def test_lossless_of_a_drawn_picture_is_exact_in_all_tiles():
     assert np.array_equal(decoded(data), shaded())
 
 
-def test_more_effort_makes_smaller_lossless_files():
-    sizes = [len(codec.encode(page(), lossless=True, effort=e)) for e in (4, 9)]
-    assert sizes[0] > sizes[1]
-
-
 def test_what_is_drawn_with_many_colors_is_lossy_and_good():
     data = codec.encode(picture(200, 300), content="graphics", quality=60)
     assert kinds(data) == [LOSSY]

@@ -1,26 +1,24 @@
 """Which parts of a picture are the networks' and which the layer's."""
 
-import itertools
-
 import numpy as np
 
 from codec.coding.content import flat_parts, may_be_drawn, photographs_in
-from codec.coding.decoder import decode_bands
+from codec.coding.decoder import decode_colors
 from codec.coding.encoder import Encoder, header_of
 from codec.coding.layering import Layering, Mask
-from codec.coding.tiles import tile_spans
-from codec.file.container import Container, unpack
+from codec.coding.tiles import whole
+from codec.file.container import unpack
 from codec.file.layer import FLAT, LOSSY, LayerTile
 from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.runtime import Networks
 from codec.options import EFFORTS, GRAPHICS, PHOTO, EncodeOptions
+from codec.picture.color import dissimilarity
 from codec.picture.reading import Picture
 from codec.progress import Progress
 
-# The networks get all but what is flat if they make it this much smaller than the layer
-# does at the same quality: drawn things, which they know less of, look worse then.
-NETWORKS_SHARE = 0.95
+# Of the cost of what the networks make: measures of the eye like it better than SSIM.
+NETWORKS_SHARE = 0.8
 # Of a picture, for it to be nothing but a photograph on a ground of one color.
 GROUND_SHARE = 0.98
 
@@ -60,16 +58,14 @@ class Choice:
             return self.with_layer(flat, exact=True)
         if LOSSY not in kinds and photographs is None:
             return drawn
-        alone = (
+        others = [
             self.without_layer() if flat is None else self.with_layer(flat, exact=True)
-        )
-        others, shares = [alone], [1.0, 1 / NETWORKS_SHARE]
+        ]
         if photographs is not None:
             others.append(self.with_layer(~photographs))
-            shares.append(1.0)
-        exact = [number for number, kind in enumerate(kinds) if kind != LOSSY]
-        costs = [file.size_bytes, *(self.cost(o.file(code), exact) for o in others)]
-        return [drawn, *others][int(np.argmin(np.multiply(costs, shares)))]
+        costs = [self.cost(encoder.file(code)) for encoder in (drawn, *others)]
+        costs[1:] = [NETWORKS_SHARE * cost for cost in costs[1:]]
+        return [drawn, *others][int(np.argmin(costs))]
 
     def without_layer(self) -> Encoder:
         return self.made(None)
@@ -92,29 +88,12 @@ class Choice:
             layering,
         )
 
-    def cost(self, file: bytes, exact: list[int]) -> float:
-        """Bytes of a file, and what its error is worth in the `exact` tiles, those that
-        are lossless otherwise.
+    def cost(self, file: bytes) -> float:
+        """Bytes times how unlike the picture it is: along the curve of a codec the one
+        falls about as the other grows.
         """
         container = unpack(file, max_pixels=NO_LIMIT)
-        header = container.header
-        if not exact:
-            return len(file)
-        spans = list(itertools.product(*tile_spans(header)))
-        errors = sum(self.square_sum(container, spans[number]) for number in exact)
-        bits = errors * self.networks.bundle.bits_per_error(header.quality_code)
-        return len(file) + bits / 8
-
-    def square_sum(self, container: Container, place: tuple[slice, slice]) -> float:
-        """Of the errors in a part of the picture, in squared gray levels."""
-        rows, columns = place
-        region = (
-            columns.start,
-            rows.start,
-            columns.stop - columns.start,
-            rows.stop - rows.start,
-        )
-        output = synthesis_of(self.networks)
-        bands = [*decode_bands(container, self.networks, region, output)]
-        error = np.concatenate(bands).astype(np.float32) - self.picture.rgb[place]
-        return float(np.square(error).sum())
+        region, output = whole(container.header), synthesis_of(self.networks)
+        image = decode_colors(container, self.networks, region, output)
+        found = np.asarray(image.convert("RGB"))
+        return len(file) * dissimilarity(self.picture.rgb, found)

@@ -33,7 +33,12 @@ def may_be_drawn(rgb: Colors) -> bool:
             return True
     pixels = rgb.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) // SAMPLE)]
-    return len(np.unique(packed(pixels))) <= FEW_COLORS
+    return count_colors(pixels) <= FEW_COLORS
+
+
+def count_colors(rgb: NDArray[np.uint8]) -> int:
+    """Of [..., 3]."""
+    return len(np.unique(packed(rgb)))
 
 
 def packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -106,8 +106,7 @@ class Encoder:
         key = code, rate_share
         if key not in self.files:
             payloads = self.payloads(code, rate_share)
-            error_bits = self.networks.bundle.bits_per_error(code)
-            layer = self.layering.coded(code, error_bits) if self.layering else {}
+            layer = self.layering.coded(code) if self.layering else {}
             tiles: list[bytes | LayerTile] = [
                 replace(layer[n], network=payload) if n in layer else payload
                 for n, payload in enumerate(payloads)

@@ -7,13 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.coding.content import count_colors
 from codec.coding.tiles import tile_spans
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile
 from codec.options import Effort
 from codec.picture.alpha import smooth_where_invisible
-from codec.picture.avif import has_avif, pack_lossy, unpack_lossy
-from codec.picture.vp8l import pack_lossless
+from codec.picture.avif import has_avif, pack_lossy
+from codec.picture.vp8l import EFFORT_MAX, pack_lossless
 
 # AVIF's quality for photographs that score as ours do at qualities of 1, 10, 20 to 100:
 # SSIMULACRA 2 for the tune visual, PSNR for psnr. Read off kodak_summary.csv.
@@ -22,6 +23,9 @@ AVIF_QUALITY = {
     "psnr": (3, 9, 15, 21, 29, 36, 45, 52, 60, 68, 77),
 }
 QUALITIES = (1, *range(10, 101, 10))
+EXACT_SHARE = 1.35  # of AVIF's bytes, that an exact tile may have
+# Tiles of few pixels and colors, such as pixel art, get all of lossless WebP's effort.
+SMALL_PX, FEW_COLORS = 2**18, 256
 Colors = NDArray[np.uint8]  # [H, W, 3]
 Mask = NDArray[np.bool_]  # [H, W]
 
@@ -65,7 +69,10 @@ class Layering:
 
     def packed(self, colors: Colors, number: int) -> bytes:
         """VP8L data of colors in place of a tile's, where the layer is."""
-        return pack_lossless(colors, self.mask(number), self.effort.webp_effort)
+        effort = self.effort.webp_effort
+        if colors[..., 0].size <= SMALL_PX and count_colors(colors) <= FEW_COLORS:
+            effort = EFFORT_MAX
+        return pack_lossless(colors, self.mask(number), effort)
 
     def mask(self, number: int) -> Mask | None:
         """What is covered of a tile, None if all of it is."""
@@ -79,31 +86,25 @@ class Layering:
             return self.colors
         return smooth_where_invisible(self.colors, ~self.covered)
 
-    def coded(self, code: int, error_bits: float) -> dict[int, LayerTile]:
-        """The layer of every tile by number, without what the networks make.
-
-        Lossless or lossy is what costs less at the quality: bits, and `error_bits` for
-        every squared gray level of error in a sample.
+    def coded(self, code: int) -> dict[int, LayerTile]:
+        """The layer of every tile by number at a quality code, without what the
+        networks make.
         """
         if self.exact or not has_avif():
             return self.lossless
         position = code / QUALITY_CODE_MAX * 99 + 1
         quality = round(float(np.interp(position, QUALITIES, AVIF_QUALITY[self.tune])))
-        return {n: self.cheaper(n, quality, error_bits) for n in self.tiles}
+        return {n: self.worthwhile(n, quality) for n in self.tiles}
 
-    def cheaper(self, number: int, quality: int, error_bits: float) -> LayerTile:
+    def worthwhile(self, number: int, quality: int) -> LayerTile:
+        """Lossless, unless that takes EXACT_SHARE times as many bytes as AVIF."""
         lossless = self.lossless[number]
         if lossless.kind == FLAT:
             return lossless
         colors, mask = self.colors[self.tiles[number]], self.mask(number)
         packed = b"" if mask is None else self.packed(np.zeros_like(colors), number)
         avif = pack_lossy(colors, mask, quality, self.effort.avif_speed)
-        lossy = LayerTile(LOSSY, avif, packed)
-        less = 8 * (len(lossless.colors) - len(lossy.colors) - len(lossy.mask))
-        if less <= 0:
+        lossy_bytes = len(avif) + len(packed)
+        if len(lossless.colors) <= EXACT_SHARE * lossy_bytes:
             return lossless
-        found = np.asarray(unpack_lossy(lossy.colors, *colors.shape[1::-1]))
-        errors = np.square(found.astype(np.float32) - colors)
-        if mask is not None:
-            errors = errors[mask]
-        return lossy if error_bits * errors.sum() < less else lossless
+        return LayerTile(LOSSY, avif, packed)

@@ -12,6 +12,7 @@ from codec.errors import FormatError
 VP8L_START = b"\x2f"
 SIDE_BITS = 14  # of a VP8L header, for the width less one, then the height less one
 SIDE_MAX_PX = (1 << SIDE_BITS) - 1  # as WebP has it
+EFFORT_MAX = 100
 RIFF_BYTES = 20  # before the data
 Mask = NDArray[np.bool_]  # [H, W]
 
@@ -20,7 +21,7 @@ def pack_lossless(
     colors: NDArray[np.uint8], covered: Mask | None, effort: int = 80
 ) -> bytes:
     """VP8L data of colors [H, W, 3] where they are `covered`, or everywhere; sides of
-    at most SIDE_MAX_PX. `effort` is WebP's, 0 to 100.
+    at most SIDE_MAX_PX. `effort` is WebP's, 0 to EFFORT_MAX.
     """
     image = Image.fromarray(colors)
     if covered is not None:
