@@ -28,6 +28,7 @@ STYLES = (
     ("#7A7A00", "h"),
 )
 PANELS_IN_A_ROW = 3
+DPI = 120  # half of that where there are many panels
 OURS = ("aecodec", "aecodec-psnr")
 
 
@@ -61,7 +62,7 @@ def plot_panels(
     lines, names = places[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=3)
     figure.suptitle(title)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    figure.savefig(path, dpi=DPI if rows < 5 else DPI // 2, metadata={"Software": None})
 
 
 def draw_panel(

@@ -441,7 +441,7 @@ def test_entropy_coders_give_the_symbols_back_near_the_ideal(coder, bundle):
 
 def test_the_symbols_of_a_file_are_those_of_its_tiles(bundle):
     """The scale network sees zeros outside a tile."""
-    data = codec.encode(np.asarray(picture(1096, 64, 0)), quality=60)
+    data = codec.encode(np.asarray(picture(1096, 64, 0)), quality=60, content="photo")
     values, index = entropy.residuals(data, bundle)
     payloads = [unpack(data).payload(number) for number in (0, 1)]
     bits = bundle.residual_tables.bits(values, index)
