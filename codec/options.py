@@ -226,8 +226,7 @@ def check_refinable(effort: int, bundle: Bundle) -> None:
     if not bundle.can_refine:
         most = max(n for n in EFFORTS if not EFFORTS[n].refinement)
         raise UsageError(
-            f"effort {effort} refines for a small error, which this model is not "
-            f"trained for; at most {most} works with it, all with --tune psnr"
+            f"effort {effort} is for --tune psnr; this model has {EFFORT_MIN} to {most}"
         )
 
 

@@ -28,7 +28,10 @@ SLOW = ("--tune", "psnr", "-e", "9")
 def test_an_existing_output_is_kept_without_force(coded):
     Path("photo.aec").write_bytes(b"mine")
     line = fails("encode", "photo.png")
-    assert line == ("aecodec: photo.png: photo.aec exists; use --force to replace it")
+    assert line == (
+        "aecodec: photo.png: photo.aec exists; "
+        "-o names another output, --force replaces it"
+    )
     assert Path("photo.aec").read_bytes() == b"mine"
     for option in ("--force", "-f"):
         succeeds("encode", "photo.png", option)

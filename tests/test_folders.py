@@ -209,6 +209,13 @@ def test_a_file_that_fails_is_named_and_the_others_are_done(capfd):
     assert files("out") == ["1.out", "x/3.out"]
 
 
+def test_no_module_of_the_current_folder_runs_in_a_worker():
+    for name in ("pickle", "struct", "json"):
+        Path(f"{name}.py").write_text("open('ran', 'w')")
+    assert converted({"1.in": "a"}).done == 1
+    assert not Path("ran").exists()
+
+
 def test_a_worker_that_dies_takes_no_other_file_with_it():
     texts = {f"{n}.in": "die" if n in (2, 5) else "slow" for n in range(7)}
     summary = converted(texts)

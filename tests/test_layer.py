@@ -16,6 +16,7 @@ from codec.file.container import pack, unpack
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
 from codec.networks.runtime import Networks
 from codec.options import EncodeOptions
+from codec.picture.avif import pack_lossy
 from codec.picture.reading import Picture
 from codec.picture.vp8l import pack_lossless
 from codec.progress import no_progress
@@ -237,6 +238,33 @@ OTHER_SIZE = pack_lossless(WHITE[:50], None)
 def test_wrong_layers_are_refused(tile, message):
     with pytest.raises(FormatError, match=f"tile 1 of 1 is damaged.*{message}"):
         codec.decode(with_tile(tile))
+
+
+def test_a_mask_without_alpha_is_refused():
+    avif = pack_lossy(WHITE, None, 50, 8)
+    (network,) = tiles(codec.encode(WHITE, content="photo"))
+    tile = LayerTile(LOSSY, avif, pack_lossless(WHITE, None), network)
+    with pytest.raises(FormatError, match=r"tile 1 of 1 is damaged.*has no alpha"):
+        codec.decode(with_tile(tile))
+
+
+def test_features_of_small_tiles(mixed):
+    assert np.isfinite(codec.features(mixed[0])).all()
+
+
+def test_progress_ends_with_all_where_no_network_runs():
+    told = []
+    data = codec.encode(text(), lossless=True, progress=told.append)
+    codec.decode(data, progress=told.append)
+    assert told == [1, 1]
+
+
+def test_many_rows_of_tiles_come_in_their_places():
+    image = np.zeros((3000, 40, 3), np.uint8)
+    image[1500:] = 200
+    assert np.array_equal(decoded(codec.encode(image)), image)
+    part = decoded(codec.encode(image), region=(3, 1400, 20, 900))
+    assert np.array_equal(part, image[1400:2300, 3:23])
 
 
 def test_a_layer_that_is_cut_off_is_refused():

@@ -72,7 +72,7 @@ def test_which_efforts_there_are_depends_on_the_model(effort, bundle, refinable)
     assert EncodeOptions(effort=effort, bundle=refinable).effort == effort
     assert not bundle.can_refine
     if EFFORTS[effort].refinement:
-        with pytest.raises(UsageError, match="at most 6 works with it"):
+        with pytest.raises(UsageError, match="this model has 1 to 6"):
             EncodeOptions(effort=effort, bundle=bundle)
     else:
         EncodeOptions(effort=effort, bundle=bundle)

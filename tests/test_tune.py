@@ -49,11 +49,13 @@ def test_the_error_is_refined_only_where_it_was_trained_for(folder):
     assert load_bundle(TUNES["psnr"].model_id).can_refine
     assert not load_bundle(TUNES["visual"].model_id).can_refine
     for effort in (7, 8, 9):
-        with pytest.raises(codec.UsageError, match=f"effort {effort} .*at most 6"):
+        with pytest.raises(
+            codec.UsageError, match=f"effort {effort} .*this model has 1 to 6"
+        ):
             codec.encode(PICTURE, effort=effort)
     message = is_refused("encode", "photo.png", "-e", 9)
-    assert "effort 9 refines for a small error" in message
-    assert "at most 6 works with it, all with --tune psnr" in message
+    assert "effort 9 is for --tune psnr" in message
+    assert "this model has 1 to 6" in message
     assert not Path("photo.aec").exists()
 
 

@@ -11,7 +11,7 @@ from codec.app.replacement import Traits, replacing, traits_of
 from codec.errors import UsageError
 
 STREAM = "-"
-ALREADY_THERE = "{} exists; use --force to replace it"
+ALREADY_THERE = "{} exists; -o names another output, --force replaces it"
 INPUT_MAX_BYTES = 2**31  # a picture of the default limit takes 1.6 GB in 16 bits
 PIECE_BYTES = 2**20
 STANDARD_STREAMS = 3  # descriptors 0, 1 and 2

@@ -21,7 +21,8 @@ BOOT = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from codec.app.processes import serve; serve()"
 )
-COMMAND = (sys.executable, "-c", BOOT)
+# Isolated, or modules in the current folder would come before Python's own.
+COMMAND = (sys.executable, "-I", "-c", BOOT)
 DIED = "the process that worked on it died; not enough memory?"
 
 Do = Callable[[Any, IO[bytes]], None]  # (task, where replies are written)

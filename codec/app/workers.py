@@ -76,7 +76,8 @@ class Worker:
 
     def do(self, task: Task) -> Result:
         reply, begun = None, 0  # the first time before any picture
-        with contextlib.suppress(EOFError, BrokenPipeError):
+        # A ValueError is of half a reply.
+        with contextlib.suppress(EOFError, BrokenPipeError, ValueError):
             process = self.process or self.start()
             assert process.stdout
             self.send(pickle.dumps(task))

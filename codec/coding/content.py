@@ -18,6 +18,7 @@ FLAT_WIDTH_PX = 5  # of a flat part, at least
 VARIED_MAX = 0.3  # of the pixels of a cell, as the one before them, in a photograph
 # A photograph in a page has a square of 2 reach + 1 cells; smaller holes are its own.
 PHOTOGRAPH_REACH, HOLE_REACH = 3, 1
+GROWTH_MAX = 32  # cells that it goes on beyond its squares
 Colors = NDArray[np.uint8]  # [H, W, 3]
 Mask = NDArray[np.bool_]  # [H, W]
 
@@ -91,7 +92,7 @@ def photographs_in(rgb: Colors) -> Mask | None:
     core = opened(varied, PHOTOGRAPH_REACH)
     if not core.any():
         return None
-    while True:  # with the cells that hang together with it
+    for _ in range(GROWTH_MAX):  # with the cells that hang together with it
         grown = spread(core, 1) & varied
         if (grown <= core).all():
             break

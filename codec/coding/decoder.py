@@ -162,6 +162,7 @@ def decode_bands(
     stride = networks.bundle.stride_px
     factor = stride // output.cell_px
     if layer.covers and factor:
+        progress(1)
         return layer.over(layer.blank(factor), factor)
     bands = network_bands(container, networks, region, output, damage, progress)
     return layer.over(bands, factor) if layer.tiles else bands

@@ -59,6 +59,7 @@ class Encoder:
         layering: Layering | None = None,
     ) -> None:
         self.picture, self.networks, self.refinement = picture, networks, refinement
+        self.progress = progress
         self.layering, self.files = layering, dict[tuple[int, float], bytes]()
         self.header = header_of(picture, networks.bundle)
         self.chunks = extra_chunks(picture)
@@ -118,6 +119,7 @@ class Encoder:
     def payloads(self, code: int, rate_share: float) -> list[bytes]:
         """What the networks make of every tile, nothing of those that are covered."""
         if len(self.covered) == self.header.tile_count:
+            self.progress(1)
             return [b""] * self.header.tile_count
         parts = [strip.payloads(code, rate_share) for strip in self.strips]
         rows = zip(*parts, strict=True)

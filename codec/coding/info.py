@@ -41,8 +41,8 @@ class Info:
 
 def read_info(data: bytes | Path | str, *, whole: bool = True) -> Info:
     """What an .aec file says of itself, given its bytes or its name; decodes nothing.
-    Raises FormatError, unless
-    not `whole` only for damage in the header.
+    Raises OSError if the file cannot be read, and FormatError; unless `whole`, only for
+    damage in the header.
     """
     container = unpack(data, max_pixels=NO_LIMIT, whole=whole)
     missing = container.size_bytes - len(container.data)

@@ -27,7 +27,8 @@ class Layer:
         self, container: Container, region: Region, damage: dict[int, str] | None
     ) -> None:
         self.header, self.region, self.damage = container.header, region, damage
-        self.tiles: dict[int, tuple[tuple[slice, slice], LayerTile]] = {}
+        # By row of tiles: number, columns and layer of those that have one.
+        self.tiles: dict[int, list[tuple[int, slice, LayerTile]]] = {}
         left, top, width, height = region
         self.covers = True  # all of the region
         tiles = itertools.product(*tile_spans(container.header))
@@ -42,7 +43,8 @@ class Layer:
                 self.covers = False
                 continue
             if isinstance(tile, LayerTile):
-                self.tiles[number] = (rows, columns), tile
+                row = self.tiles.setdefault(rows.start // self.header.tile_px, [])
+                row.append((number, columns, tile))
             self.covers &= isinstance(tile, LayerTile) and tile.covers
 
     def blank(self, factor: int) -> Iterator[Band]:
@@ -58,24 +60,29 @@ class Layer:
         """The bands from top to bottom, with the layer over them. They are `factor`
         times smaller than the region, which begins with a tile then.
         """
-        top, made = 0, dict[int, Image.Image]()
+        left, top, _, height = self.region
+        side, last = self.header.tile_px, top + height - 1
+        spans = tile_spans(self.header)[0]
+        made: dict[int, Image.Image] = {}
         for band in bands:
-            image = Image.fromarray(band)
-            for number, ((rows, columns), tile) in self.tiles.items():
-                place = (
-                    (columns.start - self.region[0]) // factor,
-                    (rows.start - self.region[1]) // factor - top,
-                )
-                size = (columns.stop - columns.start, rows.stop - rows.start)
-                if not -size[1] < place[1] < len(band):
-                    made.pop(number, None)
-                    continue
-                if number not in made:
-                    made[number] = self.picture(number, tile, size, factor)
-                picture = made[number]
-                image.paste(picture, place, picture if picture.mode == "RGBA" else None)
+            image, stop = Image.fromarray(band), top + len(band) * factor
+            near: dict[int, Image.Image] = {}
+            for row in range(top // side, min(stop - 1, last) // side + 1):
+                rows = spans[row]
+                for number, columns, tile in self.tiles.get(row, ()):
+                    picture = made.get(number)
+                    if picture is None:
+                        size = columns.stop - columns.start, rows.stop - rows.start
+                        picture = self.picture(number, tile, size, factor)
+                    near[number] = picture
+                    place = (
+                        (columns.start - left) // factor,
+                        (rows.start - top) // factor,
+                    )
+                    mask = picture if picture.mode == "RGBA" else None
+                    image.paste(picture, place, mask)
+            made, top = near, stop
             yield np.asarray(image)
-            top += len(band)
 
     def picture(
         self, number: int, tile: LayerTile, size: tuple[int, int], factor: int
@@ -103,7 +110,10 @@ def layer_picture(tile: LayerTile, size: tuple[int, int]) -> Image.Image:
     if tile.kind == LOSSY:
         picture = unpack_lossy(tile.colors, *size)
         if tile.mask:
-            picture.putalpha(unpack_lossless(tile.mask, *size).getchannel("A"))
+            mask = unpack_lossless(tile.mask, *size)
+            if mask.mode != "RGBA":
+                raise FormatError("the mask of a layer has no alpha")
+            picture.putalpha(mask.getchannel("A"))
     else:
         picture = unpack_lossless(tile.colors, *size)
     whole = picture.mode == "RGB" or picture.getchannel("A").getextrema() == (255, 255)

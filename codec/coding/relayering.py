@@ -1,5 +1,7 @@
 """Files with a layer as the networks would have coded them, for what needs latents."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from codec.coding.decoder import decode_colors
@@ -28,4 +30,5 @@ def without_layer(container: Container, networks: Networks) -> Container:
         (container.spans[number][0], container.payload(number))
         for number in range(header.tile_count, len(container.spans))
     ]
+    header = replace(encoder.header, quality_code=header.quality_code)
     return unpack(pack(header, payloads, extras), max_pixels=NO_LIMIT)

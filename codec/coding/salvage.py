@@ -27,6 +27,8 @@ def salvage_picture(
         tiles = list(itertools.product(*tile_spans(header)))
         fill_in(image, [tiles[number] for number in damage])
     faults = [damage[number] for number in sorted(damage)]
+    if len(damage) == header.tile_count:
+        faults.append("no tile is whole, so nothing of the colors is left")
     add_extras(image, container, region, faults)
     after = len(container.data) - container.size_bytes
     if after > 0:

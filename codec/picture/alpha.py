@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngImageFile
 from codec.errors import FormatError
 from codec.picture.vp8l import SIDE_MAX_PX, VP8L_START, pack_lossless, unpack_lossless
 
+VP8L_MAX_PX = 2**24  # of alpha: VP8L is decoded to four channels
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 GRAY_8_BITS = bytes([8, 0])  # of a PNG header, after the size
 
@@ -20,7 +21,7 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
     packed = [buffer.getvalue()]
-    if max(alpha.shape) <= SIDE_MAX_PX:
+    if max(alpha.shape) <= SIDE_MAX_PX and alpha.size <= VP8L_MAX_PX:
         packed.append(pack_lossless(np.dstack([alpha] * 3), None))
     return min(packed, key=len)
 

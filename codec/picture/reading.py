@@ -86,7 +86,7 @@ def read_picture(
     loaded.
     """
     if isinstance(image, str | bytes):
-        raise UsageError("expected an image, not its file's name or bytes")
+        raise UsageError(f"image is {type(image).__name__}; expected a Pillow image")
     try:
         if isinstance(image, Image.Image):
             check_size(image.width, image.height, max_pixels, UsageError)

@@ -5,7 +5,8 @@ import struct
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from codec.errors import FormatError
 
@@ -39,15 +40,19 @@ def unpack_lossless(data: bytes, width: int, height: int) -> Image.Image:
     if data[:1] != VP8L_START or found != (width, height):
         raise FormatError(f"no lossless picture of {width} x {height} pixels")
     body = b"WEBPVP8L" + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
-    return loaded(b"RIFF" + struct.pack("<I", len(body)) + body, "WEBP", width, height)
+    file = b"RIFF" + struct.pack("<I", len(body)) + body
+    return loaded(WebPImageFile, file, width, height)
 
 
-def loaded(data: bytes, name: str, width: int, height: int) -> Image.Image:
-    """The picture in a file of a format of Pillow's; FormatError if it cannot be
+def loaded(
+    reader: type[ImageFile.ImageFile], data: bytes, width: int, height: int
+) -> Image.Image:
+    """The picture that one of Pillow's readers finds; FormatError if it cannot be
     decoded, or is of another size.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=[name]) as image:
+        # Not by `Image.open`, which warns of large ones.
+        with reader(io.BytesIO(data)) as image:
             if image.size != (width, height):
                 raise FormatError("picture is of another size than it should")
             image.load()
