@@ -5,7 +5,6 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
-from PIL.AvifImagePlugin import AvifImageFile
 
 from codec.errors import CodecError
 from codec.picture.alpha import smooth_where_invisible
@@ -31,6 +30,8 @@ def unpack_lossy(data: bytes, width: int, height: int) -> Image.Image:
     """The picture of mode RGB in an AVIF file; FormatError as `unpack_lossless`."""
     if not has_avif():
         raise CodecError("parts of the picture are AVIF, which this Pillow cannot read")
+    from PIL.AvifImagePlugin import AvifImageFile  # as in `unpack_lossless`
+
     return loaded(AvifImageFile, data, width, height).convert("RGB")
 
 

@@ -6,7 +6,6 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from codec.errors import FormatError
 
@@ -35,6 +34,8 @@ def pack_lossless(
 
 def unpack_lossless(data: bytes, width: int, height: int) -> Image.Image:
     """The picture, RGBA or RGB, of VP8L data; FormatError if it is of another size."""
+    from PIL.WebPImagePlugin import WebPImageFile  # takes time that most do not need
+
     sides = int.from_bytes(data[1:5].ljust(4, b"\0"), "little")
     found = (sides & SIDE_MAX_PX) + 1, (sides >> SIDE_BITS & SIDE_MAX_PX) + 1
     if data[:1] != VP8L_START or found != (width, height):
