@@ -26,7 +26,8 @@ class Layer:
     def __init__(
         self, container: Container, region: Region, damage: dict[int, str] | None
     ) -> None:
-        self.header, self.region, self.damage = container.header, region, damage
+        self.container, self.region, self.damage = container, region, damage
+        self.header = container.header
         # By row of tiles: number, columns and layer of those that have one.
         self.tiles: dict[int, list[tuple[int, slice, LayerTile]]] = {}
         left, top, width, height = region
@@ -91,8 +92,7 @@ class Layer:
         try:
             picture = layer_picture(tile, size)
         except FormatError as error:
-            what = f"tile {number + 1} of {self.header.tile_count} is damaged"
-            note(self.damage, number, FormatError(f"{what}: {error}"))
+            note(self.damage, number, self.container.damaged(number, error))
             return Image.new("RGBA", size)
         if factor == 1:
             return picture

@@ -130,8 +130,7 @@ def symbol_rows(
             except FormatError as error:
                 for part in tile:
                     part[...] = 0
-                what = f"tile {number + 1} of {header.tile_count} is damaged"
-                note(damage, number, FormatError(f"{what}: {error}"))
+                note(damage, number, container.damaged(number, error))
         return hyper_latents, residuals
 
     return Rows(rows, [1, unit], make, ThreadPoolExecutor(1))

@@ -75,8 +75,12 @@ class Container:
         try:
             return unpack_layer_tile(payload)
         except FormatError as error:
-            what = f"tile {number + 1} of {self.header.tile_count} is damaged"
-            raise FormatError(f"{what}: {error}") from None
+            raise self.damaged(number, error) from None
+
+    def damaged(self, number: int, error: FormatError) -> FormatError:
+        """What is wrong with a tile whose checksum is right."""
+        what = f"tile {number + 1} of {self.header.tile_count} is damaged"
+        return FormatError(f"{what}: {error}")
 
     @property
     def is_layered(self) -> bool:
