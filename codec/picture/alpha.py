@@ -1,7 +1,6 @@
 """Alpha <-> a PNG file or VP8L data, and colors where alpha hides them."""
 
 import io
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from codec.errors import FormatError
-from codec.picture.vp8l import SIDE_MAX_PX, VP8L_START, pack_lossless, unpack_lossless
+from codec.picture.vp8l import (
+    SIDE_MAX_PX,
+    VP8L_START,
+    loaded,
+    pack_lossless,
+    unpack_lossless,
+)
 
 VP8L_MAX_PX = 2**24  # of alpha: VP8L is decoded to four channels
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -28,22 +33,15 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
 
 def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
     """uint8 [height, width]; FormatError if it has another size."""
-    if data[:1] == VP8L_START:
-        try:
-            return np.asarray(unpack_lossless(data, width, height).getchannel("G"))
-        except FormatError as error:
-            raise FormatError(f"alpha: {error}") from None
-    header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
-        raise FormatError(f"alpha is no gray PNG file of {width} x {height} pixels")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(PngImageFile(io.BytesIO(data)))
-    except MemoryError:
-        raise
-    except Exception:  # Pillow raises all kinds on damaged files
-        raise FormatError("alpha cannot be decoded") from None
+        if data[:1] == VP8L_START:
+            return np.asarray(unpack_lossless(data, width, height).getchannel("G"))
+        header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
+            raise FormatError(f"no gray PNG file of {width} x {height} pixels")
+        return np.asarray(loaded(PngImageFile, data, width, height))
+    except FormatError as error:
+        raise FormatError(f"alpha: {error}") from None
 
 
 def smooth_where_invisible(
