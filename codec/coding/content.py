@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 CELL_PX = 16
 ROWS_SEEN = 8  # one row in so many
 RUN = 3  # pixels that are as the one before them
-RUNS_MIN = 0.15  # of the pixels; of 40 photographs Kodak's have at most 0.10
+RUNS_MIN = 0.15  # of the pixels; Kodak's photographs have at most 0.11
 SAMPLE = 4096  # pixels
 FEW_COLORS = 32  # of a sample
 FLAT_MIN = 0.04  # of the cells, for a color to be one that is kept as it is
