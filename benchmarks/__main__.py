@@ -15,6 +15,7 @@ from benchmarks.rate_distortion import rate_distortion
 from benchmarks.refusals import refusals
 from benchmarks.report import report
 from benchmarks.scaling import scaling
+from benchmarks.search import search
 from benchmarks.service import service
 from benchmarks.speed import speed
 from benchmarks.tables import tables
@@ -39,6 +40,7 @@ main.add_command(rate_distortion)
 main.add_command(refusals)
 main.add_command(report)
 main.add_command(scaling)
+main.add_command(search)
 main.add_command(service)
 main.add_command(speed)
 main.add_command(tables)

@@ -5,6 +5,7 @@ The first fill a record and call the second.
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +20,50 @@ from codec.coding.salvage import salvage_picture
 from codec.coding.targets import file_of_psnr, file_within
 from codec.errors import UsageError
 from codec.file.container import unpack
+from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import EXACT, Bundle
 from codec.networks.descriptors import describe
+from codec.networks.fingerprints import (
+    FINGERPRINT_BYTES,
+    Sought,
+    fingerprint,
+    sought_alike,
+    sought_anywhere,
+)
 from codec.networks.runtime import Networks
 from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT, load_bundle
 from codec.options import (
     AUTO,
     EFFORT_DEFAULT,
+    EFFORT_MIN,
     EFFORTS,
+    PHOTO,
     DecodeOptions,
     EncodeOptions,
     Region,
 )
+from codec.picture.exif import orientation_of
 from codec.picture.reading import Picture, picture_in, read_picture
 from codec.progress import Progress, no_progress
 
 __all__ = [
+    "DEFAULT_MODEL_ID",
+    "FINGERPRINT_BYTES",
     "Info",
+    "Sought",
     "decode",
     "decode_file",
     "describe_file",
     "encode",
     "encode_picture",
     "features",
+    "fingerprint_file",
     "read_info",
     "salvage",
     "salvage_file",
+    "sought_alike",
+    "sought_picture",
     "start_engine",
 ]
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
@@ -263,3 +281,47 @@ def describe_file(
     latents = decode_latents(container, networks, progress)
     header, latent_px = container.header, networks.bundle.latent_px
     return describe(latents, header.width, header.height, latent_px)
+
+
+def fingerprint_file(data: bytes, options: DecodeOptions) -> NDArray[np.int8]:
+    """A fingerprint of the picture in an .aec file, int8 [FINGERPRINT_BYTES], to search
+    by; see `codec.networks.fingerprints`. Of the picture upright; where that is another
+    than in the file, or the latents are of another model than the default one, it is
+    coded again.
+    """
+    container = unpack(data, max_pixels=options.max_pixels)
+    orientation = orientation_of(container.metadata().get("exif", b""))
+    if container.header.model_id != DEFAULT_MODEL_ID or orientation != 1:
+        data = coded_to_compare(upright_picture(data, options).rgb, options)
+        return fingerprint_file(data, replace(options, bundle=None))
+    return fingerprint(describe_file(data, options))
+
+
+def sought_picture(data: bytes, options: DecodeOptions) -> Sought:
+    """The picture in a file, .aec or one that `encode` reads, as it is searched for."""
+    if data.startswith(MAGIC):
+        rgb = upright_picture(data, options).rgb
+    else:
+        rgb = picture_in(data, options.max_pixels, ("exif",)).rgb
+    plain = replace(options, bundle=None)
+    described, mirrored = (
+        describe_file(coded_to_compare(way, plain), plain)
+        for way in (rgb, rgb[:, ::-1])
+    )
+    return sought_anywhere(described, mirrored)
+
+
+def upright_picture(data: bytes, options: DecodeOptions) -> Picture:
+    """What an .aec file shows, its orientation applied."""
+    image = decode_file(data, options)
+    return read_picture(image, ("exif",), options.max_pixels)
+
+
+def coded_to_compare(rgb: NDArray[np.uint8], options: DecodeOptions) -> bytes:
+    """A file of the default model, whose latents can be compared with those of others;
+    `rgb` is uint8 [H, W, 3].
+    """
+    quickly = EncodeOptions(
+        effort=EFFORT_MIN, content=PHOTO, max_pixels=options.max_pixels
+    )
+    return encode_picture(Picture(np.ascontiguousarray(rgb)), quickly)

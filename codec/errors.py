@@ -13,7 +13,7 @@ class UsageError(CodecError):
     """The call is wrong: an argument out of range, or an image that cannot be coded."""
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The reason of an error, for a line that names the file."""
     if isinstance(error, MemoryError):
         return "not enough memory"

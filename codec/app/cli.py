@@ -14,6 +14,7 @@ from codec.app.commands.decode import decode
 from codec.app.commands.encode import encode
 from codec.app.commands.features import features
 from codec.app.commands.info import info
+from codec.app.commands.search import search
 from codec.app.commands.serve import serve
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
@@ -56,5 +57,5 @@ def main(context: click.Context) -> None:
             context.call_on_close(partial(signal.signal, number, before))
 
 
-for command in (encode, decode, info, features, adapt, corpus, serve):
+for command in (encode, decode, info, features, search, adapt, corpus, serve):
     main.add_command(command)

@@ -49,7 +49,7 @@ def encodable(text: str, stream: object) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def explained(error: Exception, debug: bool) -> str:
+def explained(error: BaseException, debug: bool) -> str:
     """What to say of an error; its traceback is printed to debug."""
     if debug and not isinstance(error, CodecError):
         traceback.print_exception(error)

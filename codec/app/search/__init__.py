@@ -1,0 +1,1 @@
+"""Pictures in folders, found by what they look like."""

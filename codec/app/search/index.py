@@ -1,0 +1,230 @@
+"""Fingerprints of the pictures in a folder, in a database that can be searched.
+
+SQLite holds a row for each picture, and the fingerprints in blocks, which NumPy reads
+as they are: a search compares with all of them. The database is in the user's cache,
+not in the folder. So folders may be read-only, and no stranger's database is opened. It
+may be removed at any time.
+"""
+
+import hashlib
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.api import DEFAULT_MODEL_ID, FINGERPRINT_BYTES, Sought
+from codec.errors import UsageError, reason
+
+BLOCK = 256  # pictures
+# Compared at once: so few that BLAS starts no threads, which would wait for each other.
+ROWS = 32
+BUSY_S = 60.0  # to wait for another process that writes
+# 1 is to be raised when tables or fingerprints change; databases of other versions are
+# made anew.
+VERSION = 1 << 16 | DEFAULT_MODEL_ID
+TABLES = f"""
+BEGIN EXCLUSIVE;
+CREATE TABLE IF NOT EXISTS pictures (
+    id INTEGER PRIMARY KEY, -- the place of its fingerprint
+    path BLOB UNIQUE NOT NULL, -- below the folder
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS free (id INTEGER PRIMARY KEY); -- places of none, any more
+CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, fingerprints BLOB NOT NULL);
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What tells that a file has changed."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Found:
+    likeness: float  # at most 1, of the same picture
+    path: str  # below the folder
+    size_bytes: int
+
+
+def cache_folder() -> Path:
+    """Where programs of this user keep what they can make anew. UsageError if there is
+    no such place.
+    """
+    windows = sys.platform == "win32"
+    given = os.environ.get("LOCALAPPDATA" if windows else "XDG_CACHE_HOME", "")
+    if os.path.isabs(given):
+        return Path(given)
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise UsageError("no home folder to keep the index in") from None
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def place_of(folder: Path) -> Path:
+    """The database of a folder, whether it is there or not."""
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    return cache_folder() / "aecodec" / "search" / f"{name}.db"
+
+
+class Index:
+    """The database, opened. What is put in and removed is kept by `commit`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def commit(self) -> None:
+        self.connection.commit()
+
+    def states(self) -> dict[str, State]:
+        """The pictures that are in it, by path."""
+        rows = self.connection.execute(
+            "SELECT path, size_bytes, mtime_ns FROM pictures"
+        )
+        return {os.fsdecode(path): State(*facts) for path, *facts in rows}
+
+    def put(self, path: str, state: State, fingerprint: NDArray[np.int8]) -> None:
+        """Add a picture, or replace what is known of it."""
+        self.remove(path)
+        (free,) = self.one("SELECT min(id) FROM free")
+        self.connection.execute("DELETE FROM free WHERE id = ?", (free,))
+        number = self.connection.execute(
+            "INSERT INTO pictures VALUES (?, ?, ?, ?)",
+            (free, os.fsencode(path), state.size_bytes, state.mtime_ns),
+        ).lastrowid
+        assert number is not None
+        block, place = divmod(number, BLOCK)
+        fingerprints = self.block(block)
+        fingerprints[place] = fingerprint
+        self.connection.execute(
+            "INSERT OR REPLACE INTO blocks VALUES (?, ?)",
+            (block, fingerprints.tobytes()),
+        )
+
+    def remove(self, path: str) -> None:
+        """Forget a picture, if it is known."""
+        name = (os.fsencode(path),)
+        self.connection.execute(
+            "INSERT INTO free SELECT id FROM pictures WHERE path = ?", name
+        )
+        self.connection.execute("DELETE FROM pictures WHERE path = ?", name)
+
+    def fingerprint(self, path: str) -> NDArray[np.int8] | None:
+        """Of a picture; None if it is not known."""
+        row = self.one("SELECT id FROM pictures WHERE path = ?", os.fsencode(path))
+        if not row:
+            return None
+        block, place = divmod(row[0], BLOCK)
+        return self.block(block)[place]
+
+    def block(self, number: int) -> NDArray[np.int8]:
+        """Fingerprints [BLOCK, FINGERPRINT_BYTES], zero where there are none yet."""
+        row = self.one("SELECT fingerprints FROM blocks WHERE id = ?", number)
+        data = row[0] if row else bytes(BLOCK * FINGERPRINT_BYTES)
+        return np.frombuffer(data, np.int8).reshape(BLOCK, -1).copy()
+
+    def one(self, query: str, *values: object) -> Any:
+        return self.connection.execute(query, values).fetchone()
+
+    def nearest(
+        self,
+        sought: Sought,
+        count: int,
+        wanted: Callable[[str], bool] = lambda path: True,
+    ) -> list[Found]:
+        """The `count` pictures most like the one sought, the most alike first, of those
+        whose path is `wanted`.
+        """
+        likeness = self.likeness(sought)
+        found: list[Found] = []
+        for number in np.argsort(-likeness, kind="stable"):
+            if len(found) == count:
+                break
+            row = self.one(
+                "SELECT path, size_bytes FROM pictures WHERE id = ?", int(number)
+            )
+            if row and wanted(path := os.fsdecode(row[0])):
+                found.append(Found(float(likeness[number]), path, row[1]))
+        return found
+
+    def likeness(self, sought: Sought) -> NDArray[np.float32]:
+        """Of every place among the fingerprints."""
+        (blocks,) = self.one("SELECT coalesce(max(id) + 1, 0) FROM blocks")
+        likeness = np.zeros((blocks, BLOCK), np.float32)
+        values = np.empty((BLOCK // ROWS, ROWS, FINGERPRINT_BYTES), np.float32)
+        for number, data in self.connection.execute(
+            "SELECT id, fingerprints FROM blocks"
+        ):
+            np.copyto(values, np.frombuffer(data, np.int8).reshape(values.shape))
+            ways = sought.templates @ values.swapaxes(1, 2)  # [.., ways, ROWS]
+            likeness[number] = (ways - sought.handicaps[:, None]).max(axis=1).ravel()
+        return likeness.ravel()
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[Index]:
+    """The index in a file, made if there is none, or a damaged one, or one of another
+    version. UsageError if it cannot be used.
+    """
+    with usable(database):
+        make_place(database)
+        try:
+            connection = connected(database)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # not one of ours, or no more
+            database.unlink()
+            connection = connected(database)
+    with closing(connection), usable(database):
+        yield Index(connection)
+        connection.commit()
+
+
+@contextmanager
+def usable(database: Path) -> Iterator[None]:
+    """UsageError if SQLite fails."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UsageError(
+            f"cannot use the index {database}, which may be removed: {error}"
+        ) from None
+
+
+def make_place(database: Path) -> None:
+    """An empty file, if there is none. Names of files, and what pictures look like, are
+    nobody else's business.
+    """
+    try:
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database.touch(mode=0o600)
+    except OSError as error:
+        raise UsageError(f"cannot write {database}: {reason(error)}") from None
+
+
+def connected(database: Path) -> sqlite3.Connection:
+    """sqlite3.DatabaseError if the file is damaged, or of another version."""
+    connection = sqlite3.connect(database, timeout=BUSY_S)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(TABLES)
+        elif version != VERSION:
+            raise sqlite3.DatabaseError("of another version")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,88 @@
+"""An index brought up to date with the files in its folder."""
+
+import itertools
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.api import SUFFIX, fingerprint_file
+from codec.app.files import read
+from codec.app.search.index import Index, State
+from codec.options import DecodeOptions
+
+FILES_AT_ONCE = 2  # one is read and entropy-decoded while networks run on the other
+PLANNED = 32  # files that threads are given, before it is looked what came of them
+COMMIT_S = 5.0  # of work that is lost at most
+
+Failed = Callable[[str, BaseException], None]  # (path, why)
+Changed = tuple[str, State]  # (path below the folder, the file as it is now)
+
+
+def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
+    """The pictures below a folder that are new or changed, by path; those that are gone
+    are forgotten. `failed` is told of folders that cannot be read.
+    """
+    there, known = dict(pictures_in(folder, failed)), index.states()
+    for path in known.keys() - there.keys():
+        index.remove(path)
+    return sorted(item for item in there.items() if known.get(item[0]) != item[1])
+
+
+def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
+    """All .aec files in a folder and below. Links to folders are not followed."""
+
+    def unreadable(error: OSError) -> None:
+        failed(str(error.filename), error)
+
+    for place, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            if name.lower().endswith(SUFFIX):
+                path = os.path.join(place, name)
+                try:
+                    facts = os.stat(path)
+                except OSError as error:
+                    failed(path, error)
+                    continue
+                if stat.S_ISREG(facts.st_mode):
+                    state = State(facts.st_size, facts.st_mtime_ns)
+                    yield os.path.relpath(path, folder), state
+
+
+def describe(
+    index: Index,
+    folder: Path,
+    due: Sequence[Changed],
+    options: DecodeOptions,
+    failed: Failed,
+) -> Iterator[None]:
+    """Describe pictures in the index, and yield after each; `failed` is told of those
+    that cannot be. Whoever stops keeps what is done.
+    """
+
+    def fingerprint(path: str) -> NDArray[np.int8]:
+        return fingerprint_file(read(str(folder / path)), options)
+
+    waiting, committed_s = iter(due), time.monotonic()
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        try:
+            while planned := list(itertools.islice(waiting, PLANNED)):
+                futures = [pool.submit(fingerprint, path) for path, _ in planned]
+                for (path, state), future in zip(planned, futures, strict=True):
+                    if error := future.exception():  # of whatever kind
+                        index.remove(path)
+                        failed(str(folder / path), error)
+                    else:
+                        index.put(path, state, future.result())
+                    if time.monotonic() > committed_s + COMMIT_S:
+                        index.commit()
+                        committed_s = time.monotonic()
+                    yield
+        finally:
+            pool.shutdown(cancel_futures=True)
+            index.commit()
