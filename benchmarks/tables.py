@@ -424,6 +424,31 @@ def features(folder: Path) -> str:
     )
 
 
+def search(folder: Path) -> str:
+    rows = csv_rows(folder, "search.csv")
+    return table(
+        ["changed copy", "found first", "of the first five"],
+        [
+            [row["copies"], *(f"{float(row[n]):.1%}" for n in ("first", "first_five"))]
+            for row in rows
+        ],
+    )
+
+
+def search_speed(folder: Path) -> str:
+    return table(
+        ["pictures", "bytes for one", "an answer, s", "work of one core, s"],
+        [
+            [
+                f"{int(row['pictures']):,}",
+                f"{float(row['bytes_each']):.0f}",
+                *(f"{float(row[n]):.3f}" for n in ("seconds", "core_seconds")),
+            ]
+            for row in csv_rows(folder, "search_speed.csv")
+        ],
+    )
+
+
 def heads(folder: Path) -> str:
     """A row a use, harm and quality; PSNR and MS-SSIM of every method."""
     rows = read_rows(existing(folder / "heads.csv"), Use)
@@ -544,6 +569,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "crowd": crowd,
     "refusals": refusals,
     "features": features,
+    "search": search,
+    "search_speed": search_speed,
     "heads": heads,
     "uses": uses,
     "adaptation": adaptation,

@@ -15,7 +15,8 @@ from PIL import Image
 
 import codec
 from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
-from codec.networks.shipped import HEAD_DIGESTS, SHIPPED
+from codec.networks.fingerprints import PROJECTION
+from codec.networks.shipped import DEFAULT_MODEL_ID, HEAD_DIGESTS, SHIPPED
 
 ROOT = Path(__file__).parent.parent
 SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
@@ -101,8 +102,9 @@ def test_the_wheel_holds_models_format_and_license(wheel):
         for model_id, shipped in HEAD_DIGESTS.items()
         for head in shipped
     }
+    projection = f"codec/models/search-{DEFAULT_MODEL_ID}/{PROJECTION}"
     found = {name for name in names if name.startswith("codec/models/")}
-    assert found == models | heads
+    assert found == models | heads | {projection}
     assert {"codec/FORMAT.md", "codec/py.typed"} <= names
     assert any(name.endswith("LICENSE") for name in names)
 

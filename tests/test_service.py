@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -26,7 +27,8 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from codec.app import processes
-from codec.app.service import pictures, routes, server
+from codec.app.search import index
+from codec.app.service import pictures, routes, search, server
 from codec.app.service.limits import Limits
 from codec.app.service.pictures import show
 from codec.app.service.routes import application
@@ -39,6 +41,15 @@ LIMITS = Limits(
     timeout_s=60,
     upload_seconds=0.5,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Of this module alone, for the processes too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -629,3 +640,49 @@ def test_answers_that_are_not_taken_are_given_up(served, monkeypatch, version):
     with serving(served) as address, socket.create_connection(address) as peer:
         peer.sendall(request.encode())
         assert given_up.wait(60)
+
+
+def test_search_tells_which_pictures_are_alike(client, served, small_file):
+    (served / "other.aec").write_bytes(codec.encode(picture(90, 120, seed=1)[::-1]))
+    (served / ".hidden.aec").write_bytes(small_file)
+    (served / "beyond.aec").symlink_to(served.parent / "secret.aec")
+    answer = client.get("/search", params={"like": "photo.aec"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    found = answer.json()
+    assert found["left"] == 0
+    assert [item["path"] for item in found["alike"]] == ["sub/café #1.aec", "other.aec"]
+    first, second = (item["likeness"] for item in found["alike"])
+    assert first == pytest.approx(1, abs=0.01)
+    assert second < first
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        *((query, 404) for query in ("", "like=", "like=missing.aec")),
+        *((f"like={path}", 404) for path in ("notes.txt", "../secret.aec", "/etc")),
+        ("like=photo.aec&k=3", 400),
+    ],
+)
+def test_search_is_for_pictures_in_the_folder(client, served, query, status):
+    assert client.get(f"/search?{query}").status_code == status
+
+
+def test_search_goes_on_with_the_next_request(tmp_path, small_file, monkeypatch):
+    monkeypatch.setattr(search, "UPDATE_S", 0)
+    for name in ("first.aec", "photo.aec"):
+        (tmp_path / name).write_bytes(small_file)
+    found = [
+        json.loads(search.alike(tmp_path, tmp_path / "photo.aec", 2**20).body)
+        for _ in range(2)
+    ]
+    assert [item["left"] for item in found] == [1, 0]
+    assert [len(item["alike"]) for item in found] == [0, 1]
+
+
+def test_search_without_a_place_for_an_index_says_so(served, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(index, "cache_folder", lambda: tmp_path / "file")
+    answer = search.alike(served, served / "photo.aec", 2**20)
+    assert (answer.status, answer.body) == (503, b"search is not to be had here\n")

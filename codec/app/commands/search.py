@@ -42,7 +42,8 @@ def search(folder: str, query: str, count: int, as_json: bool, max_pixels: int) 
     of any format, a copy or a part of what is sought.
 
     The first search describes every picture, once; later ones only what has changed.
-    What is known is kept in the user's cache, less than 1 kB a picture.
+    What is known is kept in the user's cache, less than 1 kB a picture. Links are not
+    followed.
     """
     from tqdm import tqdm  # takes time to import
 

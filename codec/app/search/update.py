@@ -35,7 +35,7 @@ def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
 
 
 def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
-    """All .aec files in a folder and below. Links to folders are not followed."""
+    """All .aec files in a folder and below. Links are not followed."""
 
     def unreadable(error: OSError) -> None:
         failed(str(error.filename), error)
@@ -45,7 +45,7 @@ def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
             if name.lower().endswith(SUFFIX):
                 path = os.path.join(place, name)
                 try:
-                    facts = os.stat(path)
+                    facts = os.lstat(path)
                 except OSError as error:
                     failed(path, error)
                     continue

@@ -20,6 +20,7 @@ from codec.app.service import pictures
 from codec.app.service.answers import Answer, line, refusal
 from codec.app.service.limits import Limits
 from codec.app.service.places import is_picture, page, place_of
+from codec.app.service.search import alike
 from codec.app.service.uploads import options_in, receive, store
 from codec.app.service.work import Work, busy
 from codec.errors import CodecError
@@ -63,6 +64,16 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
             )
         )
 
+    async def search(request: Request) -> Response:
+        query = dict(request.query_params)
+        like = query.pop("like", "")
+        pictures.refuse(query)
+        place = place_of(root, like)
+        if place is None or not is_picture(place):
+            raise HTTPException(404)
+        arguments = root, place, limits.max_pixels
+        return response(await work.answer(request, alike, *arguments, soon_done=False))
+
     async def upload(request: Request) -> Response:
         target = place_in(request)
         if target.suffix.lower() != SUFFIX:
@@ -95,6 +106,7 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
 
     routes = [
         Route("/health", health),
+        Route("/search", search),
         Route("/{path:path}", show),
     ]
     if uploads:

@@ -4,11 +4,10 @@ import json
 import time
 from pathlib import Path
 
-from codec.api import SUFFIX, sought_alike
+from codec.api import sought_alike
 from codec.app.reporting import say
 from codec.app.search.index import Index, opened, place_of
 from codec.app.search.update import changes, describe
-from codec.app.service import places
 from codec.app.service.answers import HEADERS, Answer, line
 from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
@@ -50,8 +49,7 @@ def answer(index: Index, root: Path, picture: Path, options: DecodeOptions) -> A
 
     def shown(other: str) -> bool:
         hidden = any(part.startswith(".") for part in Path(other).parts)
-        place = None if hidden or other == path else places.place_of(root, other)
-        return place is not None and places.is_picture(place)
+        return other != path and not hidden
 
     found = [
         {
