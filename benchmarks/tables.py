@@ -570,7 +570,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "refusals": refusals,
     "features": features,
     "search": search,
-    "search_speed": search_speed,
+    "search-speed": search_speed,
     "heads": heads,
     "uses": uses,
     "adaptation": adaptation,

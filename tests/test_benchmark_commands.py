@@ -13,10 +13,20 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import adaptation, crowd, features, folders, heads, previews, refusals
+from benchmarks import (
+    adaptation,
+    crowd,
+    features,
+    folders,
+    heads,
+    previews,
+    refusals,
+    search,
+)
 from benchmarks.__main__ import main
 from benchmarks.tables import TABLES
 from codec.networks.adaptation import pack_model
+from codec.networks.fingerprints import PART_LENGTH
 from codec.networks.heads import HEADS
 
 
@@ -166,6 +176,29 @@ def test_pictures_of_two_kinds_are_told_apart(tmp_path, monkeypatch):
     assert [row["method"] for row in found] == list(features.METHODS)
     assert float(found[0]["accuracy"]) > 0.9
     assert all(float(row["milliseconds"]) > 0 for row in found)
+
+
+def test_changed_copies_are_searched_for(tmp_path, monkeypatch):
+    for number in range(4):
+        image = picture(160, 192, number)
+        image[:, 40 * number : 40 * number + 30] = 50 * number
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    for name, value in {"QUERIES": 2, "FITTED": 2, "SIZES": (300,), "TRIES": 2}.items():
+        monkeypatch.setattr(search, name, value)
+    out, target = tmp_path / "out", tmp_path / "made" / "projection.npz"
+    arguments = ["search", str(tmp_path), "-o", str(out), "--fit", str(target)]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(out / "search.csv")
+    assert [row["copies"] for row in rows] == list(search.COPIES)
+    assert {(row["pictures"], row["queries"]) for row in rows} == {("4", "2")}
+    assert all(float(row["first"]) <= float(row["first_five"]) == 1 for row in rows)
+    (speed,) = csv_of(out / "search_speed.csv")
+    assert 512 < float(speed["bytes_each"]) < 1500
+    assert TABLES["search"](out).count("\n") == 2 + len(rows)
+    assert "| 300 |" in TABLES["search-speed"](out)
+    with np.load(target) as made:
+        assert made["matrix"].shape == (320, PART_LENGTH)
 
 
 def test_every_head_is_compared_on_every_harm(tmp_path):

@@ -27,6 +27,7 @@ from codec.options import DecodeOptions
 @click.option(
     "-k",
     "count",
+    metavar="N",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,

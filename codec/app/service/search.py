@@ -53,7 +53,7 @@ def answer(index: Index, root: Path, picture: Path, options: DecodeOptions) -> A
 
     found = [
         {
-            "path": picture.path,
+            "path": Path(picture.path).as_posix(),
             "likeness": round(picture.likeness, 4),
             "size_bytes": picture.size_bytes,
         }
