@@ -5,7 +5,6 @@ The first fill a record and call the second.
 
 import os
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -293,7 +292,7 @@ def fingerprint_file(data: bytes, options: DecodeOptions) -> NDArray[np.int8]:
     orientation = orientation_of(container.metadata().get("exif", b""))
     if container.header.model_id != DEFAULT_MODEL_ID or orientation != 1:
         data = coded_to_compare(upright_picture(data, options).rgb, options)
-        return fingerprint_file(data, replace(options, bundle=None))
+        return fingerprint_file(data, options)
     return fingerprint(describe_file(data, options))
 
 
@@ -303,9 +302,8 @@ def sought_picture(data: bytes, options: DecodeOptions) -> Sought:
         rgb = upright_picture(data, options).rgb
     else:
         rgb = picture_in(data, options.max_pixels, ("exif",)).rgb
-    plain = replace(options, bundle=None)
     described, mirrored = (
-        describe_file(coded_to_compare(way, plain), plain)
+        describe_file(coded_to_compare(way, options), options)
         for way in (rgb, rgb[:, ::-1])
     )
     return sought_anywhere(described, mirrored)

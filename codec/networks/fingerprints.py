@@ -22,7 +22,7 @@ LEVELS = 127  # of a number of the length 1
 # A crop may show as many rows and columns of parts as this; how much less a cosine
 # tells then, as there are fewer of them.
 CROPS = {3: 0.1, 2: 0.2}
-IDENTITY = 1e-3  # share of the covariance that is added to that of copies
+SPREAD_SHARE = 1e-3  # of the covariance, added to that of copies
 PROJECTION = "projection.npz"  # mean [channels], matrix [channels, PART_LENGTH]
 
 
@@ -107,7 +107,7 @@ def fit(
     mean = features.mean(axis=0, dtype=np.float64)
     spread = np.cov(features, rowvar=False)
     copied = changes.T @ changes / len(changes)
-    values, vectors = np.linalg.eigh(copied + IDENTITY * spread)
+    values, vectors = np.linalg.eigh(copied + SPREAD_SHARE * spread)
     whitening = vectors / np.sqrt(np.maximum(values, 1e-9 * values.max()))
     _, directions = np.linalg.eigh(whitening.T @ spread @ whitening)
     matrix = whitening @ directions[:, ::-1][:, :PART_LENGTH]

@@ -25,6 +25,7 @@ from codec.errors import UsageError, reason
 BLOCK = 256  # pictures
 # Compared at once: so few that BLAS starts no threads, which would wait for each other.
 ROWS = 32
+CACHE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
 BUSY_S = 60.0  # to wait for another process that writes
 # 1 is to be raised when tables or fingerprints change; databases of other versions are
 # made anew.
@@ -63,8 +64,7 @@ def cache_folder() -> Path:
     """Where programs of this user keep what they can make anew. UsageError if there is
     no such place.
     """
-    windows = sys.platform == "win32"
-    given = os.environ.get("LOCALAPPDATA" if windows else "XDG_CACHE_HOME", "")
+    given = os.environ.get(CACHE, "")
     if os.path.isabs(given):
         return Path(given)
     try:
@@ -179,40 +179,40 @@ def opened(database: Path) -> Iterator[Index]:
     """The index in a file, made if there is none, or a damaged one, or one of another
     version. UsageError if it cannot be used.
     """
-    with usable(database):
-        make_place(database)
-        try:
-            connection = connected(database)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:  # not one of ours, or no more
-            database.unlink()
-            connection = connected(database)
-    with closing(connection), usable(database):
-        yield Index(connection)
-        connection.commit()
-
-
-@contextmanager
-def usable(database: Path) -> Iterator[None]:
-    """UsageError if SQLite fails."""
     try:
-        yield
-    except sqlite3.Error as error:
-        raise UsageError(
-            f"cannot use the index {database}, which may be removed: {error}"
-        ) from None
-
-
-def make_place(database: Path) -> None:
-    """An empty file, if there is none. Names of files, and what pictures look like, are
-    nobody else's business.
-    """
-    try:
-        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database.touch(mode=0o600)
+        connection = connected_anew(database)
     except OSError as error:
-        raise UsageError(f"cannot write {database}: {reason(error)}") from None
+        raise UsageError(
+            f"cannot write {database}: {reason(error)}; {CACHE} names another folder"
+        ) from None
+    except sqlite3.Error as error:
+        raise unusable(database, error) from None
+    with closing(connection):
+        try:
+            yield Index(connection)
+            connection.commit()
+        except sqlite3.Error as error:
+            raise unusable(database, error) from None
+
+
+def unusable(database: Path, error: sqlite3.Error) -> UsageError:
+    return UsageError(f"cannot use {database}, which may be removed: {error}")
+
+
+def connected_anew(database: Path) -> sqlite3.Connection:
+    """As `connected`, of a new file in place of one that is damaged or of another
+    version. Names of files, and what pictures look like, are nobody else's business.
+    """
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database.touch(mode=0o600)
+    try:
+        return connected(database)
+    except sqlite3.OperationalError:  # busy, or no space
+        raise
+    except sqlite3.DatabaseError:
+        database.unlink()
+        database.touch(mode=0o600)
+        return connected(database)
 
 
 def connected(database: Path) -> sqlite3.Connection:
