@@ -41,6 +41,7 @@ def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
         failed(str(error.filename), error)
 
     for place, _, names in os.walk(folder, onerror=unreadable):
+        below = Path(place).relative_to(folder)
         for name in names:
             if name.lower().endswith(SUFFIX):
                 path = os.path.join(place, name)
@@ -51,7 +52,7 @@ def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
                     continue
                 if stat.S_ISREG(facts.st_mode):
                     state = State(facts.st_size, facts.st_mtime_ns)
-                    yield os.path.relpath(path, folder), state
+                    yield str(below / name), state
 
 
 def describe(
