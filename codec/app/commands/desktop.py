@@ -9,7 +9,7 @@ import click
 from codec.app.command_group import Commands, debug_option
 from codec.app.completion import complete_coded, complete_files
 from codec.app.desktop.installation import data_home, install, remove
-from codec.app.files import read, write
+from codec.app.files import read
 from codec.app.own_process import start_engine_silently
 from codec.app.picture_files import file_bytes
 from codec.app.reporting import run_all, say
@@ -84,14 +84,12 @@ def on_linux(action: Callable[[Path], None]) -> None:
 )
 @debug_option
 def write_thumbnail(file: str, output: str, size_px: int) -> None:
-    """Write a thumbnail of FILE to OUTPUT, a PNG file that is replaced if it exists.
-
-    This is what file managers call.
-    """
+    """Write a thumbnail of FILE to OUTPUT, as PNG, as file managers ask for it."""
 
     def run(name: str) -> None:
         image = thumbnail(read(name), size_px, THUMBNAIL_MAX_PIXELS)
-        write(output, file_bytes(image, "PNG")[0], force=True)
+        # Not by another file in its place: tumbler has this one open, and reads it.
+        Path(output).write_bytes(file_bytes(image, "PNG")[0])
 
     start_engine_silently()
     run_all([file], str, run)

@@ -39,18 +39,20 @@ def page_name(context: click.Context) -> str:
 
 def man_page(context: click.Context) -> str:
     command, name = context.command, page_name(context)
-    records = [p.get_help_record(context) for p in command.get_params(context)]
+    options = [p for p in command.get_params(context) if isinstance(p, click.Option)]
+    records = [r for option in options if (r := option.get_help_record(context))]
     below = [(f"{name}-{n}(1)", summary(sub)) for n, sub in subcommands(context)]
     usage = " ".join(command.collect_usage_pieces(context))
     lines = [
         f'.TH "{plain(name.upper())}" 1 "" "aecodec {__version__}" "aecodec"',
+        *(".nh", ".ad l"),  # no hyphens that are not in the text
         ".SH NAME",
         f"{plain(name)} \\- {plain(summary(command))}",
         ".SH SYNOPSIS",
         f"{bold(context.command_path)} {plain(usage)}",
         ".SH DESCRIPTION",
         *paragraphs(command.help or ""),
-        *section("OPTIONS", [record for record in records if record]),
+        *section("OPTIONS", records),
         *section("COMMANDS", below),
     ]
     if context.parent:
@@ -60,7 +62,7 @@ def man_page(context: click.Context) -> str:
 
 def summary(command: click.Command) -> str:
     """The first sentence of the help."""
-    return command.get_short_help_str(limit=1000)
+    return command.get_short_help_str(limit=1000).rstrip(".")
 
 
 def section(title: str, records: Sequence[tuple[str, str]]) -> list[str]:
