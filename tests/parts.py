@@ -34,7 +34,7 @@ PARTS = {
         (
             *tests("faults", "folders", "corpus", "service", "shards", "cli"),
             *tests("files", "options", "archives", "outputs", "streams"),
-            *tests("fuzz_service"),
+            *tests("fuzz_service", "completion", "desktop", "view"),
         ),
         ("cluster", "dev", "serve"),
     ),

@@ -2,9 +2,7 @@
 any.
 """
 
-import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +24,6 @@ from codec.file.header import MAGIC
 pytestmark = pytest.mark.skipif(
     sys.platform in ("darwin", "win32"), reason="for Linux desktops"
 )
-ROOT = Path(__file__).parent.parent
 FILE = GOLDEN / "96x70-q50.aec"
 OTHERS = "0\tstring\tOTHER\tsomething else\n"
 MADE_BY_TOOLS = re.compile(r"mime/(?!packages/)|applications/mimeinfo\.cache")
@@ -46,15 +43,8 @@ def said(*command: object) -> str:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    """The home of a user who has the command in a place with a strange name."""
-    program = tmp_path / "100% of $my `programs`" / "aecodec"
-    program.parent.mkdir()
-    program.write_text(
-        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} "
-        f'exec {shlex.quote(sys.executable)} -m codec "$@"\n'
-    )
-    program.chmod(0o755)
+def home(tmp_path, monkeypatch, program) -> Path:
+    """The home of a user who has the command."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setattr(sys, "argv", [str(program)])
