@@ -213,11 +213,12 @@ press("q")
 def test_keys_and_mouse_do_what_the_help_says(folder):
     pytest.importorskip("tkinter")
     Image.new("RGB", (400, 100)).save("wide.png")
-    Path("cut.aec").write_bytes((GOLDEN / "flat.aec").read_bytes()[:-3])
-    call = ["xvfb-run", "-a", sys.executable, "-c", LOOKING, "wide.png", "cut.aec"]
+    cut = os.fsdecode(b"cut\xef.aec")  # no UTF-8, which Tk would not take
+    Path(cut).write_bytes((GOLDEN / "flat.aec").read_bytes()[:-3])
+    call = ["xvfb-run", "-a", sys.executable, "-c", LOOKING, "wide.png", cut]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     said = subprocess.check_output(call, text=True, env=environment).splitlines()
-    wide, cut = said[0].partition(", 0.5")[0], "file is cut off: 3 bytes missing"
+    wide, why = said[0].partition(", 0.5")[0], "file is cut off: 3 bytes missing"
     assert wide.startswith("wide.png: 400 x 100, ")
     assert said == [
         f"{wide}, 0.5, 200.0, ",
@@ -226,8 +227,7 @@ def test_keys_and_mouse_do_what_the_help_says(folder):
         f"{wide}, 1.25, 210.0, ",
         f"{wide}, 1.25, 202.0, ",
         f"{wide}, 0.5, 200.0, ",
-        f"cut.aec, 0.5, 200.0, {cut}",
-        f"cut.aec, 0.5, 200.0, {cut}",
+        *2 * [f"cut\\xef.aec, 0.5, 200.0, {why}"],
         f"{wide}, 0.5, 200.0, ",
         "closed",
     ]

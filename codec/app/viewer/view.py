@@ -77,7 +77,7 @@ def drawn(image: Image.Image, view: View, window: Size) -> tuple[Image.Image, Si
     (left, right), (top, bottom) = box
     how = Image.Resampling.NEAREST if view.zoom >= 1 else Image.Resampling.LANCZOS
     size = (sizes[0], sizes[1])
-    part = image.resize(size, how, (left, top, right, bottom), reducing_gap=3)
+    part = image.resize(size, how, (left, top, right, bottom), reducing_gap=1)
     if part.mode == "RGBA":
         ground = squares(size)
         ground.paste(part, mask=part.getchannel("A"))

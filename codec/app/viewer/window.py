@@ -6,6 +6,7 @@ from functools import partial
 
 from PIL import ImageTk
 
+from codec.app.reporting import printable
 from codec.app.screen import Shown
 from codec.app.viewer.view import View, dragged, drawn, fitted, zoomed
 
@@ -13,6 +14,7 @@ STEP = 1.25  # of the zoom
 BACKGROUND, TEXT = "#202020", "#e0e0e0"
 SHARE_OF_SCREEN = 0.8
 SIDE_MIN_PX = 320
+FAULT_SIZE = (640, SIDE_MIN_PX)
 BEAT_MS = 200  # how often Python may look for signals
 Load = Callable[[str], Shown | str]  # or why it cannot be shown
 
@@ -59,7 +61,7 @@ class Window:
         """Show the first picture, and return when the window is closed."""
         self.open()
         screen = self.root.winfo_screenwidth(), self.root.winfo_screenheight()
-        wanted = self.shown.image.size if self.shown else screen
+        wanted = self.shown.image.size if self.shown else FAULT_SIZE
         sides = [
             max(SIDE_MIN_PX, min(side, round(SHARE_OF_SCREEN * room)))
             for side, room in zip(wanted, screen, strict=True)
@@ -73,12 +75,12 @@ class Window:
 
     def open(self) -> None:
         name = self.names[self.number]
-        self.root.title(f"{name} ...")
+        self.root.title(printable(f"{name} ..."))
         self.root.update_idletasks()
         loaded = self.load(name)
         self.shown = loaded if isinstance(loaded, Shown) else None
-        self.fault = loaded if isinstance(loaded, str) else ""
-        self.root.title(self.shown.title if self.shown else name)
+        self.fault = printable(loaded) if isinstance(loaded, str) else ""
+        self.root.title(printable(self.shown.title if self.shown else name))
         self.fit()
 
     def turn(self, step: int) -> None:
