@@ -8,7 +8,6 @@ from typing import TypeVar
 import click
 
 import codec
-from codec.app.completion import complete_coded, complete_files
 from codec.app.reporting import run_all
 from codec.options import (
     EFFORT_MAX,
@@ -80,17 +79,11 @@ def adapted(model: str | None) -> Bundle | None:
     return found[0] if found else None
 
 
-input_argument, coded_input_argument = (
-    click.argument(
-        "inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete
-    )
-    for complete in (complete_files, complete_coded)
-)
+input_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 output_option = click.option(
     "-o",
     "--output",
     metavar="FILE|DIR",
-    shell_complete=complete_files,
     help="Output file, or folder with several inputs; - is standard output.",
 )
 force_option = click.option(
@@ -127,7 +120,6 @@ preserve_option = click.option(
 model_option = click.option(
     "--model",
     metavar="FILE",
-    shell_complete=complete_files,
     help="Adapted model (.aecm), as `aecodec adapt` makes it; it alone decodes what it "
     "encoded.",
 )

@@ -18,6 +18,7 @@ from codec.app.commands.features import features
 from codec.app.commands.info import info
 from codec.app.commands.serve import serve
 from codec.app.commands.view import view
+from codec.app.completion import complete_names_of_files
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
 from codec.app.reporting import say
@@ -64,3 +65,4 @@ for command in (
     *(desktop, completion),
 ):
     main.add_command(command)
+complete_names_of_files(main)

@@ -8,7 +8,6 @@ import click
 import codec
 from codec.app.arguments import force_option, max_pixels_option, tune_option
 from codec.app.command_group import debug_option
-from codec.app.completion import complete_files
 from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
 from codec.app.progress_bar import progress_bar
@@ -27,7 +26,6 @@ def is_picture(path: Path) -> bool:
     "--output",
     required=True,
     metavar="FILE",
-    shell_complete=complete_files,
     help="Adapted model to write, such as domain.aecm.",
 )
 @tune_option

@@ -7,8 +7,8 @@ import click
 from codec.app.arguments import (
     TIMEOUT_S,
     adapted,
-    coded_input_argument,
     force_option,
+    input_argument,
     jobs_option,
     max_pixels_option,
     model_option,
@@ -29,7 +29,7 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 
 
 @click.command()
-@coded_input_argument
+@input_argument
 @output_option
 @click.option(
     "--region",

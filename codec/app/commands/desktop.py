@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from codec.app.command_group import Commands, debug_option
-from codec.app.completion import complete_coded, complete_files
 from codec.app.desktop.installation import data_home, install, remove
 from codec.app.files import read
 from codec.app.own_process import start_engine_silently
@@ -72,8 +71,8 @@ def on_linux(action: Callable[[Path], None]) -> None:
 
 
 @desktop.command("thumbnail")
-@click.argument("file", shell_complete=complete_coded)
-@click.argument("output", shell_complete=complete_files)
+@click.argument("file")
+@click.argument("output")
 @click.option(
     "--size",
     "size_px",

@@ -13,7 +13,6 @@ from codec.api import describe_file
 from codec.app import feature_files
 from codec.app.arguments import adapted, force_option, max_pixels_option, model_option
 from codec.app.command_group import debug_option
-from codec.app.completion import complete_coded, complete_files
 from codec.app.files import check_target, read, write
 from codec.app.own_process import start_engine_silently
 from codec.app.reporting import each, run_all, show
@@ -21,20 +20,16 @@ from codec.options import DecodeOptions
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_coded
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    shell_complete=complete_files,
     help="Table to write: .npz with the arrays files and features, or .csv.",
 )
 @click.option(
     "--query",
     metavar="FILE",
-    shell_complete=complete_coded,
     help="Show instead how far the pictures are from this one, the nearest first.",
 )
 @model_option

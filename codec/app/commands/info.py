@@ -8,15 +8,12 @@ import click
 
 import codec
 from codec.app.command_group import debug_option
-from codec.app.completion import complete_coded
 from codec.app.files import read
 from codec.app.reporting import run_all, show
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_coded
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per line and file."
 )

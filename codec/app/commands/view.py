@@ -9,7 +9,6 @@ from PIL import ImageShow
 
 from codec.app.arguments import max_pixels_option
 from codec.app.command_group import debug_option
-from codec.app.completion import complete_files
 from codec.app.own_process import start_engine_silently
 from codec.app.reporting import debugging, explained, run_all, say
 from codec.app.screen import Shown, open_for_screen
@@ -19,9 +18,7 @@ DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @max_pixels_option
 @debug_option
 def view(files: Sequence[str], max_pixels: int) -> None:
