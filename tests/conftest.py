@@ -1,5 +1,7 @@
 """Fixtures that several modules share."""
 
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,19 @@ def coded(folder: Path) -> bytes:
     data = codec.encode(ORIGINAL)
     Path("photo.aec").write_bytes(data)
     return data
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The command `aecodec`, in a folder whose name shells have to quote."""
+    program = tmp_path / "100% of $my `programs`" / "aecodec"
+    program.parent.mkdir()
+    root = Path(codec.__file__).parent.parent
+    environment = f"PYTHONPATH={shlex.quote(str(root))}"
+    python = shlex.quote(sys.executable)
+    program.write_text(f'#!/bin/sh\n{environment} exec {python} -m codec "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ PARTS = {
         (
             *tests("faults", "folders", "corpus", "service", "shards", "cli"),
             *tests("files", "options", "archives", "outputs", "streams"),
-            *tests("fuzz_service", "search"),
+            *tests("fuzz_service", "search", "completion", "desktop", "view"),
         ),
         ("cluster", "dev", "serve"),
     ),

@@ -1,6 +1,7 @@
 """Sdist and wheel: what is in them, and that the wheel works where nothing else is."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,8 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     projection = f"codec/models/search-{DEFAULT_MODEL_ID}/{PROJECTION}"
     found = {name for name in names if name.startswith("codec/models/")}
     assert found == models | heads | {projection}
-    assert {"codec/FORMAT.md", "codec/py.typed"} <= names
+    others = {"codec/FORMAT.md", "codec/py.typed", "codec/app/desktop/aecodec.svg"}
+    assert others <= names
     assert any(name.endswith("LICENSE") for name in names)
 
 
@@ -148,3 +150,16 @@ def test_an_empty_environment_decodes_as_it_should_and_has_no_framework(
     find = "import importlib.util as u; print(*map(u.find_spec, {!r}))"
     found = run(programs / "python", "-c", find.format(["keras", "tensorflow"]))
     assert found.split() == ["None", "None"]
+
+
+def test_the_container_file_copies_what_is_there_and_runs_without_rights():
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    names = re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE)
+    for name in " ".join(names).split():
+        assert (ROOT / name).exists()
+        assert f"!{name}" in allowed
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert len(set(bases)) == 1
+    assert not bases[0].endswith(":latest")
+    assert re.search(r"^USER (\d+)", text, re.MULTILINE)[1] != "0"

@@ -9,13 +9,17 @@ import click
 import codec
 from codec.app.command_group import Commands, debug_option
 from codec.app.commands.adapt import adapt
+from codec.app.commands.completion import completion
 from codec.app.commands.corpus import corpus
 from codec.app.commands.decode import decode
+from codec.app.commands.desktop import desktop
 from codec.app.commands.encode import encode
 from codec.app.commands.features import features
 from codec.app.commands.info import info
 from codec.app.commands.search import search
 from codec.app.commands.serve import serve
+from codec.app.commands.view import view
+from codec.app.completion import complete_names_of_files
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
 from codec.app.reporting import say
@@ -57,5 +61,9 @@ def main(context: click.Context) -> None:
             context.call_on_close(partial(signal.signal, number, before))
 
 
-for command in (encode, decode, info, features, search, adapt, corpus, serve):
+for command in (
+    *(encode, decode, view, info, features, search, adapt, corpus, serve),
+    *(desktop, completion),
+):
     main.add_command(command)
+complete_names_of_files(main)

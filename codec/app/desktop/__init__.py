@@ -1,0 +1,1 @@
+"""What makes .aec files pictures on the desktop of one user."""

@@ -1,0 +1,1 @@
+"""A window to look at pictures."""
