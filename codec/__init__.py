@@ -9,7 +9,16 @@
 (64, 48)
 """
 
-from codec.api import Info, decode, encode, features, read_info, salvage
+from codec.api import (
+    Info,
+    Verified,
+    decode,
+    encode,
+    features,
+    read_info,
+    salvage,
+    verify,
+)
 from codec.errors import CodecError, FormatError, UsageError
 from codec.networks.adaptation import read_model
 from codec.pillow_plugin import open_image as open  # as Pillow's
@@ -20,6 +29,7 @@ __all__ = [
     "FormatError",
     "Info",
     "UsageError",
+    "Verified",
     "decode",
     "encode",
     "features",
@@ -27,4 +37,5 @@ __all__ = [
     "read_info",
     "read_model",
     "salvage",
+    "verify",
 ]

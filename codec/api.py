@@ -17,12 +17,14 @@ from codec.coding.info import Info, read_info
 from codec.coding.relayering import without_layer
 from codec.coding.salvage import salvage_picture
 from codec.coding.targets import file_of_psnr, file_within
+from codec.coding.verification import Verified, verify_container
 from codec.errors import UsageError
 from codec.file.container import unpack
-from codec.file.header import MAGIC
-from codec.limits import MAX_PIXELS, SIDE_MAX_PX, check_field, check_size
+from codec.file.header import MAGIC as MAGIC
+from codec.limits import MAX_PIXELS, NO_LIMIT, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import EXACT, Bundle
 from codec.networks.descriptors import describe
+from codec.networks.descriptors import distance as distance
 from codec.networks.fingerprints import (
     FINGERPRINT_BYTES,
     Sought,
@@ -44,17 +46,19 @@ from codec.options import (
 )
 from codec.picture.exif import orientation_of
 from codec.picture.reading import Picture, picture_in, read_picture
-from codec.progress import Progress, no_progress
+from codec.progress import Progress, Stages, no_progress, told
 
 __all__ = [
     "DEFAULT_MODEL_ID",
     "FINGERPRINT_BYTES",
     "Info",
     "Sought",
+    "Verified",
     "decode",
     "decode_file",
     "describe_file",
     "encode",
+    "encode_and_tell",
     "encode_picture",
     "features",
     "fingerprint_file",
@@ -64,8 +68,10 @@ __all__ = [
     "sought_alike",
     "sought_picture",
     "start_engine",
+    "verify",
 ]
 SUFFIX, MIME_TYPE = ".aec", "image/x-aec"
+MODEL_SUFFIX = ".aecm"
 
 
 def start_engine() -> None:
@@ -91,7 +97,7 @@ def encode(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool = False,
 ) -> bytes:
     """The image as an .aec file.
 
@@ -118,8 +124,9 @@ def encode(
     and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.
     `lossless` stores all colors exactly. `strip` names metadata to leave out ("icc",
     "exif", "xmp"; without EXIF data its orientation is applied); `threads` are as many
-    as there are cores if not given; `progress` is called with the share of the work
-    that is done, 1 in the end; with a target, of each attempt.
+    as there are cores if not given; `progress` is True for a bar, by tqdm, or is called
+    with the share of the work that is done, which rises to 1; where it is not known
+    what is left, by a guess.
 
     Raises OSError if a file cannot be read, UsageError for anything else, for a target
     that no quality meets, and for more than `max_pixels` pixels.
@@ -141,18 +148,26 @@ def encode(
     if isinstance(image, Picture):
         if strip:
             raise UsageError("strip is for `read_picture` where there is a Picture")
-        return encode_picture(image, options, progress)
-    if isinstance(image, str | os.PathLike):
+        picture = image
+    elif isinstance(image, str | os.PathLike):
         picture = picture_in(Path(image).read_bytes(), max_pixels, strip)
     else:
         picture = read_picture(image, strip, max_pixels)
-    return encode_picture(picture, options, progress)
+    with told(progress, "encode") as shown:
+        return encode_picture(picture, options, shown)
 
 
 def encode_picture(
     picture: Picture, options: EncodeOptions, progress: Progress = no_progress
 ) -> bytes:
     """As `encode`, of what was read with the `strip` of the options."""
+    return encode_and_tell(picture, options, progress)[0]
+
+
+def encode_and_tell(
+    picture: Picture, options: EncodeOptions, progress: Progress = no_progress
+) -> tuple[bytes, str]:
+    """(as `encode_picture`, what is to be said of a target that is out of reach)."""
     height, width = picture.rgb.shape[:2]
     check_field("longest side", max(width, height), 1, SIDE_MAX_PX, UsageError)
     check_size(width, height, options.max_pixels, UsageError)
@@ -161,12 +176,21 @@ def encode_picture(
     limit_bytes = options.limit_bytes(width, height)
     searches = limit_bytes is not None or options.psnr_db is not None
     code = options.quality_code()
-    encoder = Choice(picture, options, networks, searches, progress).encoder(code)
+    stages, remark = Stages(progress), ""
+    choice = Choice(picture, options, networks, searches, stages)
+    encoder = choice.encoder(code)
     if options.psnr_db is not None:
-        return file_of_psnr(encoder, options.psnr_db)
-    if limit_bytes is not None:
-        return file_within(encoder, limit_bytes)
-    return encoder.file(code)
+        file, remark = file_of_psnr(encoder, options.psnr_db, stages)
+    elif limit_bytes is not None:
+        encoders = [encoder]
+        if encoder.layering and options.content == AUTO:
+            encoders.append(choice.without_layer())  # which can be smaller
+        file, remark = file_within(encoders, limit_bytes, stages)
+    else:
+        stages.begin(1)
+        file = encoder.file(code)
+    stages.finish()
+    return file, remark
 
 
 def decode(
@@ -179,7 +203,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool = False,
 ) -> Image.Image:
     """The picture in an .aec file, given its bytes or its name; of mode RGB, RGBA, L or
     LA, metadata in its `info`.
@@ -210,7 +234,8 @@ def decode(
         bundle=bundle,
         threads=threads,
     )
-    return decode_file(data, options, progress)
+    with told(progress, "decode") as shown:
+        return decode_file(data, options, shown)
 
 
 def decode_file(
@@ -230,7 +255,7 @@ def salvage(
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool = False,
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
@@ -241,7 +266,8 @@ def salvage(
     options = DecodeOptions(
         salvage=True, max_pixels=max_pixels, bundle=bundle, threads=threads
     )
-    return salvage_file(data, options, progress)
+    with told(progress, "salvage") as shown:
+        return salvage_file(data, options, shown)
 
 
 def salvage_file(
@@ -252,13 +278,22 @@ def salvage_file(
     return salvage_picture(container, networks_of(container, options), progress)
 
 
+def verify(data: bytes | Path | str) -> Verified:
+    """What of an .aec file was tested and is whole: the checksums of all tiles and
+    chunks. Nothing is decoded, so any model will do.
+
+    Raises OSError if a file cannot be read, FormatError if it is damaged or cut off.
+    """
+    return verify_container(unpack(data, max_pixels=NO_LIMIT))
+
+
 def features(
     data: bytes | Path | str,
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
-    progress: Progress = no_progress,
+    progress: Progress | bool = False,
 ) -> NDArray[np.float32]:
     """A descriptor of the picture in an .aec file, float32, as long for every picture
     of a model, to compare or classify pictures by; see `codec.networks.descriptors`.
@@ -267,7 +302,8 @@ def features(
     as for `decode`.
     """
     options = DecodeOptions(max_pixels=max_pixels, bundle=bundle, threads=threads)
-    return describe_file(data, options, progress)
+    with told(progress, "features") as shown:
+        return describe_file(data, options, shown)
 
 
 def describe_file(

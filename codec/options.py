@@ -18,7 +18,7 @@ from codec.limits import MAX_PIXELS, check_whole
 from codec.networks.bundle import EXACT, FAST
 from codec.networks.bundle import PRECISIONS as PRECISIONS
 from codec.networks.bundle import Bundle as Bundle
-from codec.networks.heads import HEADS
+from codec.networks.heads import HEADS as HEADS
 from codec.networks.refinement import Refinement
 from codec.networks.shipped import TUNE_DEFAULT, load_bundle
 from codec.networks.shipped import TUNES as TUNES
@@ -28,13 +28,7 @@ THREADS_MAX = 1024
 AUTO, PHOTO, GRAPHICS = CONTENTS = ("auto", "photo", "graphics")
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 STRIPPABLE = tuple(METADATA_CHUNKS)
-# What says how good a file is to be, and its name in messages.
-TARGETS = {
-    "quality": "quality",
-    "size_bytes": "size",
-    "rate_bpp": "bits per pixel",
-    "psnr_db": "PSNR",
-}
+TARGETS = ("quality", "size_bytes", "rate_bpp", "psnr_db")  # how good a file is to be
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 # The preview has no halo for a region, heads have no int8, and what is salvaged is the
 # whole picture as it was encoded.
@@ -177,8 +171,7 @@ def check_targets(values: dict[str, float | None]) -> None:
     """UsageError for more than one, and for what is no number in range."""
     given = {name: value for name, value in values.items() if value is not None}
     if len(given) > 1:
-        names = " and ".join(TARGETS[name] for name in given)
-        raise UsageError(f"{names} exclude each other")
+        raise UsageError(f"{' and '.join(given)} exclude each other")
     for name, value in given.items():
         if name == "quality":
             quality_code(value)
@@ -188,7 +181,7 @@ def check_targets(values: dict[str, float | None]) -> None:
 
 def check_lossless(options: EncodeOptions) -> None:
     """UsageError for what lossless files have no use for."""
-    others = [TARGETS[name] for name in TARGETS if getattr(options, name) is not None]
+    others = [name for name in TARGETS if getattr(options, name) is not None]
     if options.content == PHOTO:
         others.append(f"content {PHOTO}")
     if others:

@@ -23,6 +23,7 @@ from codec.api import (
     encode_picture,
     read_info,
     salvage_file,
+    verify,
 )
 from codec.errors import CodecError, FormatError
 from codec.file.container import unpack
@@ -45,9 +46,15 @@ class AecImageFile(ImageFile.ImageFile):
     files are opened that are cut off or damaged, and loaded as `codec.salvage` does.
     """
 
-    format = FORMAT
-    format_description = "aecodec image"
-    coded = b""  # what is still to be decoded; a copied or pickled image is loaded
+    format: str | None = FORMAT
+    format_description: str | None = "aecodec image"
+    info: dict[str | tuple[int, int], Any]
+    fp: IO[bytes] | None
+    whole_size: tuple[int, int]
+    scale: float
+    coded: bytes = (
+        b""  # what is still to be decoded; a copied or pickled image is loaded
+    )
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -107,9 +114,7 @@ class AecImageFile(ImageFile.ImageFile):
         opened again to be loaded, as Pillow has it.
         """
         try:
-            container = unpack(self.coded, max_pixels=NO_LIMIT)
-            for number in range(len(container.spans)):
-                container.payload(number)
+            verify(self.coded)
         except CodecError as error:
             raise OSError(str(error)) from None
         super().verify()

@@ -35,6 +35,7 @@ PARTS = {
             *tests("faults", "folders", "corpus", "service", "shards", "cli"),
             *tests("files", "options", "archives", "outputs", "streams"),
             *tests("fuzz_service", "search", "completion", "desktop", "view"),
+            *tests("reports", "verify"),
         ),
         ("cluster", "dev", "serve"),
     ),

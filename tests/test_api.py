@@ -1,8 +1,10 @@
 """The public calls: encode, decode, read_info."""
 
 import dataclasses
+import inspect
 import io
 import shutil
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from codec.networks import shipped
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
 from codec.options import quality_code
-from codec.picture.reading import Picture
+from codec.picture.reading import Picture, read_picture
 
 
 def repacked(data: bytes, **changes) -> bytes:
@@ -535,3 +537,26 @@ def test_a_region_has_its_part_of_the_alpha():
 def test_other_names_cannot_be_stripped(small_picture):
     with pytest.raises(UsageError, match="strip names maker"):
         codec.encode(small_picture, strip=["maker"])
+
+
+@pytest.mark.parametrize("name", codec.__all__)
+def test_public_names_have_types_and_a_docstring(name):
+    value = getattr(codec, name)
+    assert value.__doc__
+    if inspect.isclass(value):
+        return
+    hints = get_type_hints(value)
+    assert {*inspect.signature(value).parameters, "return"} == {*hints}
+    assert Any not in hints.values()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "LA"])
+def test_a_notebook_shows_a_picture(mode):
+    image = Image.fromarray(picture(1100, 40)).convert(mode)
+    if mode == "LA":
+        image.putpixel((0, 0), (0, 0))
+    shown = read_picture(image)._repr_png_()
+    with Image.open(io.BytesIO(shown)) as found:
+        assert found.format == "PNG"
+        assert found.height == 1024
+        assert found.has_transparency_data == (mode == "LA")

@@ -327,6 +327,7 @@ def test_info_as_json_has_a_line_per_file(coded):
     first, second = map(json.loads, result.stdout.splitlines())
     assert first == {
         "file": "photo.aec",
+        "kind": "aec",
         "width": 60,
         "height": 40,
         "mode": "RGB",
@@ -383,6 +384,7 @@ def test_help_names_every_command_and_the_exit_status():
     text = succeeds("-h").stdout
     for command in main.commands:
         assert f"\n  {command} " in text
+    assert "..." not in text.partition("Commands:")[2]  # of what does not fit
     assert "Exit status: 0 all done, 1 a file failed" in text
 
 
@@ -396,8 +398,9 @@ def test_the_version_is_that_of_the_package():
 
 
 @pytest.mark.parametrize("command", main.commands)
-def test_every_command_is_named_in_the_readme(command):
-    assert f"aecodec {command}" in README.read_text()
+def test_every_command_is_named_in_the_documents(command):
+    pages = [README, *(README.parent / "docs").glob("*.md")]
+    assert any(f"aecodec {command}" in page.read_text() for page in pages)
 
 
 def test_the_package_runs_as_a_program(coded):
@@ -437,10 +440,43 @@ def test_targets_are_passed_on(option, value, expected):
     assert Path("photo.aec").read_bytes() == codec.encode(ORIGINAL, **expected)
 
 
-def test_targets_exclude_each_other():
-    result = aecodec("encode", "photo.png", "-q", "60", "--bpp", "1")
-    assert result.exit_code == 2
-    assert "exclude each other" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("encode photo.png -q 60 --bpp 1", "--quality and --bpp exclude"),
+        ("encode photo.png --size 9k --psnr 30", "--size and --psnr exclude"),
+        ("encode photo.png --lossless --content photo", "--lossless and --content"),
+        ("encode photo.png --effort 9", "--effort 9 is for --tune psnr"),
+        ("decode photo.aec --denoise --scale 1/2", "--denoise and --scale"),
+        ("decode photo.aec --salvage --region 0,0,1,1", "--salvage and --region"),
+        ("encode photo.png --qualty 5", "Did you mean one of: '--quality'"),
+    ],
+)
+def test_wrong_usage_names_the_options(arguments, message):
+    assert message in is_refused(*arguments.split())
+
+
+def test_what_is_no_model_is_named_with_its_option(coded):
+    line = fails("decode", "photo.aec", "-o", "x.png", "--model", "photo.png")
+    assert line.startswith("aecodec: --model photo.png: not an adapted model")
+
+
+def test_a_target_out_of_reach_says_what_the_best_quality_gives():
+    line = succeeds("encode", "photo.png", "--size", "1M").stderr
+    told = "bpp; quality 100, the highest, takes fewer than 1000000 bytes\n"
+    assert line.endswith(told)
+    line = succeeds("encode", "photo.png", "--psnr", "5", "-f").stderr
+    assert re.search(r"bpp; quality 1, the lowest, has \d\d\.\d\d dB\n$", line)
+
+
+def test_info_says_what_other_files_are(coded):
+    Path("text.txt").write_text("no picture")
+    size = Path("photo.png").stat().st_size
+    result = aecodec("info", "photo.png", "text.txt", ".")
+    assert result.stdout == f"photo.png: PNG picture, 60 x 40 RGB, {size} bytes\n"
+    text, folder = result.stderr.splitlines()
+    assert "text.txt: neither an .aec file nor an adapted model, and not" in text
+    assert folder.startswith("aecodec: .: a folder; ")
 
 
 @pytest.mark.parametrize("value", ["", "k", "-1", "10kB", "1e3", "nan", "9" * 400])
@@ -451,7 +487,10 @@ def test_a_wrong_size_is_wrong_usage(value):
 def test_a_size_too_small_fails_and_writes_nothing():
     result = aecodec("encode", "photo.png", "--size", "20")
     assert result.exit_code == 1
-    assert "photo.png: 20 bytes are too few; the smallest file has" in result.stderr
+    assert (
+        "photo.png: 20 bytes (0.067 bits per pixel) are too few; quality 1,"
+        in result.stderr
+    )
     assert not Path("photo.aec").exists()
 
 

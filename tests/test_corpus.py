@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, names
+from command_line import fails, names, succeeds
 from pictures import picture, psnr
 from PIL import Image
 
@@ -23,6 +23,7 @@ fsspec = pytest.importorskip("fsspec")
 pa = pytest.importorskip("pyarrow")
 
 from benchmarks.folders import ray_workers  # noqa: E402
+from codec.app.cli import main  # noqa: E402
 from codec.app.corpus.cluster import batches  # noqa: E402
 from codec.app.corpus.manifest import latest, read_manifest  # noqa: E402
 from codec.app.corpus.planning import TASKS, Job, Task, planned  # noqa: E402
@@ -341,6 +342,23 @@ def test_errors_of_a_file_system_are_told(tree, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", lambda *a, **k: 1 / 0)
     found = Worker(job()).rows(Task("0.png", "", 1, []))
     assert [row["error"] for row in found] == ["ZeroDivisionError: division by zero"]
+
+
+def test_a_dry_run_lists_what_is_to_do_and_writes_nothing(tree):
+    call = "corpus", "encode", "in", "out", "--dry-run"
+    *lines, summary = succeeds(*call).stderr.splitlines()
+    assert lines[0] == "0.png -> 0.png.aec"
+    assert summary == "in -> out: 4 to do; 1 of other kinds left out"
+    assert not Path("out").exists()
+
+
+def test_a_corpus_is_encoded_exactly_if_asked_to(tree):
+    work(job(options=EncodeOptions(lossless=True)))
+    found = np.asarray(codec.decode("out/0.png.aec"))
+    assert np.array_equal(found, picture(40, 56, 0))
+    command = main.commands["corpus"].commands["encode"]
+    names = {name for option in command.params for name in option.opts}
+    assert {"--content", "--lossless", "--json", "-n", "--quiet", "-v"} <= names
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
 """Descriptors of pictures from their latents."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import aecodec, fails, is_refused, succeeds
 from pictures import picture
-from PIL import Image
+from PIL import Image, ImageOps
 
 import codec
-from codec.app import feature_files
 from codec.networks import descriptors, runtime
 from codec.networks import windows as win
 
@@ -35,8 +35,49 @@ def test_a_picture_is_nearer_to_itself_at_another_quality_than_to_others():
         [described(image, quality=quality) for image in images] for quality in (70, 40)
     )
     for i, sought in enumerate(poor):
-        distances = [feature_files.distance(sought, other) for other in good]
+        distances = [descriptors.distance(sought, other) for other in good]
         assert int(np.argmin(distances)) == i
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Image.Image]:
+    """Pictures of discs, light and dark, in pale colors as of photographs."""
+    random = np.random.default_rng(5)
+    rows, columns = np.indices((128, 192))
+    made = []
+    for _ in range(6):
+        scene = np.full((128, 192, 3), 128, np.uint8)
+        for _ in range(5):
+            row, column = random.integers(0, 128), random.integers(0, 192)
+            disc = (rows - row) ** 2 + (columns - column) ** 2 < 30**2
+            scene[disc] = random.integers(20, 236) + random.integers(-20, 21, 3)
+        made.append(Image.fromarray(scene))
+    return made
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda image: image.convert("L"),
+        ImageOps.mirror,
+        lambda image: ImageOps.mirror(image).convert("L"),
+        lambda image: image.resize((96, 64)),
+    ],
+    ids=["gray", "mirrored", "gray and mirrored", "half as large"],
+)
+def test_a_copy_is_nearest_to_its_original(scenes, copy):
+    originals = [described(image, content="photo") for image in scenes]
+    for i, image in enumerate(scenes):
+        sought = described(copy(image), content="photo", quality=50)
+        distances = [descriptors.distance(sought, other) for other in originals]
+        assert int(np.argmin(distances)) == i
+
+
+def test_the_distance_is_the_same_both_ways_and_none_to_itself(scenes):
+    one, other = (described(image) for image in scenes[:2])
+    there, back = descriptors.distance(one, other), descriptors.distance(other, one)
+    assert there == pytest.approx(back)
+    assert descriptors.distance(one, one) == 0
 
 
 def test_the_cells_of_the_grid_are_in_raster_order():
@@ -50,7 +91,7 @@ def test_the_cells_of_the_grid_are_in_raster_order():
 def test_what_lies_beyond_the_picture_does_not_count():
     image = picture(128, 128)
     wide = np.pad(image, ((0, 0), (0, 2), (0, 0)), "edge")  # 130: a third cell begins
-    assert feature_files.distance(described(image), described(wide)) < 0.6
+    assert descriptors.distance(described(image), described(wide)) < 0.6
 
 
 def test_windows_change_nothing(monkeypatch):
@@ -83,7 +124,8 @@ def files(folder) -> list[str]:
 
 
 def test_a_table_has_a_row_for_every_file(files):
-    succeeds("features", *files, "-o", "all.npz")
+    said = succeeds("features", *files, "-o", "all.npz").stderr
+    assert said == "all.npz: 3 of 3 files, 5120 numbers each\n"
     succeeds("features", *files, "-o", "all.csv")
     with np.load("all.npz") as data:
         assert data["files"].tolist() == files
@@ -98,11 +140,21 @@ def test_a_table_has_a_row_for_every_file(files):
 
 def test_a_query_shows_the_nearest_first(files):
     succeeds("encode", "1.png", "-o", "query.aec", "-q", 50)
-    lines = succeeds("features", "--query", "query.aec", *files).stdout.splitlines()
-    assert lines[0].endswith(" 1.aec")
+    head, *lines = succeeds("features", "--query", "query.aec", *files).stdout.split(
+        "\n"
+    )[:-1]
+    assert head == "distance  file"
+    assert lines[0].endswith("  1.aec")
     distances = [float(line.split()[0]) for line in lines]
     assert distances == sorted(distances)
     assert len(distances) == 3
+
+
+def test_a_query_as_json_has_an_object_for_each_file(files):
+    call = "features", "--query", "1.aec", *files, "--json"
+    records = [json.loads(line) for line in succeeds(*call).stdout.splitlines()]
+    assert records[0] == {"file": "1.aec", "distance": 0.0}
+    assert {record["file"] for record in records} == set(files)
 
 
 def test_what_is_no_file_of_ours_is_named_and_left_out(files):

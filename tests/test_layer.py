@@ -19,7 +19,7 @@ from codec.options import EncodeOptions
 from codec.picture.avif import pack_lossy
 from codec.picture.reading import Picture
 from codec.picture.vp8l import pack_lossless
-from codec.progress import no_progress
+from codec.progress import Stages, no_progress
 
 WHITE = np.full((96, 128, 3), 255, np.uint8)
 
@@ -151,7 +151,11 @@ def mixed():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("codec.coding.encoder.TILE_LOG2", 9)
         encoder = Choice(
-            Picture(image), options, Networks(options.model()), False, no_progress
+            Picture(image),
+            options,
+            Networks(options.model()),
+            False,
+            Stages(no_progress),
         ).with_layer(covered)
         return encoder.file(options.quality_code()), image
 

@@ -278,6 +278,29 @@ def test_an_upload_becomes_a_file(client, served):
     assert image_of(client.get("/new/up.aec")).size == (96, 64)
 
 
+def test_an_upload_may_be_lossless_or_of_a_content(client, served):
+    array = picture(30, 40)
+    assert client.put("/a.aec?lossless=1", content=png(array)).status_code == 201
+    assert np.array_equal(image_of(client.get("/a.aec")), array)
+    assert client.put("/b.aec?content=graphics", content=png(array)).status_code == 201
+    data = (served / "b.aec").read_bytes()
+    assert data == codec.encode(array, content="graphics")
+
+
+@pytest.mark.parametrize("length", [1, 5, 18, 40, 500])
+@pytest.mark.parametrize(
+    "start", [b"", b"BM", b"II*\0", b"\x89PNG\r\n\x1a\n", b"GIF89a"]
+)
+def test_junk_is_answered_by_a_line_that_tells_no_internals(
+    client, served, start, length
+):
+    junk = start + bytes(7 * n % 251 + 1 for n in range(length))
+    answer = client.put("/junk.aec", content=junk)
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 1
+    assert not re.search(r"unpack|buffer|0x|BytesIO|Error|b'", answer.text)
+
+
 def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -296,6 +319,9 @@ def files_in(folder):
         ("up.aec?quality=x", 400),
         ("up.aec?tune=x", 400),
         ("up.aec?effort=9", 400),
+        ("up.aec?content=x", 400),
+        ("up.aec?lossless=yes", 400),
+        ("up.aec?lossless=1&quality=9", 400),
     ],
 )
 def test_an_upload_to_elsewhere_or_with_wrong_options_leaves_no_trace(

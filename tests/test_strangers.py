@@ -181,6 +181,29 @@ def test_errors_of_decoders_are_one_line(monkeypatch):
         picture_in(saved(IMAGE, "BMP"), MAX_PIXELS, ())
 
 
+@pytest.mark.parametrize("length", range(1, 17))
+def test_a_few_bytes_are_no_picture(length):
+    with pytest.raises(UsageError, match=r"^not an image in a format that is read"):
+        picture_in(b"x" * length, SMALL, ())
+
+
+INTERNALS = re.compile(r"unpack|buffer|<|\b0x|Error|b'|argument|subscript|index|int\(")
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "GIF", "TIFF", "BMP", "ICO", "TGA"])
+def test_no_damage_shows_how_decoders_are_made(image_format):
+    """Errors of struct, zlib and others that a decoder stumbles over."""
+    data = saved(IMAGE.resize((32, 32)), image_format)
+    for place in range(min(len(data), 120)):
+        for value in (0, 0x7F, 0xFF):
+            for end in (len(data), place + 1):
+                changed = data[:place] + bytes([value]) + data[place + 1 : end]
+                try:
+                    picture_in(changed, SMALL, ())
+                except UsageError as error:
+                    assert not INTERNALS.search(str(error)), str(error)
+
+
 def test_what_would_read_a_picture_is_said(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for data in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmif1", b"\xff\x0a\0"):

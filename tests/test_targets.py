@@ -1,5 +1,6 @@
 """Files of a wanted size or PSNR."""
 
+import numpy as np
 import pytest
 from pictures import picture, psnr
 from PIL import Image
@@ -49,9 +50,19 @@ def test_a_file_of_a_wanted_size_is_under_it_by_2_percent_at_most(share):
 def test_a_size_that_no_file_has_is_an_error_that_names_the_smallest():
     image = picture(64, 64)
     smallest = len(codec.encode(image, quality=1))
-    with pytest.raises(UsageError, match=f"the smallest file has {smallest}$"):
+    with pytest.raises(UsageError, match=f"quality 1, the lowest, takes {smallest} "):
         codec.encode(image, size_bytes=smallest - 1)
     assert len(codec.encode(image, size_bytes=smallest)) == smallest
+
+
+def test_the_networks_make_a_file_that_is_too_small_for_the_layer():
+    """Of a picture that is drawn but for a photograph, at any quality."""
+    image = np.full((256, 256, 3), 255, np.uint8)
+    image[::2, ::3] = (np.indices((128, 86)).sum(0) * 7 % 251)[..., None]
+    least = len(codec.encode(image, content="graphics", quality=1))
+    smallest = len(codec.encode(image, content="photo", quality=1))
+    assert smallest < least
+    assert len(codec.encode(image, size_bytes=least - 1)) < least
 
 
 def test_a_size_beyond_the_largest_file_gives_the_highest_quality():
@@ -67,7 +78,7 @@ def test_a_wanted_psnr_is_met_within_a_tenth_of_a_decibel(wanted):
 
 
 def test_a_psnr_out_of_reach_is_an_error_that_names_the_highest():
-    with pytest.raises(UsageError, match=r"the highest PSNR is \d+\.\d\d$"):
+    with pytest.raises(UsageError, match=r"quality 100, the highest, has \d+\.\d\d$"):
         codec.encode(picture(64, 64), psnr_db=90)
 
 
@@ -77,5 +88,5 @@ def test_a_psnr_below_the_lowest_quality_gives_that():
 
 
 def test_targets_exclude_each_other(small_picture):
-    with pytest.raises(UsageError, match="quality and bits per pixel exclude"):
+    with pytest.raises(UsageError, match="quality and rate_bpp exclude"):
         codec.encode(small_picture, quality=3, rate_bpp=1)

@@ -1,6 +1,7 @@
 """Arguments and options that several commands have, and what their values become."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -10,8 +11,10 @@ import click
 import codec
 from codec.app.reporting import run_all
 from codec.options import (
+    CONTENTS,
     EFFORT_MAX,
     EFFORT_MIN,
+    HEADS,
     QUALITY_DEFAULT,
     QUALITY_MAX,
     QUALITY_MIN,
@@ -29,6 +32,20 @@ EFFORT_HELP = (
     "psnr only: -2.6 % in 1.9 s, -3.9 % in 6 s, -5.2 % in 24 s per megapixel. All "
     "decode alike."
 )
+OPTIONS = {  # by the keyword of the library
+    **{f"head {name}": f"--{name}" for name in HEADS},
+    "size_bytes": "--size",
+    "rate_bpp": "--bpp",
+    "psnr_db": "--psnr",
+    **{
+        name: f"--{name}"
+        for name in (
+            *("quality", "lossless", "content", "effort", "tune"),
+            *("region", "scale", "precision", "salvage"),
+        )
+    },
+}
+KEYWORD = re.compile(rf"(?<![\w-])({'|'.join(OPTIONS)})\b")
 AIMS = ", or ".join(tune.aim for tune in TUNES.values())
 
 
@@ -64,18 +81,22 @@ def stripped(names: Sequence[str]) -> Sequence[str]:
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """A UsageError of the library's is one of the command line's: exit status 2."""
+    """A UsageError of the library's is one of the command line's: exit status 2, with
+    options in place of keywords.
+    """
     try:
         yield
     except codec.UsageError as error:
-        raise click.UsageError(str(error)) from None
+        text = KEYWORD.sub(lambda found: OPTIONS[found[0]], str(error))
+        raise click.UsageError(text) from None
 
 
 def adapted(model: str | None) -> Bundle | None:
     """The model in the file of --model, if any; exit 1 if it cannot be read."""
     found: list[Bundle] = []
     if model is not None:
-        run_all([model], str, lambda name: found.append(codec.read_model(name)))
+        name = "--model {}".format
+        run_all([model], name, lambda name: found.append(codec.read_model(name)))
     return found[0] if found else None
 
 
@@ -95,8 +116,7 @@ recursive_option = click.option(
     is_flag=True,
     help="Convert all files in the folder INPUT and below to the same places in the "
     "folder of --output, photo.png to photo.png.aec and back. Those that are newer "
-    "there are left as they are, whatever the options, without --force. Links to "
-    "folders are not followed.",
+    "there are left as they are, without --force.",
 )
 jobs_option = click.option(
     "-j",
@@ -158,6 +178,17 @@ effort_option = click.option(
     default=EncodeOptions.effort,
     show_default=True,
     help=EFFORT_HELP,
+)
+content_option = click.option(
+    "--content",
+    type=click.Choice(CONTENTS),
+    default=EncodeOptions.content,
+    show_default=True,
+    help="photo: by the networks alone. graphics: by lossless WebP or AVIF, whichever "
+    "costs less. auto: what suits the picture, or its parts.",
+)
+lossless_option = click.option(
+    "--lossless", is_flag=True, help="Store all colors exactly."
 )
 strip_option = click.option(
     "--strip",

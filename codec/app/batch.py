@@ -13,11 +13,26 @@ from pathlib import Path
 import click
 
 from codec.api import SUFFIX
-from codec.app.conversion import Conversion, Converted
+from codec.app.conversion import (
+    Conversion,
+    Converted,
+    check_source,
+    tell_planned,
+    timed,
+)
 from codec.app.files import STREAM
 from codec.app.own_process import start_engine_silently
-from codec.app.progress_bar import progress_bar
-from codec.app.reporting import debugging, each, say
+from codec.app.progress_bar import counted, is_shown, progress_bar
+from codec.app.reporting import (
+    DRY_RUN,
+    JSON,
+    QUIET,
+    asked,
+    debugging,
+    each,
+    run_all,
+    say,
+)
 from codec.app.shards import SHARD_SUFFIX, is_shard
 from codec.app.workers import Task, run
 from codec.errors import CodecError
@@ -31,9 +46,9 @@ Results = Generator[tuple[Pair, Callable[[], Converted]], None, None]
 
 def plan(
     inputs: Sequence[str], output: str | None, conversion: Conversion
-) -> list[Pair]:
-    """(input, output) of every file; click.UsageError if two would write the same
-    output.
+) -> tuple[list[Pair], Path | None]:
+    """((input, output) of every file, the folder that they go to if one is named);
+    click.UsageError if two would write the same output.
     """
     named = output is not None and output != STREAM
     place = Path(output or "")
@@ -75,9 +90,7 @@ def plan(
                 f"{writers[key]} and {source} would both write {name}"
             )
         writers[key] = source
-    if folder:
-        make_folder(place)
-    return pairs
+    return pairs, place if folder else None
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -106,8 +119,10 @@ def convert_folder(
         raise click.UsageError(f"{inputs[0]} is no folder; --recursive takes one")
     if output is None or output == STREAM:
         raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
-    readers = Path(inputs[0]).stat().st_mode & 0o777
-    make_folder(Path(output), 0o700 | readers)
+    dry_run = asked(DRY_RUN)
+    if not dry_run:
+        readers = Path(inputs[0]).stat().st_mode & 0o777
+        make_folder(Path(output), 0o700 | readers)
     summary = convert_tree(
         Path(inputs[0]),
         Path(output),
@@ -118,8 +133,10 @@ def convert_folder(
         force=force,
         update=conversion.updates,
         timeout_s=timeout_s,
+        dry_run=dry_run,
     )
-    say(f"{inputs[0]} -> {output}: {summary}")
+    if not asked(QUIET):
+        say(f"{inputs[0]} -> {output}: {summary}")
     if summary.failures:
         sys.exit(1)
 
@@ -136,7 +153,14 @@ def convert_files(
         raise click.UsageError("--jobs is for --recursive")
     if timeout_s is not None and STREAM in (*inputs, output):
         raise click.UsageError("--timeout is for files")
-    pairs = plan(inputs, output, conversion)
+    pairs, folder = plan(inputs, output, conversion)
+    if asked(JSON) and any(target == STREAM for _, target in pairs):
+        raise click.UsageError("--json needs standard output, and -o - does")
+    if asked(DRY_RUN):
+        run_all(pairs, lambda pair: pair[0], partial(rehearse, conversion, folder))
+        return
+    if folder:
+        make_folder(folder)
     if timeout_s is None:
         results = converted_here(pairs, conversion)
     else:
@@ -146,23 +170,32 @@ def convert_files(
     def report(item: tuple[Pair, Callable[[], Converted]]) -> None:
         (source, target), result = item
         converted = result()
-        say(f"{source} -> {target}: {converted.facts}")
-        for line in converted.losses_of(source):
-            say(line)
+        converted.tell(source, target)
+        converted.tell_losses(source)
         for failure in converted.failures:
             say(f"aecodec: {source}: {failure}")
             failures.append(failure)
 
     with contextlib.closing(results):
-        if not each(results, lambda item: item[0][0], report) or failures:
+        shown = counted(results, len(pairs))
+        if not each(shown, lambda item: item[0][0], report) or failures:
             sys.exit(1)
+
+
+def rehearse(conversion: Conversion, folder: Path | None, pair: Pair) -> None:
+    """Say what would become of a pair, or raise what would keep it from that."""
+    if folder and not folder.exists():
+        check_source(pair[0])
+    else:
+        conversion.check(*pair)
+    tell_planned(*pair)
 
 
 def converted_here(pairs: Sequence[Pair], conversion: Conversion) -> Results:
     """What becomes of every pair, by calls that raise what failed. Two are worked on at
     a time: one is read, entropy-coded or written while networks run on the other.
     """
-    single = len(pairs) == 1
+    single, shown = len(pairs) == 1, is_shown()  # which threads cannot tell
     stopped = threading.Event()
 
     def go_on(share: float) -> None:
@@ -170,8 +203,9 @@ def converted_here(pairs: Sequence[Pair], conversion: Conversion) -> Results:
             sys.exit()  # of the thread
 
     def one(pair: Pair) -> Converted:
-        with progress_bar(pair[0]) if single else nullcontext(go_on) as progress:
-            return conversion(*pair, progress)
+        bar = progress_bar(pair[0], shown) if single else nullcontext(go_on)
+        with bar as progress:
+            return timed(conversion, *pair, progress)
 
     start_engine_silently()
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:

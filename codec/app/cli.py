@@ -18,6 +18,7 @@ from codec.app.commands.features import features
 from codec.app.commands.info import info
 from codec.app.commands.search import search
 from codec.app.commands.serve import serve
+from codec.app.commands.verify import verify
 from codec.app.commands.view import view
 from codec.app.completion import complete_names_of_files
 from codec.app.files import occupy_closed_streams
@@ -62,7 +63,7 @@ def main(context: click.Context) -> None:
 
 
 for command in (
-    *(encode, decode, view, info, features, search, adapt, corpus, serve),
+    *(encode, decode, view, info, verify, features, search, adapt, corpus, serve),
     *(desktop, completion),
 ):
     main.add_command(command)

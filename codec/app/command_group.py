@@ -4,26 +4,58 @@ import contextlib
 import errno
 import re
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import click
 
-from codec.app.reporting import DEBUG, debugging, explained, printable, say
-
-
-def debug(context: click.Context, option: click.Parameter, value: bool) -> None:
-    if value:
-        context.find_root().meta[DEBUG] = True
-
-
-debug_option = click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    callback=debug,
-    help="Show where in the program an error came up.",
+from codec.app.reporting import (
+    DEBUG,
+    DRY_RUN,
+    JSON,
+    QUIET,
+    VERBOSE,
+    debugging,
+    explained,
+    printable,
+    say,
 )
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def note(context: click.Context, option: click.Parameter, value: bool) -> None:
+    """Put a flag that is given where `codec.app.reporting.asked` finds it."""
+    if value and option.name:
+        context.find_root().meta[option.name] = True
+
+
+def flag(*names: str, help: str) -> Callable[[Command], Command]:
+    return click.option(
+        *names, is_flag=True, expose_value=False, callback=note, help=help
+    )
+
+
+debug_option = flag(
+    "--debug", DEBUG, help="Show where in the program an error came up."
+)
+dry_run_option = flag(
+    "-n", "--dry-run", DRY_RUN, help="Say what would be done, and write nothing."
+)
+json_option = flag(
+    "--json",
+    JSON,
+    help="Report on standard output: a line for each file, a JSON object.",
+)
+quiet_option = flag("--quiet", QUIET, help="Say nothing but errors.")
+verbose_option = flag("-v", "--verbose", VERBOSE, help="Say more of every file.")
+
+
+def reporting_options(command: Command) -> Command:
+    """What every command has that reports on files."""
+    for option in (debug_option, quiet_option, verbose_option, json_option):
+        command = option(command)
+    return command
 
 
 class Commands(click.Group):

@@ -1,18 +1,20 @@
 """One file encoded or decoded, from file to file."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from PIL import Image
 
-from codec.api import SUFFIX, decode_file, encode_picture, read_info, salvage_file
-from codec.app.files import ALREADY_THERE, check_target, read, traits, write
+from codec.api import SUFFIX, decode_file, encode_and_tell, read_info, salvage_file
+from codec.app.files import ALREADY_THERE, STREAM, check_target, read, traits, write
 from codec.app.picture_files import file_bytes, format_of
 from codec.app.replacement import replacing
+from codec.app.reporting import JSON, QUIET, asked, say, tell
 from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
 from codec.errors import FormatError, UsageError
 from codec.options import DecodeOptions, EncodeOptions
@@ -46,10 +48,32 @@ class Converted:
     losses: Sequence[str]
     size_bytes: int
     failures: Sequence[str] = ()
+    remark: str = ""  # of a target out of reach
+    more: str = ""  # what --verbose adds to the facts
+    record: Mapping[str, Any] = field(default_factory=dict)  # what --json adds
+    seconds: float = 0
 
-    def losses_of(self, source: str) -> list[str]:
-        """A line for each thing that the output of `source` does not hold."""
-        return [f"{source}: lost: {loss}" for loss in self.losses]
+    def tell(self, source: str, target: str) -> None:
+        """Report what became of `source`."""
+        more = ", ".join([*filter(None, [self.more]), f"{self.seconds:.1f} s"])
+        record = {
+            "file": source,
+            "output": target,
+            "size_bytes": self.size_bytes,
+            **self.record,
+            "remark": self.remark,
+            "lost": [*self.losses],
+            "seconds": round(self.seconds, 3),
+        }
+        if self.failures:
+            record["failed"] = [*self.failures]
+        facts = "; ".join(filter(None, [self.facts, self.remark]))
+        tell(f"{source} -> {target}: {facts}", record, more)
+
+    def tell_losses(self, source: str) -> None:
+        """A line for each thing that the output does not hold."""
+        for loss in () if asked(JSON) or asked(QUIET) else self.losses:
+            say(f"{source}: lost: {loss}")
 
 
 @dataclass(frozen=True)
@@ -83,16 +107,21 @@ class Encoding:
     def with_threads(self, threads: int) -> "Encoding":
         return replace(self, options=replace(self.options, threads=threads))
 
+    def check(self, source: str, target: str) -> None:
+        """CodecError or OSError for what is plain before the work has begun."""
+        check_source(source)
+        check_target(target, self.force)
+
     def __call__(
         self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
-        check_target(target, self.force)
+        self.check(source, target)
         if is_shard(source):
             kinds = readable_suffixes()
             convert = partial(shard, kinds=kinds, suffix=SUFFIX, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         like = traits(source, self.preserve)
-        data, converted = self.converted(content_of(source), progress)
+        data, converted = self.converted(read(source), progress)
         write(target, data, self.force, like)
         return converted
 
@@ -101,9 +130,23 @@ class Encoding:
     ) -> tuple[bytes, Converted]:
         """(.aec file, what became of it) of the content of a picture file."""
         picture = picture_in(content, self.options.max_pixels, self.options.strip)
-        data = encode_picture(picture, self.options, progress)
-        facts = f"{len(data)} bytes, {read_info(data).rate_bpp:.3f} bpp"
-        return data, Converted(facts, picture.losses, len(data))
+        data, remark = encode_and_tell(picture, self.options, progress)
+        info = read_info(data)
+        facts = f"{len(data)} bytes, {info.rate_bpp:.3f} bpp"
+        size = {"width": info.width, "height": info.height}
+        return data, Converted(
+            facts,
+            picture.losses,
+            len(data),
+            more=f"{sizes(**size)}, quality {info.quality:g}, model {info.model}",
+            record={
+                **size,
+                "rate_bpp": round(info.rate_bpp, 4),
+                "quality": info.quality,
+                "model": info.model,
+            },
+            remark=remark,
+        )
 
 
 @dataclass(frozen=True)
@@ -139,17 +182,24 @@ class Decoding:
     def with_threads(self, threads: int) -> "Decoding":
         return replace(self, options=replace(self.options, threads=threads))
 
+    def check(self, source: str, target: str) -> None:
+        """As of `Encoding`."""
+        check_source(source)
+        check_target(target, self.force)
+        if not is_shard(source):
+            format_of(target)
+
     def __call__(
         self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
-        check_target(target, self.force)
+        self.check(source, target)
         if is_shard(source):
             if self.options.salvage:
                 raise UsageError("nothing is salvaged from a tar file")
             convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.converted)
             return convert(source, target, self.force, self.preserve, progress)
         image_format, like = format_of(target), traits(source, self.preserve)
-        data = content_of(source)
+        data = read(source)
         faults: list[str] = []
         if self.options.salvage:
             image, faults = salvage_file(data, self.options, progress)
@@ -166,21 +216,47 @@ class Decoding:
         return saved(decode_file(content, self.options), "PNG", self.quality)
 
 
+def sizes(width: int, height: int) -> str:
+    return f"{width} x {height} pixels"
+
+
 def saved(
     image: Image.Image, image_format: str, quality: int | None = None
 ) -> tuple[bytes, Converted]:
     """(file of one of Pillow's formats, what became of it)."""
     coded, losses, facts = file_bytes(image, image_format, quality)
-    return coded, Converted(facts, losses, len(coded))
+    return coded, Converted(
+        facts,
+        losses,
+        len(coded),
+        more=f"{len(coded)} bytes, {image_format}",
+        record={"width": image.width, "height": image.height, "format": image_format},
+    )
 
 
-def content_of(source: str) -> bytes:
+def check_source(source: str) -> None:
     if os.path.isdir(source):
         raise UsageError("a folder; --recursive converts what is in it")
-    return read(source)
+    if source != STREAM:
+        os.stat(source)  # or it raises
+
+
+def tell_planned(source: str, target: str) -> None:
+    """Report what --dry-run leaves undone."""
+    record = {"file": source, "output": target, "dry_run": True}
+    tell(f"{source} -> {target}", record)
 
 
 Conversion = Encoding | Decoding
+
+
+def timed(
+    convert: Callable[..., Converted], source: str, target: str, progress: Progress
+) -> Converted:
+    """What becomes of `source`, and how long it took."""
+    start = time.perf_counter()
+    converted = convert(source, target, progress)
+    return replace(converted, seconds=time.perf_counter() - start)
 
 
 def shard(
@@ -214,4 +290,5 @@ def shard(
     losses = [f"{name}: {loss}" for name, what in done for loss in what.losses]
     failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
     size = Path(target).stat().st_size
-    return Converted(f"{len(done)} pictures, {size} bytes", losses, size, failures)
+    facts, record = f"{len(done)} pictures, {size} bytes", {"pictures": len(done)}
+    return Converted(facts, losses, size, failures, record=record)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.api import distance as distance
 from codec.app.reporting import escaped
 
 # Of formulas, also in full width.
@@ -39,8 +40,3 @@ def cell(name: str) -> str:
     """
     whole = "".join(escaped(c) if "\udc80" <= c <= "\udcff" else c for c in name)
     return f"./{whole}" if whole.startswith(FORMULA) else whole
-
-
-def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Root mean square difference of two descriptors."""
-    return float(np.sqrt(np.mean((one - other) ** 2)))

@@ -1,18 +1,17 @@
 """A folder and all folders below it, converted by worker processes."""
 
 import os
-import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from codec.app import reporting, workers
-from codec.app.conversion import Converted
+from codec.app.conversion import Converted, tell_planned
+from codec.app.progress_bar import counted
 from codec.app.replacement import PREFIX
+from codec.app.reporting import DRY_RUN, JSON, QUIET, VERBOSE, asked, tell
 from codec.app.workers import Convert
 from codec.errors import UsageError, reason
 from codec.machine import cpu_count
@@ -31,6 +30,7 @@ class Summary:
     """Counts of files, bytes of those done, and a line for each that failed."""
 
     done: int = 0
+    to_do: int = 0  # that --dry-run leaves
     up_to_date: int = 0
     left_out: int = 0  # files of other kinds
     bytes_in: int = 0
@@ -39,7 +39,7 @@ class Summary:
 
     def fail(self, name: Path | str, why: str) -> None:
         self.failures.append(f"{name}: {why}")
-        say(f"aecodec: {self.failures[-1]}")
+        reporting.fail(str(name), why)
 
     def add(self, task: Task, result: Converted | str) -> None:
         """Count a file, and say what is to be said of it."""
@@ -49,13 +49,17 @@ class Summary:
         self.done += 1
         self.bytes_in += task.size_bytes
         self.bytes_out += result.size_bytes
-        for line in result.losses_of(str(task.source)):
-            say(line)
+        if asked(VERBOSE) or asked(JSON):
+            result.tell(str(task.source), str(task.target))
+        elif result.remark and not asked(QUIET):
+            reporting.say(f"{task.source}: {result.remark}")
+        result.tell_losses(str(task.source))
         for failure in result.failures:
-            self.fail(task.source, failure)
+            self.failures.append(f"{task.source}: {failure}")
+            reporting.say(f"aecodec: {self.failures[-1]}")
 
     def __str__(self) -> str:
-        parts = [f"{self.done} done"]
+        parts = [f"{self.to_do} to do" if self.to_do else f"{self.done} done"]
         if self.done:
             ratio = self.bytes_out / max(self.bytes_in, 1)
             sizes = f"{self.bytes_in / 1e6:.3g} MB to {self.bytes_out / 1e6:.3g} MB"
@@ -104,6 +108,7 @@ def convert_tree(
     force: bool,
     update: bool,
     timeout_s: float | None = None,
+    dry_run: bool = False,
 ) -> Summary:
     """Convert every file of one of the `kinds` (suffixes) under `source` to a file at
     the same place under `target`, named by `rename`, in as many processes as cores or
@@ -113,27 +118,25 @@ def convert_tree(
     process. Files whose target is newer are left as they are, unless `force` is given,
     so a run that was stopped goes on; older targets are replaced if `update` is given,
     else they fail. A file that fails does not stop the others, nor does one that takes
-    more than `timeout_s`. Links to folders are not followed.
+    more than `timeout_s`. Links to folders are not followed. With `dry_run`, what would
+    be done is told instead.
     """
     summary = Summary()
     found = planned(source, target, rename, kinds, summary)
     tasks = [t for t in found if force or is_due(t, update, summary)]
+    if dry_run:
+        summary.to_do = len(tasks)
+        for t in tasks:
+            tell_planned(str(t.source), str(t.target))
+        return summary
     jobs = max(1, min(jobs or cpu_count(), len(tasks)))
     convert = Mirrored(with_threads(max(1, cpu_count() // jobs)), target)
     work = {workers.Task(str(t.source), str(t.target)): t for t in tasks}
-    bar = tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty())
     debug = reporting.debugging()
-    with bar:
-        for key, result in workers.run(work, convert, jobs, timeout_s, debug):
-            bar.update()
-            summary.add(work[key], result)
+    results = workers.run(work, convert, jobs, timeout_s, debug)
+    for key, result in counted(results, len(tasks)):
+        summary.add(work[key], result)
     return summary
-
-
-def say(line: str) -> None:
-    """Print a line on standard error, above the bar if there is one."""
-    with tqdm.external_write_mode(file=sys.stderr):
-        reporting.say(line)
 
 
 def planned(
@@ -174,6 +177,8 @@ def are_one_file(folder: Path, one: Path, other: Path) -> bool:
     """Whether two names below a folder are one to its file system."""
     if one == other:
         return True
+    if asked(DRY_RUN):  # which writes nothing
+        return False
     with tempfile.TemporaryDirectory(dir=folder, prefix=PREFIX) as place:
         made = Path(place, one)
         made.parent.mkdir(parents=True, exist_ok=True)
@@ -186,6 +191,9 @@ def is_due(task: Task, update: bool, summary: Summary) -> bool:
     try:
         if is_newer(task):
             summary.up_to_date += 1
+            if asked(VERBOSE) or asked(JSON):
+                names = {"file": str(task.source), "output": str(task.target)}
+                tell(f"{task.source}: up to date", {**names, "up_to_date": True})
             return False
         if os.path.lexists(task.target) and not update:
             raise UsageError(f"{task.target} exists and is older; --force replaces it")

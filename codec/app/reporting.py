@@ -1,17 +1,19 @@
-"""Work on many items; what goes wrong is reported on standard error."""
+"""Work on many items, and what is reported of it: what went wrong on standard error."""
 
 import contextlib
+import json
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import click
 
 from codec.errors import CodecError, UsageError, reason
 
 T = TypeVar("T")
-DEBUG = "debug"  # in the `meta` of the outermost context
+# Flags in the `meta` of the outermost context, see `codec.app.command_group`.
+DEBUG, DRY_RUN, JSON, QUIET, VERBOSE = "debug", "dry_run", "json", "quiet", "verbose"
 
 
 def printable(text: str) -> str:
@@ -32,7 +34,7 @@ def escaped(character: str) -> str:
 
 def say(line: str) -> None:
     """A line on standard error, or nowhere if that cannot be written."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), above_bars():
         click.echo(encodable(printable(line), sys.stderr), err=True)
 
 
@@ -40,13 +42,46 @@ def show(line: str) -> None:
     """A line on standard output. UsageError if that is closed."""
     if sys.stdout is None:
         raise UsageError("standard output is closed")
-    click.echo(encodable(printable(line), sys.stdout))
+    with above_bars():
+        click.echo(encodable(printable(line), sys.stdout))
+
+
+def above_bars() -> contextlib.AbstractContextManager[None]:
+    """In it, bars that there are on standard error are out of the way."""
+    if "tqdm" not in sys.modules:  # which takes time to import
+        return contextlib.nullcontext()
+    from tqdm import tqdm
+
+    away: contextlib.AbstractContextManager[None] = tqdm.external_write_mode(sys.stderr)
+    return away
 
 
 def encodable(text: str, stream: object) -> str:
     """The text with escapes for what the stream's encoding does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def tell(
+    line: str,
+    record: Mapping[str, Any],
+    more: str = "",
+    out: Callable[[str], None] = say,
+) -> None:
+    """Report what became of an item: by a line, and `more` with --verbose; with --json
+    by the record, on standard output; with --quiet not at all.
+    """
+    if asked(JSON):
+        show(json.dumps(record))
+    elif not asked(QUIET):
+        out(f"{line}; {more}" if more and asked(VERBOSE) else line)
+
+
+def fail(name: str, why: str) -> None:
+    """Report that an item failed; with --json on standard output, too."""
+    say(f"aecodec: {name}: {why}")
+    if asked(JSON):
+        show(json.dumps({"file": name, "error": why}))
 
 
 def explained(error: BaseException, debug: bool) -> str:
@@ -58,8 +93,13 @@ def explained(error: BaseException, debug: bool) -> str:
 
 def debugging() -> bool:
     """Whether --debug was given."""
+    return asked(DEBUG)
+
+
+def asked(flag: str) -> bool:
+    """Whether a flag was given."""
     context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().meta.get(DEBUG))
+    return bool(context and context.find_root().meta.get(flag))
 
 
 def run_all(
@@ -82,5 +122,5 @@ def each(
             raise  # nobody reads on, and click ends quietly; or wrong usage
         except Exception as error:  # of whatever kind: the others are done
             well = False
-            say(f"aecodec: {name_of(item)}: {explained(error, debugging())}")
+            fail(name_of(item), explained(error, debugging()))
     return well

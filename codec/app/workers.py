@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import IO, Any
 
-from codec.app.conversion import Converted
+from codec.app.conversion import Converted, timed
 from codec.app.processes import COMMAND, DIED, introduction
 from codec.app.reporting import explained
 from codec.errors import CodecError
@@ -254,7 +254,7 @@ def do(task: Task, replies: IO[bytes], convert: Convert, debug: bool) -> None:
 
     reply(BEGUN)
     try:
-        reply(asdict(convert(task.source, task.target, progress)))
+        reply(asdict(timed(convert, task.source, task.target, progress)))
     except BrokenPipeError:
         raise
     except Exception as error:  # of whatever kind: the others are done

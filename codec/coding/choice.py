@@ -15,10 +15,11 @@ from codec.networks.runtime import Networks
 from codec.options import EFFORTS, GRAPHICS, PHOTO, EncodeOptions
 from codec.picture.color import dissimilarity
 from codec.picture.reading import Picture
-from codec.progress import Progress
+from codec.progress import Stages
 
 # Of the cost of what the networks make: measures of the eye like it better than SSIM.
 NETWORKS_SHARE = 0.8
+DRAWN_STAGE = 0.25  # of the work, at a guess
 # Of a picture, for it to be nothing but a photograph on a ground of one color.
 GROUND_SHARE = 0.98
 
@@ -32,10 +33,10 @@ class Choice:
         options: EncodeOptions,
         networks: Networks,
         keep_latents: bool,
-        progress: Progress,
+        stages: Stages,
     ) -> None:
         self.picture, self.options, self.networks = picture, options, networks
-        self.keep_latents, self.progress = keep_latents, progress
+        self.keep_latents, self.stages = keep_latents, stages
 
     def encoder(self, code: int) -> Encoder:
         """The one that costs least at a quality code."""
@@ -45,6 +46,7 @@ class Choice:
         if content == PHOTO or not may_be_drawn(self.picture.rgb):
             return self.without_layer()
         drawn = self.with_layer(None)
+        self.stages.begin(DRAWN_STAGE)
         file = unpack(drawn.file(code), max_pixels=NO_LIMIT)
         tiles = [file.tile(n) for n in range(file.header.tile_count)]
         kinds = [tile.kind for tile in tiles if isinstance(tile, LayerTile)]
@@ -63,8 +65,10 @@ class Choice:
         ]
         if photographs is not None:
             others.append(self.with_layer(~photographs))
-        costs = [self.cost(encoder.file(code)) for encoder in (drawn, *others)]
-        costs[1:] = [NETWORKS_SHARE * cost for cost in costs[1:]]
+        costs = [self.cost(drawn.file(code))]
+        for done, encoder in enumerate(others):
+            self.stages.begin(1 / (len(others) - done + self.keep_latents))
+            costs.append(NETWORKS_SHARE * self.cost(encoder.file(code)))
         return [drawn, *others][int(np.argmin(costs))]
 
     def without_layer(self) -> Encoder:
@@ -84,7 +88,7 @@ class Choice:
             self.networks,
             EFFORTS[self.options.effort].refinement,
             self.keep_latents,
-            self.progress,
+            self.stages,
             layering,
         )
 

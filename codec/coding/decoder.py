@@ -75,7 +75,8 @@ def check_bundle(header: Header, bundle: Bundle) -> None:
     if expected != found:
         raise FormatError(
             f"file was made with another model {header.model_id}, perhaps an adapted "
-            f"one (bundle {expected.hex()}, here {found.hex()})"
+            f"one, whose .aecm file --model names (bundle {expected.hex()}, here "
+            f"{found.hex()})"
         )
 
 
@@ -162,8 +163,7 @@ def decode_bands(
     stride = networks.bundle.stride_px
     factor = stride // output.cell_px
     if layer.covers and factor:
-        progress(1)
-        return layer.over(layer.blank(factor), factor)
+        return layer.over(layer.blank(factor, progress), factor)
     bands = network_bands(container, networks, region, output, damage, progress)
     return layer.over(bands, factor) if layer.tiles else bands
 

@@ -107,7 +107,7 @@ class Encoder:
         key = code, rate_share
         if key not in self.files:
             payloads = self.payloads(code, rate_share)
-            layer = self.layering.coded(code) if self.layering else {}
+            layer = self.layering.coded(code, self.progress) if self.layering else {}
             tiles: list[bytes | LayerTile] = [
                 replace(layer[n], network=payload) if n in layer else payload
                 for n, payload in enumerate(payloads)
@@ -119,7 +119,6 @@ class Encoder:
     def payloads(self, code: int, rate_share: float) -> list[bytes]:
         """What the networks make of every tile, nothing of those that are covered."""
         if len(self.covered) == self.header.tile_count:
-            self.progress(1)
             return [b""] * self.header.tile_count
         parts = [strip.payloads(code, rate_share) for strip in self.strips]
         rows = zip(*parts, strict=True)

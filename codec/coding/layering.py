@@ -1,7 +1,7 @@
 """The layer of a picture that is encoded: which pixels are its, and what codes them."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from codec.options import Effort
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.avif import has_avif, pack_lossy
 from codec.picture.vp8l import EFFORT_MAX, pack_lossless
+from codec.progress import Progress, no_progress
 
 # AVIF's quality for photographs that score as ours do at qualities of 1, 10, 20 to 100:
 # SSIMULACRA 2 for the tune visual, PSNR for psnr. Read off kodak_summary.csv.
@@ -40,6 +41,7 @@ class Layering:
     tune: str
     effort: Effort
     exact: bool  # whatever it takes
+    exact_tiles: dict[int, LayerTile] = field(default_factory=dict)  # made so far
 
     @cached_property
     def tiles(self) -> dict[int, tuple[slice, slice]]:
@@ -56,10 +58,11 @@ class Layering:
             n for n, at in self.tiles.items() if covered is None or covered[at].all()
         )
 
-    @cached_property
-    def lossless(self) -> dict[int, LayerTile]:
-        """The layer of every tile as it is."""
-        return {n: self.exact_tile(n) for n in self.tiles}
+    def lossless(self, number: int) -> LayerTile:
+        """The layer of a tile as it is."""
+        if number not in self.exact_tiles:
+            self.exact_tiles[number] = self.exact_tile(number)
+        return self.exact_tiles[number]
 
     def exact_tile(self, number: int) -> LayerTile:
         colors = self.colors[self.tiles[number]]
@@ -86,19 +89,24 @@ class Layering:
             return self.colors
         return smooth_where_invisible(self.colors, ~self.covered)
 
-    def coded(self, code: int) -> dict[int, LayerTile]:
+    def coded(
+        self, code: int, progress: Progress = no_progress
+    ) -> dict[int, LayerTile]:
         """The layer of every tile by number at a quality code, without what the
         networks make.
         """
-        if self.exact or not has_avif():
-            return self.lossless
         position = code / QUALITY_CODE_MAX * 99 + 1
         quality = round(float(np.interp(position, QUALITIES, AVIF_QUALITY[self.tune])))
-        return {n: self.worthwhile(n, quality) for n in self.tiles}
+        as_is = self.exact or not has_avif()
+        made: dict[int, LayerTile] = {}
+        for n in self.tiles:
+            made[n] = self.lossless(n) if as_is else self.worthwhile(n, quality)
+            progress(len(made) / len(self.tiles))
+        return made
 
     def worthwhile(self, number: int, quality: int) -> LayerTile:
         """Lossless, unless that takes EXACT_SHARE times as many bytes as AVIF."""
-        lossless = self.lossless[number]
+        lossless = self.lossless(number)
         if lossless.kind == FLAT:
             return lossless
         colors, mask = self.colors[self.tiles[number]], self.mask(number)

@@ -16,6 +16,7 @@ from codec.networks.windows import overlap
 from codec.options import Region
 from codec.picture.avif import unpack_lossy
 from codec.picture.vp8l import unpack_lossless
+from codec.progress import Progress
 
 Band = NDArray[np.uint8]  # [rows, W, 3]
 
@@ -48,14 +49,17 @@ class Layer:
                 row.append((number, columns, tile))
             self.covers &= isinstance(tile, LayerTile) and tile.covers
 
-    def blank(self, factor: int) -> Iterator[Band]:
-        """Bands of nothing, a row of tiles each, `factor` times smaller."""
+    def blank(self, factor: int, progress: Progress) -> Iterator[Band]:
+        """Bands of nothing, a row of tiles each, `factor` times smaller. `progress` is
+        told when the next one is asked for.
+        """
         _, top, width, height = self.region
         for rows in tile_spans(self.header)[0]:
             count = min(rows.stop, top + height) - max(rows.start, top)
             if count > 0:
                 shape = -(-count // factor), -(-width // factor), 3
                 yield np.zeros(shape, np.uint8)
+                progress((min(rows.stop, top + height) - top) / height)
 
     def over(self, bands: Iterable[Band], factor: int) -> Iterator[Band]:
         """The bands from top to bottom, with the layer over them. They are `factor`

@@ -1,7 +1,7 @@
 """Files of a wanted size or PSNR, by search over the quality."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,35 +15,54 @@ from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
 from codec.picture.color import luma, psnr_of
+from codec.progress import Stages
 
 SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
+ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a guess
 # Where the index offset changes, size and PSNR jump by some percent from one quality
 # code to the next. Files between the two come from the higher code, and from rounding
 # that gives the rate a larger share, up to SHARE_MAX in so many steps.
 SHARE_STEPS, SHARE_MAX = 255, 4.0
 
 
-def file_within(encoder: Encoder, size_bytes: int) -> bytes:
-    """The best file of at most so many bytes; UsageError if there is none."""
-    found = search(
-        encoder,
-        lambda file: math.log(len(file)),
-        math.log(max(size_bytes, 1)),
-        -math.log(1 - SIZE_TOLERANCE),
-    )
-    if found is None:
-        smallest = len(encoder.file(0))
-        raise UsageError(
-            f"{size_bytes} bytes are too few; the smallest file has {smallest}"
+def file_within(
+    encoders: Sequence[Encoder], size_bytes: int, stages: Stages
+) -> tuple[bytes, str]:
+    """(the best file of at most so many bytes, what is to be said of it: that the
+    highest quality is smaller), by the first encoder that has one; UsageError if there
+    is none.
+    """
+    for encoder in encoders:
+        found = search(
+            encoder,
+            lambda file: math.log(len(file)),
+            math.log(max(size_bytes, 1)),
+            -math.log(1 - SIZE_TOLERANCE),
+            stages,
         )
-    return found[0]
+        if found is not None:
+            return found[0], smaller(found[0], size_bytes)
+    header, least = encoders[0].header, min(len(e.file(0)) for e in encoders)
+    asked, given = (8 * n / (header.width * header.height) for n in (size_bytes, least))
+    raise UsageError(
+        f"{size_bytes} bytes ({asked:.2g} bits per pixel) are too few; quality 1, the "
+        f"lowest, takes {least} ({given:.2g})"
+    )
 
 
-def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
-    """A file whose decoded samples have this PSNR. They have more at the lowest
-    quality, and with refinement, where no quality code comes nearer. UsageError if they
-    have less at the highest quality.
+def smaller(file: bytes, size_bytes: int) -> str:
+    """What is to be said of a file that is smaller than it could be."""
+    code = unpack(file, max_pixels=NO_LIMIT).header.quality_code
+    if code < QUALITY_CODE_MAX or len(file) >= size_bytes * (1 - SIZE_TOLERANCE):
+        return ""
+    return f"quality 100, the highest, takes fewer than {size_bytes} bytes"
+
+
+def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[bytes, str]:
+    """(a file whose decoded samples have this PSNR, what is to be said of it: that the
+    lowest quality has more). They also have more with refinement, where no quality code
+    comes nearer. UsageError if they have less at the highest quality.
     """
     picture = encoder.picture
     samples = luma if picture.gray else np.asarray
@@ -62,18 +81,20 @@ def file_of_psnr(encoder: Encoder, psnr_db: float) -> bytes:
         return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB)
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, stages)
     if found is None:
-        return encoder.file(0)
+        file = encoder.file(0)
+        return file, f"quality 1, the lowest, has {psnr(file):.2f} dB"
     file, reached = found
     if reached >= psnr_db - PSNR_TOLERANCE_DB:
-        return file
+        return file, ""
     code = unpack(file, max_pixels=NO_LIMIT).header.quality_code
     if code == QUALITY_CODE_MAX:
         raise UsageError(
-            f"{psnr_db:g} dB are out of reach; the highest PSNR is {reached:.2f}"
+            f"{psnr_db:g} dB are out of reach; quality 100, the highest, has "
+            f"{reached:.2f}"
         )
-    return encoder.file(code + 1)
+    return encoder.file(code + 1), ""
 
 
 def search(
@@ -81,6 +102,7 @@ def search(
     measure: Callable[[bytes], float],
     limit: float,
     tolerance: float,
+    stages: Stages,
 ) -> tuple[bytes, float] | None:
     """(file, what it measures): from `limit - tolerance` to `limit`, or else as little
     below as was found. None if the lowest quality is over the limit.
@@ -88,6 +110,7 @@ def search(
     files: dict[tuple[int, int], tuple[bytes, float]] = {}
 
     def value_of(code: int, step: int) -> float:
+        stages.begin(ATTEMPT_STAGE)
         share = RATE_SHARE + (SHARE_MAX - RATE_SHARE) * (1 - step / SHARE_STEPS)
         file = encoder.file(code, share)
         files[code, step] = file, measure(file)

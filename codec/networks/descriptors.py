@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 GRID = 4  # rows and columns that magnitudes are pooled over
 FLOOR = 0.01  # added to a magnitude, in image units, before the logarithm
+ALIKE_SHARE = 0.95  # of the channels, that count: the others are those of color
 
 
 def describe(
@@ -28,6 +29,22 @@ def describe(
     pooled = np.concatenate([pool(np.abs(band[0, :, :columns]), 1) for band in bands])
     means = pool(pooled[:rows], 0)
     return np.log(means + np.float32(FLOOR)).ravel()
+
+
+def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """How unlike the pictures of two descriptors of a model are: the root mean square
+    difference of the channels that differ least, so that a gray copy is near; of the
+    one picture as it is or mirrored, whichever is nearer.
+    """
+    found = [part.reshape(GRID, GRID, -1) for part in (one, other)]
+    return min(grid_distance(part, found[1]) for part in (found[0], found[0][:, ::-1]))
+
+
+def grid_distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """As `distance`, of grids [GRID, GRID, channels] as they are."""
+    by_channel = np.sort(np.mean((one - other) ** 2, axis=(0, 1)))
+    count = max(1, int(ALIKE_SHARE * len(by_channel)))
+    return float(np.sqrt(by_channel[:count].mean()))
 
 
 def pool(values: NDArray[Any], axis: int) -> NDArray[np.float32]:

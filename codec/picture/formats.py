@@ -38,6 +38,7 @@ EXTRAS = {
 }
 SUFFIXES = frozenset(suffix for _, names in FORMATS.values() for suffix in names)
 SIGNATURE_BYTES = 16
+QUOTED_BYTES = re.compile(r" \([^()]*b['\"].*\)$")  # as Pillow puts them
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
 
 
@@ -74,7 +75,8 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
                 why = f"{name} pictures are read with pip install 'aecodec[inputs]'"
             continue
         factory, accept = opener(name)
-        accepted = accept is None or accept(data[:SIGNATURE_BYTES])
+        start = data[:SIGNATURE_BYTES].ljust(SIGNATURE_BYTES, b"\0")
+        accepted = accept is None or accept(start)
         if isinstance(accepted, str):  # what Pillow was built without
             why = accepted
             continue
@@ -95,8 +97,12 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def unreadable(error: Exception) -> str:
-    """What to say of an error of a decoder, which may have several lines."""
-    return f"image cannot be read: {' '.join(str(error).split())}"
+    """What to say of an error of a decoder: its own words if it has some, which may be
+    of several lines, but not those of what it stumbled over, nor bytes.
+    """
+    said = isinstance(error, OSError | SyntaxError) and error.__cause__ is None
+    why = QUOTED_BYTES.sub("", " ".join(str(error).split())) if said else ""
+    return f"image cannot be read: {why or 'it is damaged or cut off'}"
 
 
 def check_tiles(image: Image.Image, max_pixels: int) -> None:

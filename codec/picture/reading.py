@@ -1,5 +1,6 @@
 """What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
+import io
 import struct
 from collections.abc import Collection
 from contextlib import suppress
@@ -29,6 +30,7 @@ from codec.picture.samples import (
     swapped,
 )
 
+SHOWN_PX = (1024, 1024)  # in notebooks
 SHAPES = {2: "[H, W]", 3: "[H, W, 3]"}  # by the number of dimensions
 
 
@@ -55,6 +57,15 @@ class Picture:
         for name, data in self.metadata.items():
             if name not in INFO_KEYS or not isinstance(data, bytes):
                 raise UsageError(f"metadata {name!r} are {type(data).__name__}")
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show."""
+        image = Image.fromarray(self.rgb)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        image.thumbnail(SHOWN_PX)
+        image.save(file := io.BytesIO(), "PNG")
+        return file.getvalue()
 
 
 def check_array(array: Any, name: str, *dimensions: int) -> None:

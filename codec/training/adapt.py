@@ -15,13 +15,20 @@ from keras import ops
 
 from codec.errors import CodecError, UsageError, reason
 from codec.machine import native_stderr_silenced
-from codec.networks.adaptation import ADAPTABLE, WEIGHTS_MIN_BYTES, buffers, pack_model
+from codec.networks.adaptation import (
+    ADAPTABLE,
+    WEIGHTS_MIN_BYTES,
+    buffers,
+    pack_model,
+    unpack_model,
+)
 from codec.networks.shipped import TUNES, load_bundle
 from codec.picture.reading import picture_in
 from codec.training.architectures import SHIPPED
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
 from codec.training.dimensions import STRIDE_PX
+from codec.training.gain import Gain, gain_on
 from codec.training.model import build_codec
 from codec.training.schedule import Plateau
 from codec.training.train import set_up
@@ -33,7 +40,7 @@ LEARNING_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of the steps
 TILES_PER_PICTURE, TILES_MAX = 8, 400
 COUNTED_TILES = 200  # of those, drawn with replacement, each at a random quality
-TRAINING_SHARE = 0.8  # of the time that it all takes, about
+TRAINING_SHARE, COUNTING_SHARE = 0.75, 0.2  # of the time that it all takes, about
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,12 @@ class Adapted:
     data: bytes
     pictures: int
     trained_share: float  # of the parameters
+    gain: Gain
 
     def __str__(self):
         return (
             f"{self.pictures} pictures, {self.trained_share:.1%} of the weights "
-            f"trained, {len(self.data)} bytes"
+            f"trained, {len(self.data)} bytes; {self.gain}"
         )
 
 
@@ -58,7 +66,7 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     set_up("float32")
-    pool, parts, count = load_tiles(paths, max_pixels)
+    pool, parts, used = load_tiles(paths, max_pixels)
     with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
         codec = build_codec(SHIPPED)
     bundle = load_bundle(TUNES[tune].model_id)
@@ -70,7 +78,7 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     residual_tables, hyper_tables, skip_below = calibrate(
         codec,
         images,
-        lambda done: progress(TRAINING_SHARE + (1 - TRAINING_SHARE) * done),
+        lambda done: progress(TRAINING_SHARE + COUNTING_SHARE * done),
     )
     adapted = replace(
         bundle,
@@ -79,16 +87,26 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
         hyper_tables=tuple(hyper_tables),
         skip_below=skip_below,
     )
-    return Adapted(pack_model(adapted, new_weights(codec, bundle)), count, share)
+    data = pack_model(adapted, new_weights(codec, bundle))
+    rest = 1 - TRAINING_SHARE - COUNTING_SHARE
+    gain = gain_on(
+        [path for path in paths if path not in used],
+        used,
+        tune,
+        unpack_model(data),
+        max_pixels,
+        lambda done: progress(1 - rest + rest * done),
+    )
+    return Adapted(data, len(used), share, gain)
 
 
 def load_tiles(paths, max_pixels):
     """(tiles uint8 [N, TILE_PX, TILE_PX, 3], the part of each that is of the picture,
-    number of pictures), from pictures in random order until there are TILES_MAX; small
-    ones are mirrored at their edges.
+    paths of the pictures), from pictures in random order until there are TILES_MAX;
+    small ones are mirrored at their edges.
     """
     random = np.random.default_rng(0)
-    pool, parts, count = [], [], 0
+    pool, parts, used = [], [], []
     for path in random.permutation(paths):
         try:
             image = picture_in(path.read_bytes(), max_pixels, ()).rgb
@@ -100,10 +118,10 @@ def load_tiles(paths, max_pixels):
         found = [found[i] for i in random.permutation(len(found))[:TILES_PER_PICTURE]]
         pool += found
         parts += len(found) * [tuple(slice(whole_cells(side)) for side in sides)]
-        count += 1
+        used.append(path)
         if len(pool) >= TILES_MAX:
             break
-    return np.stack(pool), parts, count
+    return np.stack(pool), parts, used
 
 
 def whole_cells(side):

@@ -1,17 +1,19 @@
 """`aecodec adapt`."""
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 import codec
 from codec.app.arguments import force_option, max_pixels_option, tune_option
-from codec.app.command_group import debug_option
+from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
-from codec.app.progress_bar import progress_bar
-from codec.app.reporting import run_all, say
+from codec.app.progress_bar import is_shown, progress_bar
+from codec.app.reporting import DRY_RUN, asked, run_all, tell
 from codec.picture.formats import readable_suffixes
 
 
@@ -19,7 +21,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in readable_suffixes() and path.is_file()
 
 
-@click.command()
+@click.command(short_help="Train a model on pictures like yours.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "-o",
@@ -37,8 +39,9 @@ def is_picture(path: Path) -> bool:
     help="Length of the training; half a second each on 2 cores.",
 )
 @force_option
+@dry_run_option
 @max_pixels_option
-@debug_option
+@reporting_options
 def adapt(
     folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
 ) -> None:
@@ -52,11 +55,16 @@ def adapt(
         pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
         if not pictures:
             raise codec.UsageError(f"no pictures in {folder}")
+        record: dict[str, Any] = {"file": str(folder), "output": target}
+        if asked(DRY_RUN):
+            line = f"{folder} -> {target}: {len(pictures)} pictures, {steps} steps"
+            tell(line, {**record, "pictures": len(pictures), "dry_run": True})
+            return
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with needs_extra("adapting", "train", ", Python 3.11 or 3.12"):
             from codec.training.adapt import adapt
-        with progress_bar(str(folder)) as progress:
+        with progress_bar(str(folder), is_shown()) as progress:
             made = adapt(
                 pictures,
                 tune,
@@ -65,6 +73,12 @@ def adapt(
                 progress=progress,
             )
         write(target, made.data, force)
-        say(f"{folder} -> {target}: {made}")
+        record |= {
+            "size_bytes": len(made.data),
+            "pictures": made.pictures,
+            **dataclasses.asdict(made.gain),
+        }
+        more = f"`aecodec encode --model {target}` uses it"
+        tell(f"{folder} -> {target}: {made}", record, more)
 
     run_all([output], str, run)

@@ -9,7 +9,7 @@ from codec.app.reporting import show
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command()
+@click.command(short_help="Print a script that completes commands.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @debug_option
 @click.pass_context

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 import click
 
 from codec.app.arguments import (
+    content_option,
     effort_option,
+    lossless_option,
     max_pixels_option,
     quality_option,
     strip_option,
@@ -14,13 +16,13 @@ from codec.app.arguments import (
     tune_option,
     wrong_usage,
 )
-from codec.app.command_group import Commands, debug_option
+from codec.app.command_group import Commands, dry_run_option, reporting_options
 from codec.app.extras import needs_extra
-from codec.app.reporting import run_all, say
+from codec.app.reporting import QUIET, asked, run_all, say
 from codec.options import EncodeOptions
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, short_help="Encode and verify folders of any size.")
 def corpus() -> None:
     """Encode, decode and verify folders of any size, on a cluster or on this machine.
 
@@ -36,7 +38,8 @@ def corpus() -> None:
 
 def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        debug_option,
+        reporting_options,
+        dry_run_option,
         max_pixels_option,
         click.option(
             "-f", "--force", is_flag=True, help="Do again what is done already."
@@ -59,6 +62,8 @@ def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
 @quality_option
 @tune_option
 @effort_option
+@content_option
+@lossless_option
 @strip_option
 def encode_corpus(
     source: str,
@@ -69,6 +74,8 @@ def encode_corpus(
     quality: float | None,
     tune: str,
     effort: int,
+    content: str,
+    lossless: bool,
     strip: Sequence[str],
 ) -> None:
     """Encode the pictures in SOURCE and below, photo.png to photo.png.aec, those in tar
@@ -79,6 +86,8 @@ def encode_corpus(
             quality=quality,
             tune=tune,
             effort=effort,
+            content=content,
+            lossless=lossless,
             strip=stripped(strip),
             max_pixels=max_pixels,
         )
@@ -123,7 +132,8 @@ def run_corpus(
             from codec.app.corpus.planning import Job
         job = Job(command, source, target, options)
         summary = convert_corpus(job, jobs, force)
-        say(f"{source} -> {target}: {summary}")
+        if not asked(QUIET):
+            say(f"{source} -> {target}: {summary}")
         if summary.failures:
             sys.exit(1)
 

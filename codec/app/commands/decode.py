@@ -20,7 +20,7 @@ from codec.app.arguments import (
     wrong_usage,
 )
 from codec.app.batch import convert_files, convert_folder
-from codec.app.command_group import debug_option
+from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.conversion import Decoding
 from codec.app.parsing import region_in
 from codec.options import PRECISIONS, SCALES, DecodeOptions, Region
@@ -28,7 +28,7 @@ from codec.options import PRECISIONS, SCALES, DecodeOptions, Region
 SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 
 
-@click.command()
+@click.command(short_help="Decode .aec files to pictures.")
 @input_argument
 @output_option
 @click.option(
@@ -83,8 +83,9 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 @timeout_option
 @preserve_option
 @force_option
+@dry_run_option
 @max_pixels_option
-@debug_option
+@reporting_options
 def decode(
     inputs: Sequence[str],
     output: str | None,

@@ -11,10 +11,12 @@ from codec.app.arguments import (
     REFINING_TIMEOUT_S,
     TIMEOUT_S,
     adapted,
+    content_option,
     effort_option,
     force_option,
     input_argument,
     jobs_option,
+    lossless_option,
     max_pixels_option,
     model_option,
     output_option,
@@ -30,14 +32,14 @@ from codec.app.arguments import (
     wrong_usage,
 )
 from codec.app.batch import convert_files, convert_folder
-from codec.app.command_group import debug_option
+from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.conversion import Encoding
 from codec.app.parsing import size_in
-from codec.options import CONTENTS, EFFORTS, EncodeOptions
+from codec.options import EFFORTS, EncodeOptions
 from codec.picture.formats import SUFFIXES
 
 
-@click.command()
+@click.command(short_help="Encode pictures to .aec files.")
 @input_argument
 @output_option
 @quality_option
@@ -67,23 +69,17 @@ from codec.picture.formats import SUFFIXES
 @tune_option
 @model_option
 @effort_option
-@click.option(
-    "--content",
-    type=click.Choice(CONTENTS),
-    default=EncodeOptions.content,
-    show_default=True,
-    help="photo: by the networks alone. graphics: by lossless WebP or AVIF, whichever "
-    "costs less. auto: what suits the picture, or its parts.",
-)
-@click.option("--lossless", is_flag=True, help="Store all colors exactly.")
+@content_option
+@lossless_option
 @strip_option
 @recursive_option
 @jobs_option
 @timeout_option
 @preserve_option
 @force_option
+@dry_run_option
 @max_pixels_option
-@debug_option
+@reporting_options
 def encode(
     inputs: Sequence[str],
     output: str | None,

@@ -11,7 +11,7 @@ from codec.app.parsing import size_in
 from codec.app.reporting import run_all, say
 
 
-@click.command()
+@click.command(short_help="Show .aec files to browsers.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)

@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import signal
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -15,13 +14,15 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported hom
 
 import pyarrow as pa
 import ray.data
-from tqdm import tqdm
 
+from codec.app.conversion import tell_planned
 from codec.app.corpus.manifest import Row
 from codec.app.corpus.planning import TASKS, Job, Task, planned
 from codec.app.corpus.storage import whole_uri
 from codec.app.corpus.worker import Worker
 from codec.app.folders import Summary
+from codec.app.progress_bar import files_bar
+from codec.app.reporting import DRY_RUN, JSON, VERBOSE, asked, tell
 from codec.errors import CodecError, UsageError, reason
 from codec.machine import native_stderr_silenced
 
@@ -89,6 +90,18 @@ def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
         yield batch
 
 
+def tell_done(name: str, row: Row) -> None:
+    """Report a file of the corpus, or a member of one."""
+    keys = ("width", "height", "rate_bpp", "psnr_db", "seconds")
+    size = {"size_bytes": row["output_bytes"]}
+    record = {"file": name, "output": row["output"], **size}
+    tell(
+        f"{name} -> {row['output']}: {row['output_bytes']} bytes",
+        record | {key: row[key] for key in keys},
+        f"{row['seconds']:.1f} s",
+    )
+
+
 def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
     """Do all of a job that is not done, with a bar on standard error."""
     summary = Summary()
@@ -99,16 +112,24 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
         raise
     except Exception as error:  # file systems and damaged manifests raise all kinds
         raise UsageError(reason(error)) from None
+    if asked(DRY_RUN):
+        summary.to_do = len(tasks)
+        for task in tasks:
+            tell_planned(task.path, job.output(task.path))
+        return summary
     waiting = {task.path for task in tasks}
-    with tqdm(total=len(tasks), unit="file", disable=not sys.stderr.isatty()) as bar:
+    with files_bar(len(tasks)) as advance:
         for row in run(job, tasks, jobs) if tasks else ():
             first = row["path"] in waiting
             waiting.discard(row["path"])
-            bar.update(first)
+            if first:
+                advance()
+            name = "/".join(filter(None, (row["path"], row["member"])))
             if row["error"]:
-                name = "/".join(filter(None, (row["path"], row["member"])))
                 summary.fail(name, row["error"])
             else:
+                if asked(VERBOSE) or asked(JSON):
+                    tell_done(name, row)
                 summary.done += 1
                 summary.bytes_in += first * row["source_bytes"]
                 summary.bytes_out += row["output_bytes"] or 0

@@ -20,6 +20,7 @@ from codec.app.corpus.manifest import (
 )
 from codec.app.corpus.storage import folder_of
 from codec.app.folders import Summary
+from codec.app.reporting import DRY_RUN, asked
 from codec.app.shards import SHARD_SUFFIX, is_of
 from codec.errors import UsageError, reason
 from codec.options import EncodeOptions
@@ -84,7 +85,8 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
     if type(fs) is type(target_fs) and f"{target_root}/".startswith(f"{root}/"):
         raise UsageError(f"{job.target} is in the folder that is read")
     try:
-        target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
+        if not asked(DRY_RUN):
+            target_fs.makedirs(f"{target_root}/{MANIFEST}/{job.command}", exist_ok=True)
     except Exception as error:  # file systems raise all kinds
         raise UsageError(f"cannot write {job.target}: {reason(error)}") from None
     present = target_fs.find(target_root, detail=True)

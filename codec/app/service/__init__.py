@@ -5,7 +5,7 @@
     GET /search      JSON: the pictures most like one, ?like=PATH
     GET /health      "ok"
     PUT /photo.aec   encode the picture in the body, if uploads are allowed;
-                     ?quality=, ?tune=
+                     ?quality=, ?tune=, ?content=, ?lossless=1
 
 A few processes work on pictures, each for one request, and end with it. Other requests
 wait, with no memory taken for their pictures; uploads wait on disk. Nothing outside the

@@ -20,12 +20,22 @@ def options_in(query: dict[str, str], max_pixels: int) -> EncodeOptions:
     """UsageError if the query asks for what there is not."""
     rest = dict(query)
     quality, tune = rest.pop("quality", None), rest.pop("tune", EncodeOptions.tune)
+    content = rest.pop("content", EncodeOptions.content)
+    lossless = rest.pop("lossless", "0")
     refuse(rest)
+    if lossless not in ("0", "1"):
+        raise UsageError("lossless is 0 or 1")
     try:
         value = None if quality is None else float(quality)
     except ValueError:
         raise UsageError("quality is a number") from None
-    return EncodeOptions(quality=value, tune=tune, max_pixels=max_pixels)
+    return EncodeOptions(
+        quality=value,
+        tune=tune,
+        content=content,
+        lossless=lossless == "1",
+        max_pixels=max_pixels,
+    )
 
 
 async def receive(request: Request, target: Path, limits: Limits) -> None:
