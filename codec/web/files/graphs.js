@@ -14,6 +14,11 @@ const COMBINE = { add: 0, subtract: 1, multiply: 2, minimum: 3 };
 const CHANGE = { relu: 0, floor: 1, round: 2 };
 const RELU_ACTIVATION = 1;
 const SAME = 0;
+// Inputs times outputs of a convolution for which Winograd's weights, 36 for each, are
+// worth their memory. Larger ones are at a resolution where they cost little.
+const WINOGRAD_MAX = 2 ** 15;
+const BLOCK_PX = 4;
+const SCRATCH = 36 * 24; // floats for each input and each output
 
 /** A FlatBuffer; positions are of tables and vectors. */
 class Flat {
@@ -78,10 +83,11 @@ class Flat {
 }
 
 /** One graph, its weights in the memory of the kernels. Arrays are [rows, columns,
- * channels], float32. */
+ * channels], float32. If it is to be `exact`, sums of integers are. */
 export class Graph {
-  constructor(kernels, bytes) {
+  constructor(kernels, bytes, exact = false) {
     this.kernels = kernels;
+    this.exact = exact;
     const flat = new Flat(bytes);
     const root = flat.follow(0);
     const signature = flat
@@ -129,9 +135,12 @@ export class Graph {
       const taps = rows * columns * own;
       Object.assign(step, { kernel: rows, own, outputs, ins: ins.slice(0, 1) });
       step.rectify = flat.byte(options, 3) === RELU_ACTIVATION;
+      step.winograd = !this.exact && rows === 3 && own * outputs <= WINOGRAD_MAX;
       const weights = this.floats(ins[1]);
-      step.weights = this.kernels.allocate(4 * outputs * taps);
-      this.kernels.call.pack(weights, step.weights, outputs, taps);
+      const { call } = this.kernels;
+      step.weights = this.kernels.allocate(4 * outputs * (step.winograd ? 36 * own : taps));
+      if (step.winograd) call.pack_winograd(weights, step.weights, outputs, own);
+      else call.pack(weights, step.weights, outputs, taps);
       this.kernels.release(weights);
       step.bias = this.floats(ins[2]);
       return step;
@@ -201,20 +210,36 @@ export class Graph {
     return { address: this.kernels.allocate(4 * count(shape)), shape };
   }
 
-  convolve({ kernel, own, outputs, weights, bias, rectify }, [array]) {
+  convolve(step, [array]) {
+    const { kernel, own, outputs, weights, bias } = step;
     const { call } = this.kernels;
     const [rows, columns, inputs] = array.shape;
-    const border = (kernel - 1) / 2;
     const out = this.make([rows, columns, outputs]);
-    let from = array.address;
+    const rectify = step.rectify ? 1 : 0;
+    const border = (kernel - 1) / 2;
+    const multiple = step.winograd ? BLOCK_PX : 1;
+    const [height, width] = [rows, columns].map(
+      (side) => Math.ceil(side / multiple) * multiple + 2 * border,
+    );
+    let from = array;
     if (border) {
-      const shape = [rows + 2 * border, columns + 2 * border, inputs];
-      from = this.make(shape).address;
-      call.surround(array.address, from, rows, columns, inputs, border);
+      from = this.make([height, width, inputs]);
+      const sizes = [rows, columns, inputs, border, height, width];
+      call.surround(array.address, from.address, ...sizes);
     }
-    const sizes = [rows, columns, inputs, outputs, inputs / own, kernel];
-    call.convolve(from, weights, bias, out.address, ...sizes, rectify ? 1 : 0);
-    if (border) this.kernels.release(from);
+    const addresses = [from.address, weights, bias, out.address];
+    if (step.winograd) {
+      const scratch = this.make([SCRATCH, inputs + outputs, 1]);
+      const zeros = this.kernels.put(new Float32Array(outputs));
+      const sizes = [rows, columns, inputs, outputs];
+      call.convolve_winograd(...addresses, ...sizes, rectify, scratch.address, zeros);
+      this.kernels.release(scratch.address);
+      this.kernels.release(zeros);
+    } else {
+      const sizes = [rows, columns, inputs, outputs, inputs / own, kernel];
+      call.convolve(...addresses, ...sizes, rectify);
+    }
+    if (border) this.kernels.release(from.address);
     return [out];
   }
 

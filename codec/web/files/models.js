@@ -82,7 +82,7 @@ export class SymbolModel {
     this.kernels = kernels;
     this.config = { halos: HALOS, ...JSON.parse(new TextDecoder().decode(config)) };
     this.arrays = arrays;
-    this.scales = new Graph(kernels, scales);
+    this.scales = new Graph(kernels, scales, true);
     this.residualTables = this.tables("residual");
     this.hyperSets = Array.from({ length: this.config.hyper_table_sets }, (_, i) =>
       this.tables(`hyper_${i}`),
