@@ -19,6 +19,7 @@ from codec.app.commands.info import info
 from codec.app.commands.search import search
 from codec.app.commands.serve import serve
 from codec.app.commands.view import view
+from codec.app.commands.web import web
 from codec.app.completion import complete_names_of_files
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
@@ -63,7 +64,7 @@ def main(context: click.Context) -> None:
 
 for command in (
     *(encode, decode, view, info, features, search, adapt, corpus, serve),
-    *(desktop, completion),
+    *(web, desktop, completion),
 ):
     main.add_command(command)
 complete_names_of_files(main)

@@ -22,6 +22,7 @@ from codec.app.service.limits import Limits
 from codec.app.service.places import is_picture, page, place_of
 from codec.app.service.search import alike
 from codec.app.service.uploads import options_in, receive, store
+from codec.app.service.web import WEB, web_file
 from codec.app.service.work import Work, busy
 from codec.errors import CodecError
 
@@ -92,6 +93,14 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
                 )
         return response(answer)
 
+    async def web(request: Request) -> Response:
+        known = ", ".join(request.headers.getlist("If-None-Match"))
+        named = "sha256" in request.query_params
+        answer = web_file(request.path_params["path"], known, named)
+        if answer is None:
+            raise HTTPException(404)
+        return response(answer)
+
     async def health(request: Request) -> Response:
         return response(line("ok", 200))
 
@@ -107,6 +116,7 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     routes = [
         Route("/health", health),
         Route("/search", search),
+        Route(f"/{WEB}/{{path:path}}", web),
         Route("/{path:path}", show),
     ]
     if uploads:

@@ -101,14 +101,16 @@ function blank({ width, height, colorSpace }) {
   return new ImageData(width, height, { colorSpace });
 }
 
-const STYLE = `
+// Not in <style>, which the policy of a page may refuse.
+const style = new CSSStyleSheet();
+style.replaceSync(`
 :host { display: inline-block; max-width: 100%; overflow: hidden; vertical-align: bottom }
 :host([hidden]) { display: none }
 canvas { display: block; width: 100%; height: 100%; object-fit: inherit; object-position: inherit }
 :host([state="error"]) canvas, :host(:not([state])) canvas { display: none }
 span { display: none; font: italic 0.9em sans-serif }
 :host([state="error"]) span { display: inline }
-`;
+`);
 
 // Elements whose picture is not near the viewport yet.
 const watcher = new IntersectionObserver(
@@ -125,17 +127,17 @@ const watcher = new IntersectionObserver(
 class AecImage extends HTMLElement {
   static observedAttributes = ["src", "alt", "width", "height"];
   #text = document.createElement("span");
-  #sizes = document.createElement("style");
+  #sizes = new CSSStyleSheet();
   #stop = new AbortController();
   #promise = null;
 
   constructor() {
     super();
-    const style = document.createElement("style");
-    style.textContent = STYLE;
     this.canvas = document.createElement("canvas");
     this.canvas.part = "canvas";
-    this.attachShadow({ mode: "open" }).append(style, this.#sizes, this.canvas, this.#text);
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [style, this.#sizes];
+    root.append(this.canvas, this.#text);
     this.forget();
   }
 
@@ -265,7 +267,7 @@ class AecImage extends HTMLElement {
       height !== null && `height: ${height}px`,
       known && `aspect-ratio: ${ratio[0]} / ${ratio[1]}`,
     ];
-    this.#sizes.textContent = `:host { ${rules.filter(Boolean).join("; ")} }`;
+    this.#sizes.replaceSync(`:host { ${rules.filter(Boolean).join("; ")} }`);
   }
 }
 

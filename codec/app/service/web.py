@@ -1,0 +1,28 @@
+"""The decoder for browsers, as the service sends it."""
+
+import hashlib
+
+from codec.app.service.answers import HEADERS, Answer
+from codec.app.service.pictures import is_known
+from codec.web.site import media_type, site_file
+
+WEB = ".web"  # the folder of the URLs; no folder of this name is listed
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def web_file(path: str, known: str, named: bool) -> Answer | None:
+    """A file, or status 304 if the client has it by the value of If-None-Match; None if
+    there is none of this path. If its hash is `named` in the URL, it may be kept for
+    ever.
+    """
+    data = site_file(path)
+    if data is None:
+        return None
+    tag = hashlib.sha256(data).hexdigest()[:32]
+    headers = {**HEADERS, "ETag": f'"{tag}"'}
+    if named:
+        headers["Cache-Control"] = FOR_EVER
+    if is_known(tag, known):
+        return Answer(status=304, headers=headers)
+    headers["Content-Type"] = media_type(path)
+    return Answer(data, headers=headers)
