@@ -1,6 +1,6 @@
 /* What of the decoder is slow: convolutions, the other operators of the graphs, and the
 entropy decoder. Compiled to kernels.wasm, and with fused multiply-adds to
-kernels_fma.wasm, by compile_kernels.py.
+kernels_fma.wasm, by tests/make_kernels.py.
 
 Arrays are float32, [rows, columns, channels], one after the other in memory that
 JavaScript allocates; `kernels.js` says how. Kernels read up to READ_AHEAD_BYTES beyond an
@@ -14,6 +14,8 @@ array, and do not use what they find there. */
 #define CHANNELS 8 /* of such a block, two vectors */
 
 typedef v128_t vector;
+
+EXPORT const char source[] = SOURCE_SHA256;
 
 static inline vector multiply_add(vector a, vector b, vector sum) {
 #ifdef __wasm_relaxed_simd__
