@@ -22,11 +22,13 @@ FLAGS = ("--no-sandbox", "--disable-gpu")
 QT_SCRIPT = """
 import sys
 from PyQt6.QtCore import QUrl
-from PyQt6.QtWebEngineCore import QWebEnginePage
+from PyQt6.QtWebEngineWidgets import QWebEngineView
 from PyQt6.QtWidgets import QApplication
 application = QApplication(sys.argv[:1])
-page = QWebEnginePage()
-page.load(QUrl(sys.argv[1]))
+view = QWebEngineView()  # pages that are not shown observe nothing
+view.resize(800, 600)
+view.load(QUrl(sys.argv[1]))
+view.show()
 application.exec()
 """
 PAGE = """<!doctype html><meta charset="utf-8"><title>test</title>
@@ -69,7 +71,7 @@ class Pages:
 
     def handler(pages) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 path = self.path.partition("?")[0].lstrip("/")
                 pages.requests[path] += 1
                 found = pages.files.get(path)
@@ -83,7 +85,7 @@ class Pages:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 pages.told.put(self.rfile.read(length))
                 self.send_response(204)
@@ -110,17 +112,19 @@ class Pages:
             environment = dict(os.environ)
             environment["QT_QPA_PLATFORM"] = "offscreen"
             environment["QTWEBENGINE_CHROMIUM_FLAGS"] = " ".join(FLAGS)
-            log = Path(folder, "log").open("wb")
-            process = subprocess.Popen(call, env=environment, stdout=log, stderr=log)
+            log = Path(folder, "log")
+            with log.open("wb") as out:
+                process = subprocess.Popen(
+                    call, env=environment, stdout=out, stderr=out
+                )
             try:
                 value = json.loads(self.told.get(timeout=timeout_s))
             except queue.Empty:
-                text = Path(folder, "log").read_text(errors="replace")
+                text = log.read_text(errors="replace")
                 pytest.fail(f"the page tells nothing:\n{text}")
             finally:
                 process.kill()
                 process.wait()
-                log.close()
         assert not (isinstance(value, dict) and "fault" in value), value["fault"]
         return value
 

@@ -1,5 +1,5 @@
-"""Compile codec/web/kernels.c to WebAssembly: `python tests/make_kernels.py`, which needs
-`pip install ziglang`.
+"""Compile codec/web/kernels.c to WebAssembly: `python tests/make_kernels.py`. It needs
+Zig, a C compiler that pip installs: `pip install ziglang`.
 
 Both modules hold the SHA-256 of their source, so that a test notices if they are of
 another.
@@ -27,10 +27,18 @@ def source_digest() -> str:
 def main() -> None:
     for name, features in FEATURES.items():
         target = WEB / "files" / name
-        command = [sys.executable, "-m", "ziglang", "cc", "--target=wasm32-freestanding"]
+        command = [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "--target=wasm32-freestanding",
+        ]
         command += [f"-mcpu=generic+{features}", "-O3", "-nostdlib", "-Wall", "-Werror"]
         command += ["-fvisibility=hidden", f'-DSOURCE_SHA256="{source_digest()}"']
-        command += [f"-Wl,--{part}" if part[0] != "-" else f"-Wl,{part}" for part in LINKED]
+        command += [
+            f"-Wl,--{part}" if part[0] != "-" else f"-Wl,{part}" for part in LINKED
+        ]
         subprocess.run([*command, "-o", target, SOURCE], check=True)
         target.chmod(0o644)
         print(f"{target}: {target.stat().st_size} bytes")

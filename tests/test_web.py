@@ -1,5 +1,5 @@
-"""The decoder for browsers: what it is made of, and in a browser that it agrees with the
-decoder in Python.
+"""The decoder for browsers: its files, and in a browser, what it decodes is what the
+decoder in Python does.
 """
 
 import base64
@@ -30,7 +30,7 @@ from codec.networks.shipped import DEFAULT_MODEL_ID, SHIPPED, load_bundle
 from codec.options import EFFORT_DEFAULT, EFFORTS
 from codec.picture.reading import picture_in
 from codec.progress import no_progress
-from codec.web.site import FILES, media_type, site_file, site_files
+from codec.web.site import FILES, media_type, site_files
 
 ROOT = Path(__file__).parent.parent
 LEVELS = 2  # that pixels may differ by
@@ -82,9 +82,10 @@ for (const name of NAMES) {
     const columns = cells(Math.min(tilePx, header.width - x * tilePx));
     const tile = decodeTile(model, header.qualityCode, networks, rows, columns);
     const [top, left] = [cells(y * tilePx), cells(x * tilePx)];
-    paste(hyper, { data: tile.hyper, shape: [rows, columns, hyper_channels] }, top, left);
-    const shape = [4 * rows, 4 * columns, latent_channels];
-    paste(residuals, { data: tile.residuals, shape }, 4 * top, 4 * left);
+    const shape = [rows, columns, hyper_channels];
+    paste(hyper, { data: tile.hyper, shape }, top, left);
+    const larger = [4 * rows, 4 * columns, latent_channels];
+    paste(residuals, { data: tile.residuals, shape: larger }, 4 * top, 4 * left);
   }
   const all = new Blob([hyper.data, residuals.data]);
   const digest = await crypto.subtle.digest("SHA-256", await all.arrayBuffer());
@@ -98,7 +99,7 @@ const once = (element, name) =>
   new Promise((resolve) => element.addEventListener(name, resolve, { once: true }));
 const show = (attributes) => {
   const element = document.createElement("aec-img");
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const name in attributes) element.setAttribute(name, attributes[name]);
   document.body.append(element);
   return element;
 };
@@ -130,6 +131,9 @@ damaged.src = "turned-6.aec";
 await once(damaged, "load");
 found.mended = facts(damaged);
 
+const wide = show({ src: "wide.aec" });
+found.wide = await wide.decode().then(String, String);
+
 const missing = show({ src: "nowhere.aec" });
 found.missing = await missing.decode().then(String, String);
 
@@ -148,7 +152,8 @@ MODEL_FILES = """
 import { modelFile, modelOf } from "./models.js";
 const model = await modelOf(HEADER);
 const sizes = [];
-for (let i = 0; i < 2; i++) sizes.push((await modelFile(model, "scales.tflite")).length);
+for (let i = 0; i < 2; i++)
+  sizes.push((await modelFile(model, "scales.tflite")).length);
 told(sizes);
 """
 
@@ -193,7 +198,9 @@ def layered(lossy: bool) -> bytes:
 
 def display_p3() -> bytes:
     """The colorants of Display P3 in a profile of sRGB."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile = bytearray(
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    )
     colors = {
         b"rXYZ": (0.5151, 0.2412, -0.0011),
         b"gXYZ": (0.292, 0.6922, 0.0419),
@@ -221,10 +228,11 @@ def good() -> dict[str, bytes]:
         "gray": encoded(large.convert("L").crop((0, 0, 200, 130))),
         "alpha": with_alpha(),
         "lossless": encoded(large.crop((0, 0, 61, 47)), lossless=True),
-        "avif": encoded(large, quality=20, content="graphics"),
+        "avif": encoded(large.crop((0, 0, 160, 120)), quality=20, content="graphics"),
         "mask": layered(lossy=True),
         "no-mask": layered(lossy=False),
         "p3": display_p3(),
+        "wide": encoded(Image.new("RGB", (100_000, 1), "red")),
         **{f"turned-{number}": turned(number) for number in range(1, 9)},
     }
     golden = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.aec")}
@@ -247,7 +255,7 @@ def bad() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def pages(good, bad):
-    files = {path: (site_file(path), media_type(path)) for path in site_files()}
+    files = {path: (data, media_type(path)) for path, data in site_files().items()}
     for name, data in {**good, **bad}.items():
         files[name] = data, "application/octet-stream"
     found = Pages(files, PAGE_POLICY)
@@ -362,6 +370,7 @@ def test_elements_are_like_images(pages):
     assert damaged["error"] == f"AecError: {damaged['message']}"
     assert found["mended"]["complete"]
     assert found["mended"]["error"] is None
+    assert found["wide"] == "AecError: no canvas here is of 100000 x 1 pixels"
     assert found["missing"].endswith("nowhere.aec: status 404")
     assert found["waiting"]["state"] is None
     assert found["lazy"]["natural"] == [1300, 1100]
@@ -373,7 +382,7 @@ def test_models_are_fetched_once(pages, good):
     pages.requests.clear()
     text = MODEL_FILES.replace("HEADER", json.dumps(header))
     sizes = pages.run(text)
-    size = bundle.graph("scales").stat().st_size
+    size = len(site_files()[f"models/{bundle.folder.name}/scales.tflite"])
     assert sizes == [size, size]
     (requests,) = (n for path, n in pages.requests.items() if path.endswith("tflite"))
     assert requests == 1

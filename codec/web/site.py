@@ -16,16 +16,18 @@ MEDIA_TYPES = {
     ".wasm": "application/wasm",
     ".json": "application/json",
 }
+GRAPH_SUFFIX = ".tflite"
 OTHER_MEDIA_TYPE = "application/octet-stream"
 
 
 @cache
-def site_files() -> dict[str, Path | bytes]:
-    """All files by their path, with slashes: where their content is, or the content.
-
-    CodecError if a model is not the one released.
+def site_files() -> dict[str, bytes]:
+    """All files by their path, with slashes. CodecError if a model is not the one
+    released.
     """
-    found: dict[str, Path | bytes] = {p.name: p for p in sorted(FILES.iterdir())}
+    from codec.web.graphs import slim  # of LiteRT's package
+
+    found = {path.name: path.read_bytes() for path in sorted(FILES.iterdir())}
     models = {}
     for model_id, (name, _) in SHIPPED.items():
         bundle = load_bundle(model_id)
@@ -34,9 +36,10 @@ def site_files() -> dict[str, Path | bytes]:
         files = {}
         for path in paths:
             data = path.read_bytes()
+            data = slim(data) if path.suffix == GRAPH_SUFFIX else data
             digest = hashlib.sha256(data).hexdigest()
             files[path.name] = {"bytes": len(data), "sha256": digest}
-            found[f"models/{name}/{path.name}"] = path
+            found[f"models/{name}/{path.name}"] = data
         models[model_id] = {
             "name": name,
             "digest": bundle.digest.hex(),
@@ -51,22 +54,12 @@ def media_type(path: str) -> str:
     return MEDIA_TYPES.get(Path(path).suffix, OTHER_MEDIA_TYPE)
 
 
-def site_file(path: str) -> bytes | None:
-    """The content of a file; None if there is none of this path."""
-    found = site_files().get(path)
-    return found.read_bytes() if isinstance(found, Path) else found
-
-
 def write_site(folder: Path) -> int:
     """Write all files below `folder`, in place of those that are there; how many bytes
     they have.
     """
-    size_bytes = 0
-    for path in site_files():
-        data = site_file(path)
-        assert data is not None
+    for path, data in site_files().items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        size_bytes += len(data)
-    return size_bytes
+    return sum(map(len, site_files().values()))

@@ -22,7 +22,7 @@ def web(folder: Path) -> None:
     def run(name: str) -> None:
         size_bytes = write_site(folder)
         say(
-            f'{name}: {size_bytes / 1e6:.1f} MB; load {name}/aec.js in a page as '
+            f"{name}: {size_bytes / 1e6:.1f} MB; load {name}/aec.js in a page as "
             'type="module", then <aec-img src="photo.aec"> shows a file'
         )
 

@@ -4,7 +4,7 @@ import hashlib
 
 from codec.app.service.answers import HEADERS, Answer
 from codec.app.service.pictures import is_known
-from codec.web.site import media_type, site_file
+from codec.web.site import media_type, site_files
 
 WEB = ".web"  # the folder of the URLs; no folder of this name is listed
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -15,7 +15,7 @@ def web_file(path: str, known: str, named: bool) -> Answer | None:
     there is none of this path. If its hash is `named` in the URL, it may be kept for
     ever.
     """
-    data = site_file(path)
+    data = site_files().get(path)
     if data is None:
         return None
     tag = hashlib.sha256(data).hexdigest()[:32]

@@ -40,7 +40,7 @@ function worker() {
       if (data.kind === "done") call?.done();
       else if (data.kind === "error")
         call?.failed(new (data.ofFile ? AecError : Error)(data.message));
-      else call?.heard(data);
+      else hear(call, data);
     };
     decoder.onerror = (event) => {
       const error = new Error(event.message || "the decoder cannot be loaded");
@@ -49,6 +49,15 @@ function worker() {
     };
   }
   return decoder;
+}
+
+function hear(call, message) {
+  try {
+    call?.heard(message);
+  } catch (error) {
+    decoder.postMessage({ work: "cancel", id: message.id });
+    call.failed(error);
+  }
 }
 
 async function bytesOf(source, signal) {
@@ -219,8 +228,7 @@ class AecImage extends HTMLElement {
         signal,
         onHeader: (info) => {
           this.info = info;
-          Object.assign(canvas, { width: info.width, height: info.height });
-          context = canvas.getContext("2d", { colorSpace: info.colorSpace });
+          context = contextOf(canvas, info);
           this.layOut();
           this.dispatchEvent(new Event("header"));
         },
@@ -269,6 +277,21 @@ class AecImage extends HTMLElement {
     ];
     this.#sizes.replaceSync(`:host { ${rules.filter(Boolean).join("; ")} }`);
   }
+}
+
+/** What draws a picture; AecError if the browser has no canvas of its size. */
+function contextOf(canvas, { width, height, colorSpace }) {
+  Object.assign(canvas, { width, height });
+  const context = canvas.getContext("2d", { colorSpace });
+  const corner = [width - 1, height - 1, 1, 1];
+  context?.fillRect(...corner);
+  let drawn = 0;
+  try {
+    drawn = context.getImageData(...corner).data[3];
+  } catch {} // there is no context, or no memory for it
+  if (!drawn) throw new AecError(`no canvas here is of ${width} x ${height} pixels`);
+  context.clearRect(...corner);
+  return context;
 }
 
 customElements.define("aec-img", AecImage);

@@ -31,18 +31,19 @@ self.onmessage = ({ data }) => {
   }
   const job = { ...data, cancelled: false };
   jobs.set(job.id, job);
-  const work = data.work === "info" ? tellInfo(job) : (last = last.then(() => run(job)));
+  const work = data.work === "info" ? tellInfo(job) : last.then(() => run(job));
+  if (data.work !== "info") last = work.catch(() => {});
   work
     .then(
       () => self.postMessage({ id: job.id, kind: "done" }),
       (error) => {
         const { message, name } = error;
         const kind = "error";
+        job.cancelled = true; // what waits for the pool
         self.postMessage({ id: job.id, kind, message, ofFile: name === "AecError" });
       },
     )
     .finally(() => jobs.delete(job.id));
-  last = work.catch(() => {});
 };
 
 /** Post what is known of a file before anything is decoded. */
@@ -171,8 +172,11 @@ async function decodeNetworks(job, container, tiles, model, picture) {
     }
     const isLast = number % header.tileColumns === header.tileColumns - 1;
     const done = Math.ceil((place.y + place.height) / CELL_PX);
-    while (isLast && remaining.length && remaining[0].whole.rows[1] <= done)
-      first.push(decodeWindow(job, shared, picture, remaining.shift()));
+    while (isLast && remaining.length && remaining[0].whole.rows[1] <= done) {
+      const window = decodeWindow(job, shared, picture, remaining.shift());
+      window.catch(() => {}); // heard of below, unless a tile is damaged first
+      first.push(window);
+    }
     await new Promise((resume) => setTimeout(resume)); // hear of what was cancelled
   }
   const second = await all(first);
