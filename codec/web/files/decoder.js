@@ -31,8 +31,11 @@ self.onmessage = ({ data }) => {
   }
   const job = { ...data, cancelled: false };
   jobs.set(job.id, job);
-  const work = data.work === "info" ? tellInfo(job) : last.then(() => run(job));
-  if (data.work !== "info") last = work.catch(() => {});
+  const turn = last;
+  const told = tellInfo(job); // whatever else is under way
+  const work =
+    job.work === "info" ? told : told.then((known) => turn.then(() => run(job, known)));
+  if (job.work !== "info") last = Promise.allSettled([turn, work]);
   work
     .then(
       () => self.postMessage({ id: job.id, kind: "done" }),
@@ -81,8 +84,8 @@ async function infoOf(container) {
   };
 }
 
-async function run(job) {
-  const { container, info } = await tellInfo(job);
+async function run(job, { container, info }) {
+  stopIfCancelled(job);
   const { header } = container;
   const known = await modelOf(header);
   const tiles = Array.from({ length: container.tileCount }, (_, number) => ({

@@ -1,4 +1,6 @@
-"""A page in a headless browser: PyQt6-WebEngine, or Chromium if that is installed."""
+"""Pages in a headless browser: PyQt6-WebEngine, or Chromium if that is installed. Tests
+use them, too.
+"""
 
 import http.server
 import importlib
@@ -14,8 +16,6 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu")
@@ -43,8 +43,12 @@ addEventListener("unhandledrejection", (event) =>
 """
 
 
-def browser_call(url: str, folder: str) -> list[str] | None:
-    """The command that shows a page; None if there is no browser."""
+class NoBrowserError(Exception):
+    """There is none here; the text says which there may be."""
+
+
+def browser_call(url: str, folder: str) -> list[str]:
+    """The command that shows a page; NoBrowserError if there is no browser."""
     try:
         importlib.import_module("PyQt6.QtWebEngineCore")
         return [sys.executable, "-c", QT_SCRIPT, url]
@@ -54,7 +58,9 @@ def browser_call(url: str, folder: str) -> list[str] | None:
         if path := shutil.which(name):
             options = ["--headless=new", f"--user-data-dir={folder}"]
             return [path, *FLAGS, *options, url]
-    return None
+    raise NoBrowserError(
+        "needs `pip install aecodec[browser]` and its system libraries, or Chromium"
+    )
 
 
 class Pages:
@@ -97,18 +103,14 @@ class Pages:
         return Handler
 
     def run(self, script: str, timeout_s: float = 120) -> Any:
-        """The value that `told` is called with by a module script in a page. The test
-        is skipped if there is no browser.
+        """The value that `told` is called with by a module script in a page.
+
+        RuntimeError for an error in the page, or if it tells nothing in time.
         """
         self.files[""] = PAGE.encode(), "text/html; charset=utf-8"
         self.files["test.js"] = (START + script).encode(), "text/javascript"
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             call = browser_call(self.url, folder)
-            if call is None:
-                pytest.skip(
-                    "needs `pip install aecodec[browser]` and its system libraries, "
-                    "or Chromium"
-                )
             environment = dict(os.environ)
             environment["QT_QPA_PLATFORM"] = "offscreen"
             environment["QTWEBENGINE_CHROMIUM_FLAGS"] = " ".join(FLAGS)
@@ -121,11 +123,12 @@ class Pages:
                 value = json.loads(self.told.get(timeout=timeout_s))
             except queue.Empty:
                 text = log.read_text(errors="replace")
-                pytest.fail(f"the page tells nothing:\n{text}")
+                raise RuntimeError(f"the page tells nothing:\n{text}") from None
             finally:
                 process.kill()
                 process.wait()
-        assert not (isinstance(value, dict) and "fault" in value), value["fault"]
+        if isinstance(value, dict) and "fault" in value:
+            raise RuntimeError(value["fault"])
         return value
 
     def close(self) -> None:
