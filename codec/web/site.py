@@ -61,5 +61,7 @@ def write_site(folder: Path) -> int:
     for path, data in site_files().items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        new = target.with_name(f"{target.name}.new")
+        new.write_bytes(data)
+        new.replace(target)  # whole or not at all
     return sum(map(len, site_files().values()))

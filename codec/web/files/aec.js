@@ -26,9 +26,11 @@ function ask(work, source, { signal, maxPixels = MAX_PIXELS }, heard) {
     if (signal?.aborted) return abort();
     signal?.addEventListener("abort", abort);
     calls.set(id, { heard, done, failed });
-    bytesOf(source, signal).then((bytes) => {
-      if (calls.has(id)) worker().postMessage({ work, id, bytes, maxPixels });
-    }, failed);
+    bytesOf(source, signal)
+      .then((bytes) => {
+        if (calls.has(id)) worker().postMessage({ work, id, bytes, maxPixels });
+      })
+      .catch(failed);
   });
 }
 
@@ -64,7 +66,8 @@ async function bytesOf(source, signal) {
   if (source instanceof Uint8Array) return source;
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
-  const response = source instanceof Response ? source : await fetch(source, { signal });
+  const response =
+    source instanceof Response ? source : await fetch(source, { signal });
   if (!response.ok) throw new Error(`${response.url}: status ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
@@ -97,7 +100,10 @@ export async function decode(source, options = {}) {
     const into = new Uint32Array(image.data.buffer);
     const from = new Uint32Array(message.pixels.buffer);
     for (let row = 0; row < height; row++)
-      into.set(from.subarray(row * width, (row + 1) * width), (y + row) * info.width + x);
+      into.set(
+        from.subarray(row * width, (row + 1) * width),
+        (y + row) * info.width + x,
+      );
   });
   return { info, image };
 }
@@ -278,6 +284,16 @@ class AecImage extends HTMLElement {
     this.#sizes.replaceSync(`:host { ${rules.filter(Boolean).join("; ")} }`);
   }
 }
+
+for (const name of ["alt", "loading", "width", "height"])
+  Object.defineProperty(AecImage.prototype, name, {
+    get() {
+      return this.getAttribute(name) ?? "";
+    },
+    set(value) {
+      this.setAttribute(name, value);
+    },
+  });
 
 /** What draws a picture; AecError if the browser has no canvas of its size. */
 function contextOf(canvas, { width, height, colorSpace }) {

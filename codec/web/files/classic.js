@@ -33,7 +33,11 @@ async function colorsOf({ kind, colors, mask }, width, height) {
   if (kind !== LOSSY) return losslessPixels(colors, width, height);
   if (!avifIsOf(colors, width, height))
     throw new AecError("picture is of another size than it should");
-  const pixels = await decoded(new Blob([colors], { type: "image/avif" }), width, height);
+  const pixels = await decoded(
+    new Blob([colors], { type: "image/avif" }),
+    width,
+    height,
+  );
   if (mask.length) {
     const alpha = await losslessPixels(mask, width, height);
     for (let i = 3; i < pixels.length; i += 4) pixels[i] = alpha[i];
@@ -54,14 +58,20 @@ export async function alphaPlane(data, width, height) {
     const expected = [...PNG_START, ...type, ...size, ...GRAY_8_BITS];
     if (expected.some((byte, i) => data[i] !== byte))
       throw new AecError(`no gray PNG file of ${width} x ${height} pixels`);
-    return channel(await decoded(new Blob([data], { type: "image/png" }), width, height), 0);
+    return channel(
+      await decoded(new Blob([data], { type: "image/png" }), width, height),
+      0,
+    );
   } catch (error) {
     throw error instanceof AecError ? new AecError(`alpha: ${error.message}`) : error;
   }
 }
 
 function channel(pixels, number) {
-  return Uint8Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i + number]);
+  return Uint8Array.from(
+    { length: pixels.length / 4 },
+    (_, i) => pixels[4 * i + number],
+  );
 }
 
 async function losslessPixels(data, width, height) {
@@ -73,7 +83,9 @@ async function losslessPixels(data, width, height) {
     throw new AecError(`no lossless picture of ${width} x ${height} pixels`);
   const padding = data.length % 2;
   const head = new DataView(new ArrayBuffer(20));
-  [0x52494646, 0, 0x57454250, 0x5650384c].forEach((word, i) => head.setUint32(4 * i, word));
+  [0x52494646, 0, 0x57454250, 0x5650384c].forEach((word, i) =>
+    head.setUint32(4 * i, word),
+  );
   head.setUint32(4, 12 + data.length + padding, true);
   head.setUint32(16, data.length, true);
   const parts = [head, data, new Uint8Array(padding)];
@@ -86,7 +98,7 @@ function avifIsOf(bytes, width, height) {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const sizes = [];
   const look = (start, end) => {
-    for (let at = start; at + 8 <= end; ) {
+    for (let at = start; at + 8 <= end;) {
       const size = data.getUint32(at);
       if (size < 8 || at + size > end) return;
       const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));

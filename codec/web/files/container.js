@@ -17,7 +17,12 @@ export const GRAY_CHUNK = 0x80;
 export const ALPHA_CHUNK = 0x81;
 export const NEUTRAL_CHUNK = 0x88;
 export const METADATA_CHUNKS = {
-  0x82: "icc", 0x83: "exif", 0x84: "xmp", 0x85: "dpi", 0x86: "text", 0x87: "iptc",
+  0x82: "icc",
+  0x83: "exif",
+  0x84: "xmp",
+  0x85: "dpi",
+  0x86: "text",
+  0x87: "iptc",
 };
 export const FLAT = 0;
 export const LOSSLESS = 1;
@@ -108,7 +113,8 @@ export function unpack(bytes, maxPixels) {
 function readHeader(reader) {
   const what = "the header";
   const start = reader.bytes.subarray(0, MAGIC.length);
-  if (start.some((byte, i) => byte !== MAGIC[i])) throw new AecError("not an .aec file");
+  if (start.some((byte, i) => byte !== MAGIC[i]))
+    throw new AecError("not an .aec file");
   reader.take(MAGIC.length, what);
   const version = reader.integer(1, what);
   if (version !== FORMAT_VERSION)

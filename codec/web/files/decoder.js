@@ -4,7 +4,13 @@
 // pool, by windows; the layer, gray, alpha and orientation, here again.
 
 import { alphaPlane, layerPixels } from "./classic.js";
-import { ALPHA_CHUNK, GRAY_CHUNK, NEUTRAL_CHUNK, QUALITY_CODE_MAX, unpack } from "./container.js";
+import {
+  ALPHA_CHUNK,
+  GRAY_CHUNK,
+  NEUTRAL_CHUNK,
+  QUALITY_CODE_MAX,
+  unpack,
+} from "./container.js";
 import { AecError } from "./errors.js";
 import { Kernels } from "./kernels.js";
 import { colorSpaceOf, orientationOf, upright, uprightPlace } from "./metadata.js";
@@ -106,7 +112,9 @@ async function run(job, { container, info }) {
 
 function placeOf(header, number) {
   const { tilePx, tileColumns } = header;
-  const [x, y] = [number % tileColumns, Math.floor(number / tileColumns)].map((n) => n * tilePx);
+  const [x, y] = [number % tileColumns, Math.floor(number / tileColumns)].map(
+    (n) => n * tilePx,
+  );
   const width = Math.min(tilePx, header.width - x);
   const height = Math.min(tilePx, header.height - y);
   return { number, place: { x, y, width, height } };
@@ -143,7 +151,7 @@ async function decodeNetworks(job, container, tiles, model, picture) {
   const unit = config.stride_px / config.latent_px;
   const grid = [header.height, header.width].map((side) => Math.ceil(side / CELL_PX));
   const symbols = {
-    hyper: zeros(Int8Array, grid, 1, config.hyper_channels),
+    hyper: zeros(Int16Array, grid, 1, config.hyper_channels),
     residuals: zeros(Int16Array, grid, unit, config.latent_channels),
   };
   const shared = { model, symbols, grid, unit, config };
@@ -221,7 +229,13 @@ async function decodeWindow(job, shared, picture, { core, near, whole }) {
   if (found.preview) picture.preview(place, found.preview, config.preview_factor);
   const { latents } = found;
   const pixels = async () => {
-    const task = { work: "pixels", latents, vectors, core: inner, cellPx: config.stride_px };
+    const task = {
+      work: "pixels",
+      latents,
+      vectors,
+      core: inner,
+      cellPx: config.stride_px,
+    };
     const { pixels } = await pool.run(job, model, task, [latents.data.buffer]);
     picture.showWindow(place, pixels);
   };
@@ -252,9 +266,11 @@ class Picture {
       stopIfCancelled(this.job);
       if (!layer) continue;
       const { width, height } = place;
-      const pixels = await layerPixels({ layer, networks }, width, height).catch((error) => {
-        throw this.container.damaged(number, error);
-      });
+      const pixels = await layerPixels({ layer, networks }, width, height).catch(
+        (error) => {
+          throw this.container.damaged(number, error);
+        },
+      );
       this.layers.push({ place, pixels });
     }
   }
@@ -277,7 +293,10 @@ class Picture {
   preview({ x, y }, { data, shape }, factor) {
     const width = Math.min(shape[1] * factor, this.size[0] - x);
     const height = Math.min(shape[0] * factor, this.size[1] - y);
-    const small = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
+    const small = {
+      width: Math.ceil(width / factor),
+      height: Math.ceil(height / factor),
+    };
     const place = { x, y, ...small };
     const pixels = this.finished(place, data, shape[1], factor);
     this.post("preview", { x, y, width, height }, pixels, small);
@@ -286,7 +305,8 @@ class Picture {
   post(kind, place, pixels, { width, height }) {
     const { id } = this.job;
     const turned = upright(pixels, width, height, this.orientation);
-    const size = this.orientation > 4 ? { width: height, height: width } : { width, height };
+    const size =
+      this.orientation > 4 ? { width: height, height: width } : { width, height };
     const at = uprightPlace(place, this.size, this.orientation);
     self.postMessage({ id, kind, place: at, pixels: turned, size }, [turned.buffer]);
   }
@@ -322,7 +342,10 @@ class Picture {
       });
     if (this.gray)
       for (let i = 0; i < pixels.length; i += 4)
-        pixels.fill(luma(pixels[i], pixels[i + 1], pixels[i + 2]), i, i + 3);
+        pixels[i] =
+          pixels[i + 1] =
+          pixels[i + 2] =
+            luma(pixels[i], pixels[i + 1], pixels[i + 2]);
     const all = { x: 0, y: 0, width: this.size[0], height: this.size[1] };
     if (this.alpha) each(all, (to, from) => (pixels[to + 3] = this.alpha[from]));
     return pixels;

@@ -6,9 +6,21 @@ const FLOAT32 = 0;
 const FLOAT16 = 1;
 // Operators that the graphs have, by their number in the schema.
 const OPERATORS = {
-  0: "add", 2: "concatenate", 3: "convolve", 5: "depthToSpace", 6: "dequantize",
-  8: "floor", 18: "multiply", 19: "relu", 26: "spaceToDepth", 41: "subtract",
-  49: "split", 53: "cast", 57: "minimum", 102: "splitUnevenly", 116: "round",
+  0: "add",
+  2: "concatenate",
+  3: "convolve",
+  5: "depthToSpace",
+  6: "dequantize",
+  8: "floor",
+  18: "multiply",
+  19: "relu",
+  26: "spaceToDepth",
+  41: "subtract",
+  49: "split",
+  53: "cast",
+  57: "minimum",
+  102: "splitUnevenly",
+  116: "round",
 };
 const COMBINE = { add: 0, subtract: 1, multiply: 2, minimum: 3 };
 const CHANGE = { relu: 0, floor: 1, round: 2 };
@@ -138,7 +150,9 @@ export class Graph {
       step.winograd = !this.exact && rows === 3 && own * outputs <= WINOGRAD_MAX;
       const weights = this.floats(ins[1]);
       const { call } = this.kernels;
-      step.weights = this.kernels.allocate(4 * outputs * (step.winograd ? 36 * own : taps));
+      step.weights = this.kernels.allocate(
+        4 * outputs * (step.winograd ? 36 * own : taps),
+      );
       if (step.winograd) call.pack_winograd(weights, step.weights, outputs, own);
       else call.pack(weights, step.weights, outputs, taps);
       this.kernels.release(weights);
@@ -247,7 +261,13 @@ export class Graph {
     if (count(a.shape) < count(b.shape) && kind !== "subtract") [a, b] = [b, a];
     const out = this.make(a.shape);
     const sizes = [count(a.shape), count(b.shape)];
-    this.kernels.call.combine(COMBINE[kind], a.address, b.address, out.address, ...sizes);
+    this.kernels.call.combine(
+      COMBINE[kind],
+      a.address,
+      b.address,
+      out.address,
+      ...sizes,
+    );
     return [out];
   }
 
@@ -306,7 +326,8 @@ export class Graph {
     return [out];
   }
 }
-for (const kind of Object.keys(COMBINE)) Graph.prototype[kind] = Graph.prototype.combine;
+for (const kind of Object.keys(COMBINE))
+  Graph.prototype[kind] = Graph.prototype.combine;
 for (const kind of Object.keys(CHANGE)) Graph.prototype[kind] = Graph.prototype.change;
 Graph.prototype.splitUnevenly = Graph.prototype.split;
 

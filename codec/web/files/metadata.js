@@ -75,7 +75,9 @@ export function upright(pixels, width, height, orientation) {
     for (let x = 0; x < columns; x++) {
       const fromX = flipX ? columns - 1 - x : x;
       const fromY = flipY ? rows - 1 - y : y;
-      out[y * columns + x] = turned ? from[fromX * width + fromY] : from[fromY * width + fromX];
+      out[y * columns + x] = turned
+        ? from[fromX * width + fromY]
+        : from[fromY * width + fromX];
     }
   return new Uint8ClampedArray(out.buffer);
 }

@@ -60,7 +60,9 @@ export async function modelFile(model, file) {
   const bytes = new Uint8Array(await (await fetched(url)).arrayBuffer());
   if (!(await isRight(bytes, sha256)))
     throw new Error(`${url} is damaged: it is not the file released`);
-  const copy = new Response(bytes, { headers: { "Content-Type": "application/octet-stream" } });
+  const copy = new Response(bytes, {
+    headers: { "Content-Type": "application/octet-stream" },
+  });
   await cache?.put(url, copy).catch(() => {}); // no room
   return bytes;
 }
@@ -150,7 +152,9 @@ async function arraysOf(bytes) {
       data.getUint16(entry + at, true),
     );
     const local = data.getUint32(entry + 42, true);
-    const text = new TextDecoder().decode(bytes.subarray(entry + 46, entry + 46 + name));
+    const text = new TextDecoder().decode(
+      bytes.subarray(entry + 46, entry + 46 + name),
+    );
     const skipped = data.getUint16(local + 26, true) + data.getUint16(local + 28, true);
     const start = local + 30 + skipped;
     const packed = new Blob([bytes.subarray(start, start + size)]);
@@ -167,6 +171,9 @@ function array(buffer) {
   const length = new DataView(buffer).getUint16(8, true);
   const head = new TextDecoder().decode(new Uint8Array(buffer, 10, length));
   const kind = head.includes("<i4") ? Int32Array : Float32Array;
-  const shape = head.match(/\(([\d, ]*)\)/)[1].match(/\d+/g).map(Number);
+  const shape = head
+    .match(/\(([\d, ]*)\)/)[1]
+    .match(/\d+/g)
+    .map(Number);
   return { data: new kind(buffer.slice(10 + length)), shape };
 }

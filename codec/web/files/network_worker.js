@@ -40,7 +40,9 @@ const WORK = {
   /** The pixels of the `core` of a window. */
   pixels({ name, latents, vectors, core, cellPx }) {
     const { inverse_gain, block_scale } = rowsOf(vectors);
-    const { image } = models.get(name).synthesis.run({ latents, inverse_gain, block_scale });
+    const { image } = models
+      .get(name)
+      .synthesis.run({ latents, inverse_gain, block_scale });
     return { pixels: cut(image, core, cellPx) };
   },
 };

@@ -44,9 +44,14 @@ export class Pool {
   async give(free, model, task, transfer) {
     free.busy = true;
     try {
-      if (!free.loaded.size) await asked(free.worker, { work: "start", module: this.module });
+      if (!free.loaded.size)
+        await asked(free.worker, { work: "start", module: this.module });
       if (!free.loaded.has(model.name)) {
-        await asked(free.worker, { work: "load", name: model.name, graphs: model.graphs });
+        await asked(free.worker, {
+          work: "load",
+          name: model.name,
+          graphs: model.graphs,
+        });
         free.loaded.add(model.name);
       }
       return await asked(free.worker, { ...task, name: model.name }, transfer);

@@ -29,7 +29,10 @@ export function decodeTile(model, qualityCode, payload, rows, columns) {
   try {
     const { hyper_channels, hyper_limit, skip_below } = model.config;
     const hyperCount = rows * columns * hyper_channels;
-    const channels = Uint8Array.from({ length: hyperCount }, (_, i) => i % hyper_channels);
+    const channels = Uint8Array.from(
+      { length: hyperCount },
+      (_, i) => i % hyper_channels,
+    );
     const hyper = decoder.decode(channels, model.hyperTables(qualityCode));
     if (hyper.some((value) => Math.abs(value) > hyper_limit))
       throw new AecError("hyper-latents out of range");
@@ -40,7 +43,8 @@ export function decodeTile(model, qualityCode, payload, rows, columns) {
     const tables = Uint8Array.from(coded, (i) => index[i]);
     const residuals = new Int16Array(index.length);
     decoder.decode(tables, model.residualTables).forEach((value, i) => {
-      if (Math.abs(value) > RESIDUAL_LIMIT) throw new AecError("residuals out of range");
+      if (Math.abs(value) > RESIDUAL_LIMIT)
+        throw new AecError("residuals out of range");
       residuals[places[i]] = value;
     });
     decoder.finish();

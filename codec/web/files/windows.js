@@ -8,7 +8,9 @@ const SIDES = [16, 12, 8, 6, 4]; // of the cores of windows, in cells
 export function coresOf(grid, workers) {
   const all = SIDES.map((side) => {
     const [rows, columns] = grid.map((size) => parts(size, side));
-    return rows.flatMap((row) => columns.map((column) => ({ rows: row, columns: column })));
+    return rows.flatMap((row) =>
+      columns.map((column) => ({ rows: row, columns: column })),
+    );
   });
   return all.find((cores) => cores.length >= workers) ?? all.at(-1);
 }
@@ -57,7 +59,10 @@ export function cut({ data, shape }, spans, unit) {
 export function paste(into, part, top, left) {
   const [rows, columns, channels] = part.shape;
   for (let y = 0; y < rows; y++) {
-    const row = part.data.subarray(y * columns * channels, (y + 1) * columns * channels);
+    const row = part.data.subarray(
+      y * columns * channels,
+      (y + 1) * columns * channels,
+    );
     into.data.set(row, ((top + y) * into.shape[1] + left) * channels);
   }
 }
