@@ -124,6 +124,18 @@ const sized = show({ src: "turned-6.aec", width: "30" });
 await sized.decode();
 found.sized = facts(sized);
 
+const small = show({ src: "photo.aec", width: "130" });
+await once(small, "load");
+const widths = () =>
+  [...small.shadowRoot.querySelectorAll("canvas")]
+    .filter((canvas) => !canvas.hidden)
+    .map((canvas) => canvas.width);
+found.small = widths();
+small.style.maxWidth = "none";
+small.width = 1300;
+await new Promise((resolve) => setTimeout(resolve, 500));
+found.enlarged = widths();
+
 const damaged = show({ src: "cut-off.aec", alt: "Nothing", width: "90" });
 const event = await once(damaged, "error");
 found.damaged = { ...facts(damaged), message: event.message };
@@ -368,6 +380,8 @@ def test_elements_are_like_images(pages):
         "order": ["header", "preview", "load"],
     }
     assert found["sized"]["shown"] == [30, 56]
+    assert found["small"] == [130]
+    assert found["enlarged"] == [1300]
     damaged = found["damaged"]
     assert damaged["state"] == "error"
     assert damaged["message"].startswith("file is cut off")

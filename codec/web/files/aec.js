@@ -5,6 +5,7 @@ import { AecError } from "./errors.js";
 export { AecError };
 
 const MAX_PIXELS = 2 ** 26;
+const REDUCED_BELOW = 2 / 3; // of its size
 let decoder;
 const calls = new Map(); // by id: what is told of its messages
 let lastId = 0;
@@ -123,26 +124,28 @@ style.replaceSync(`
 :host([hidden]) { display: none }
 canvas { display: block; width: 100%; height: 100%; object-fit: inherit; object-position: inherit }
 :host([state="error"]) canvas, :host(:not([state])) canvas { display: none }
+canvas[hidden] { display: none }
 span { display: none; font: italic 0.9em sans-serif }
 :host([state="error"]) span { display: inline }
 `);
 
-// Elements whose picture is not near the viewport yet.
-const watcher = new IntersectionObserver(
-  (entries) => {
-    for (const { isIntersecting, target } of entries)
-      if (isIntersecting) {
-        watcher.unobserve(target);
-        target.begin();
-      }
-  },
-  { rootMargin: "50%" },
-);
-
 class AecImage extends HTMLElement {
   static observedAttributes = ["src", "alt", "width", "height"];
+  // Elements whose picture is not near the viewport yet.
+  static #lazy = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries)
+        if (isIntersecting) target.decode().catch(() => {}); // it is told by an event
+    },
+    { rootMargin: "50%" },
+  );
+  static #resized = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.#reduce();
+  });
   #text = document.createElement("span");
   #sizes = new CSSStyleSheet();
+  #small = document.createElement("canvas"); // as `canvas`, where it is shown smaller
+  #smallWidth = 0;
   #stop = new AbortController();
   #promise = null;
 
@@ -152,17 +155,20 @@ class AecImage extends HTMLElement {
     this.canvas.part = "canvas";
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style, this.#sizes];
-    root.append(this.canvas, this.#text);
-    this.forget();
+    this.#small.part = "canvas";
+    root.append(this.canvas, this.#small, this.#text);
+    this.#forget();
   }
 
   connectedCallback() {
     if (!this.hasAttribute("role")) this.setAttribute("role", "img");
-    if (this.src && !this.#promise) this.schedule();
+    if (this.src && !this.#promise) this.#schedule();
+    AecImage.#resized.observe(this);
   }
 
   disconnectedCallback() {
-    watcher.unobserve(this);
+    AecImage.#lazy.unobserve(this);
+    AecImage.#resized.unobserve(this);
     if (this.complete) return;
     this.#stop.abort();
     this.#promise = null;
@@ -172,10 +178,10 @@ class AecImage extends HTMLElement {
     if (name === "alt") {
       this.#text.textContent = value;
       this.setAttribute("aria-label", value ?? "");
-    } else if (name !== "src") this.layOut();
+    } else if (name !== "src") this.#layOut();
     else if (before !== value) {
-      this.forget();
-      if (this.isConnected && value) this.schedule();
+      this.#forget();
+      if (this.isConnected && value) this.#schedule();
     }
   }
 
@@ -198,34 +204,35 @@ class AecImage extends HTMLElement {
 
   /** A promise for the whole picture, begun now. */
   decode() {
-    watcher.unobserve(this);
-    return this.#promise ?? this.begin();
+    AecImage.#lazy.unobserve(this);
+    return this.#promise ?? this.#begin();
   }
 
-  forget() {
+  #forget() {
     this.#stop.abort();
-    watcher.unobserve(this);
+    AecImage.#lazy.unobserve(this);
     this.#promise = null;
     this.info = null;
     this.error = null;
     this.complete = false;
     this.removeAttribute("state");
     this.canvas.width = this.canvas.height = 0;
+    this.#showSmall(0);
   }
 
-  schedule() {
-    if (this.getAttribute("loading") === "lazy") watcher.observe(this);
-    else this.begin();
+  #schedule() {
+    if (this.getAttribute("loading") === "lazy") AecImage.#lazy.observe(this);
+    else this.#begin();
   }
 
-  begin() {
+  #begin() {
     this.#stop = new AbortController();
-    this.#promise = this.draw(this.#stop.signal);
+    this.#promise = this.#draw(this.#stop.signal);
     this.#promise.catch(() => {}); // it is told by an event, too
     return this.#promise;
   }
 
-  async draw(signal) {
+  async #draw(signal) {
     const { canvas } = this;
     this.setAttribute("state", "loading");
     let context;
@@ -235,11 +242,11 @@ class AecImage extends HTMLElement {
         onHeader: (info) => {
           this.info = info;
           context = contextOf(canvas, info);
-          this.layOut();
+          this.#layOut();
           this.dispatchEvent(new Event("header"));
         },
         onPreview: (image, x, y, width, height) => {
-          this.drawPreview(context, image, x, y, width, height);
+          this.#drawPreview(context, image, x, y, width, height);
         },
         onPart: (image, x, y) => context.putImageData(image, x, y),
       });
@@ -251,11 +258,46 @@ class AecImage extends HTMLElement {
       throw error;
     }
     this.complete = true;
+    await this.#reduce();
+    if (signal.aborted) return;
     this.setAttribute("state", "complete");
     this.dispatchEvent(new Event("load"));
   }
 
-  drawPreview(context, image, x, y, width, height) {
+  /** Where the picture is shown much smaller than it is, show a copy of about that size:
+   * browsers leave out pixels of a canvas, where they take means of an image's. */
+  async #reduce() {
+    const { canvas } = this;
+    if (!this.complete) return;
+    const [across, down] = [
+      this.clientWidth / canvas.width,
+      this.clientHeight / canvas.height,
+    ];
+    const scale = Math.max(across, down) * devicePixelRatio;
+    const width = scale && scale < REDUCED_BELOW ? Math.ceil(canvas.width * scale) : 0;
+    if (width === this.#smallWidth) return;
+    this.#smallWidth = width;
+    if (!width) return this.#showSmall(0);
+    const height = Math.max(1, Math.round((canvas.height * width) / canvas.width));
+    const size = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" };
+    const bitmap = await createImageBitmap(canvas, size).catch(() => null); // no memory
+    if (bitmap && width === this.#smallWidth) {
+      Object.assign(this.#small, { width, height });
+      const { colorSpace } = this.info;
+      this.#small.getContext("2d", { colorSpace }).drawImage(bitmap, 0, 0);
+      this.#showSmall(width);
+    }
+    bitmap?.close();
+  }
+
+  #showSmall(width) {
+    this.#smallWidth = width;
+    this.#small.hidden = !width;
+    this.canvas.hidden = width > 0;
+    if (!width) this.#small.width = this.#small.height = 0;
+  }
+
+  #drawPreview(context, image, x, y, width, height) {
     const small = new OffscreenCanvas(image.width, image.height);
     small.getContext("2d", { colorSpace: image.colorSpace }).putImageData(image, 0, 0);
     context.drawImage(small, x, y, width, height);
@@ -267,7 +309,7 @@ class AecImage extends HTMLElement {
 
   /** Sizes as of <img>: those of the attributes, or the picture's own. CSS of the page
    * comes before them. */
-  layOut() {
+  #layOut() {
     const [width, height] = ["width", "height"].map((name) => {
       const value = Number.parseInt(this.getAttribute(name), 10);
       return value >= 0 ? value : null;

@@ -165,6 +165,7 @@ async function decodeNetworks(job, container, tiles, model, picture) {
   }));
   const first = [];
   const remaining = [...windows];
+  const ready = new Set(); // tiles by number
   for (const { number, networks, place } of tiles) {
     stopIfCancelled(job);
     const cells = [place.height, place.width].map((side) => Math.ceil(side / CELL_PX));
@@ -181,9 +182,11 @@ async function decodeNetworks(job, container, tiles, model, picture) {
       paste(symbols.hyper, hyper, top, left);
       paste(symbols.residuals, residuals, top * unit, left * unit);
     }
-    const isLast = number % header.tileColumns === header.tileColumns - 1;
-    const done = Math.ceil((place.y + place.height) / CELL_PX);
-    while (isLast && remaining.length && remaining[0].whole.rows[1] <= done) {
+    ready.add(number);
+    while (
+      remaining.length &&
+      tilesOf(remaining[0], header).every((n) => ready.has(n))
+    ) {
       const window = decodeWindow(job, shared, picture, remaining.shift());
       window.catch(() => {}); // heard of below, unless a tile is damaged first
       first.push(window);
@@ -192,6 +195,17 @@ async function decodeNetworks(job, container, tiles, model, picture) {
   }
   const second = await all(first);
   await all(second.map((begin) => begin()));
+}
+
+/** Numbers of the tiles that a window sees. */
+function tilesOf({ whole }, { tilePx, tileColumns }) {
+  const side = tilePx / CELL_PX;
+  const numbers = [];
+  const [[top, bottom], [left, right]] = [whole.rows, whole.columns];
+  for (let y = Math.floor(top / side); y * side < bottom; y++)
+    for (let x = Math.floor(left / side); x * side < right; x++)
+      numbers.push(y * tileColumns + x);
+  return numbers;
 }
 
 /** All results; if one fails, the first error after all have ended. */
