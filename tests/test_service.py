@@ -126,6 +126,7 @@ def test_browsers_get_their_decoder(client, served):
         assert len(answer.content) == facts["bytes"]
         assert "immutable" in answer.headers["cache-control"]
     assert client.get("/.web/kernels.c").status_code == 404
+    assert client.put("/.web/a.aec", content=b"").status_code == 400
 
 
 def test_a_region_is_that_of_the_whole_picture(client, served, small_file):

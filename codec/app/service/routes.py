@@ -77,6 +77,8 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
 
     async def upload(request: Request) -> Response:
         target = place_in(request)
+        if target.is_relative_to(root / WEB):
+            raise HTTPException(400, f"/{WEB}/ is not for uploads")
         if target.suffix.lower() != SUFFIX:
             raise HTTPException(400, f"the name of an upload ends in {SUFFIX}")
         options = options_in(dict(request.query_params), limits.max_pixels)
@@ -96,7 +98,8 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     async def web(request: Request) -> Response:
         known = ", ".join(request.headers.getlist("If-None-Match"))
         named = "sha256" in request.query_params
-        answer = web_file(request.path_params["path"], known, named)
+        path = request.path_params["path"]
+        answer = await anyio.to_thread.run_sync(web_file, path, known, named)
         if answer is None:
             raise HTTPException(404)
         return response(answer)

@@ -41,7 +41,7 @@ self.onmessage = ({ data }) => {
   const told = tellInfo(job); // whatever else is under way
   const work =
     job.work === "info" ? told : told.then((known) => turn.then(() => run(job, known)));
-  if (job.work !== "info") last = Promise.allSettled([turn, work]);
+  if (job.work !== "info") last = Promise.allSettled([turn, work]).then(() => {});
   work
     .then(
       () => self.postMessage({ id: job.id, kind: "done" }),
