@@ -125,6 +125,8 @@ def test_browsers_get_their_decoder(client, served):
         answer = client.get(url)
         assert len(answer.content) == facts["bytes"]
         assert "immutable" in answer.headers["cache-control"]
+        older = client.get(url[:-1])
+        assert older.headers["cache-control"] == "no-cache"
     assert client.get("/.web/kernels.c").status_code == 404
     assert client.put("/.web/a.aec", content=b"").status_code == 400
 

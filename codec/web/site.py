@@ -62,6 +62,9 @@ def write_site(folder: Path) -> int:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         new = target.with_name(f"{target.name}.new")
-        new.write_bytes(data)
-        new.replace(target)  # whole or not at all
+        try:
+            new.write_bytes(data)
+            new.replace(target)  # whole or not at all
+        finally:
+            new.unlink(missing_ok=True)
     return sum(map(len, site_files().values()))

@@ -97,9 +97,9 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
 
     async def web(request: Request) -> Response:
         known = ", ".join(request.headers.getlist("If-None-Match"))
-        named = "sha256" in request.query_params
+        sha256 = request.query_params.get("sha256", "")
         path = request.path_params["path"]
-        answer = await anyio.to_thread.run_sync(web_file, path, known, named)
+        answer = await anyio.to_thread.run_sync(web_file, path, known, sha256)
         if answer is None:
             raise HTTPException(404)
         return response(answer)

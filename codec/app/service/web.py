@@ -10,17 +10,16 @@ WEB = ".web"  # the folder of the URLs; no folder of this name is listed
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def web_file(path: str, known: str, named: bool) -> Answer | None:
+def web_file(path: str, known: str, sha256: str) -> Answer | None:
     """A file, or status 304 if the client has it by the value of If-None-Match; None if
-    there is none of this path. If its hash is `named` in the URL, it may be kept for
-    ever.
+    there is none of this path. If the URL names its hash, it may be kept for ever.
     """
     data = site_files().get(path)
     if data is None:
         return None
-    tag = hashlib.sha256(data).hexdigest()[:32]
+    tag = hashlib.sha256(data).hexdigest()
     headers = {**HEADERS, "ETag": f'"{tag}"'}
-    if named:
+    if sha256 == tag:
         headers["Cache-Control"] = FOR_EVER
     if is_known(tag, known):
         return Answer(status=304, headers=headers)

@@ -1,7 +1,8 @@
 // kernels.wasm and its memory.
 
-export const READ_AHEAD_BYTES = 1 << 15; // more than any kernel reads beyond an array
+const READ_AHEAD_BYTES = 1 << 15; // more than any kernel reads beyond an array
 const ALIGNMENT = 64;
+const PAGE_BYTES = 65536;
 
 // A module that only has a relaxed multiply-add, which not all browsers have.
 const WITH_FMA = new Uint8Array([
@@ -9,7 +10,7 @@ const WITH_FMA = new Uint8Array([
   0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
 ]);
 
-export function kernelsUrl() {
+function kernelsUrl() {
   const name = WebAssembly.validate(WITH_FMA) ? "kernels_fma.wasm" : "kernels.wasm";
   return new URL(name, import.meta.url);
 }
@@ -39,10 +40,10 @@ export class Kernels {
     const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     const place = this.free.find(([start, end]) => end - start >= size);
     const address = place[0];
+    const missing = address + size + READ_AHEAD_BYTES - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES)); // or it throws
     place[0] += size;
     this.sizes.set(address, size);
-    const missing = address + size + READ_AHEAD_BYTES - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
     return address;
   }
 

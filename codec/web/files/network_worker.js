@@ -10,6 +10,7 @@ const models = new Map(); // name -> { graph name: Graph }
 const WORK = {
   start({ module }) {
     kernels = new Kernels(module);
+    models.clear();
   },
 
   load({ name, graphs }) {

@@ -6,9 +6,8 @@ import { compileKernels } from "./kernels.js";
 const WORKERS_MAX = 8;
 
 export class Pool {
-  constructor(workers) {
-    const cores = navigator.hardwareConcurrency ?? 2;
-    this.size = workers ?? Math.min(cores, WORKERS_MAX);
+  constructor() {
+    this.size = Math.min(navigator.hardwareConcurrency ?? 2, WORKERS_MAX);
     this.waiting = [];
     this.workers = [];
   }
@@ -55,6 +54,9 @@ export class Pool {
         free.loaded.add(model.name);
       }
       return await asked(free.worker, { ...task, name: model.name }, transfer);
+    } catch (error) {
+      free.loaded.clear(); // what is in its memory is not known: it starts anew
+      throw error;
     } finally {
       free.busy = false;
       this.next();

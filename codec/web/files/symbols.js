@@ -10,7 +10,6 @@ const WORD_BYTES = 4;
  * FORMAT.md. */
 export class Tables {
   constructor(kernels, minimum, length, frequency) {
-    this.kernels = kernels;
     this.minimum = minimum;
     this.length = length;
     const longest = frequency.length / length.length;
