@@ -3,6 +3,7 @@
 import click
 
 from benchmarks.adaptation import adaptation
+from benchmarks.browser import browser
 from benchmarks.complexity import complexity
 from benchmarks.crowd import crowd
 from benchmarks.entropy import entropy
@@ -28,6 +29,7 @@ def main() -> None:
 
 
 main.add_command(adaptation)
+main.add_command(browser)
 main.add_command(complexity)
 main.add_command(crowd)
 main.add_command(entropy)

@@ -282,6 +282,47 @@ def crowd(folder: Path) -> str:
     )
 
 
+def browser(folder: Path) -> str:
+    """A row a codec and size; one core, and two."""
+    rows = csv_rows(folder, "browser.csv")
+    found = {(row["codec"], row["megapixels"], row["cores"]): row for row in rows}
+    columns = [
+        (f"{what}, {cores} core{'s' * (cores != '1')}", name, cores)
+        for what, name in (
+            ("first", "first_s"),
+            ("preview", "preview_s"),
+            ("decode", "decode_s"),
+        )
+        for cores in dict.fromkeys(row["cores"] for row in rows)
+    ]
+
+    def cells(codec: str, megapixels: str) -> list[str]:
+        size = int(found[codec, megapixels, columns[0][2]]["bytes"])
+        values = (
+            float(found[codec, megapixels, cores][name]) for _, name, cores in columns
+        )
+        times = (f"{value:.2f}".replace("nan", "") for value in values)
+        return [label(codec), f"{float(megapixels):g}", f"{size / 1000:.0f}", *times]
+
+    head = ["seconds", "MP", "kB", *(title for title, _, _ in columns)]
+    cases = dict.fromkeys((row["codec"], row["megapixels"]) for row in rows)
+    return table(head, [cells(*case) for case in cases])
+
+
+def browser_files(folder: Path) -> str:
+    return table(
+        ["file", "kB", "with gzip, kB"],
+        [
+            [
+                row["files"],
+                f"{int(row['bytes']) / 1000:.1f}",
+                f"{int(row['gzip_bytes']) / 1000:.1f}",
+            ]
+            for row in csv_rows(folder, "browser_files.csv")
+        ],
+    )
+
+
 def refusals(folder: Path) -> str:
     """Memory over that of the first row, which is of a good file."""
     rows = csv_rows(folder, "refusals.csv")
@@ -567,6 +608,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "billion": billion,
     "service": service,
     "crowd": crowd,
+    "browser": browser,
+    "browser-files": browser_files,
     "refusals": refusals,
     "features": features,
     "search": search,

@@ -50,6 +50,7 @@ PARTS = {
         ),
         ("dev",),
     ),
+    "web": Part(tests("web"), ("browser", "dev", "serve")),
     "package": Part(tests("packaging", "layering", "parts"), ("dev",)),
     "docs": Part(tests("pipelines", "docs"), ("dev", "train")),
 }

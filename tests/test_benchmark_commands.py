@@ -222,3 +222,26 @@ def test_gray_has_no_colorfulness_and_red_against_cyan_much():
     colors[0, 0, 0] = colors[1, 0, 1] = colors[1, 0, 2] = 200
     # red - green is 200 and -200, yellow - blue 100 and -100: no mean, spread only
     assert heads.colorfulness(colors) == pytest.approx(np.hypot(200, 100))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the cores of a process")
+def test_a_browser_is_timed(tmp_path):
+    Image.fromarray(picture(200, 320)).save(tmp_path / "a.png")
+    arguments = ["browser", str(tmp_path), "-o", str(tmp_path), "--rounds", "1"]
+    arguments += ["--megapixels", "0.1"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    if "needs `pip install" in result.output:
+        pytest.skip(result.output)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "browser.csv")
+    assert [row["codec"] for row in rows] == 2 * ["aecodec", "avif-fast"]
+    assert [row["cores"] for row in rows] == ["1", "1", "2", "2"]
+    assert all(float(row["first_s"]) > float(row["preview_s"]) for row in rows[::2])
+    sizes = {
+        r["files"]: int(r["bytes"]) for r in csv_of(tmp_path / "browser_files.csv")
+    }
+    assert sizes["modules"] < sizes["model visual-9"]
+    for name in ("browser", "browser-files"):
+        assert "visual-9" in TABLES[name](tmp_path) or "aecodec" in TABLES[name](
+            tmp_path
+        )

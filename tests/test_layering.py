@@ -44,7 +44,9 @@ ROOMS = {
     "codec": {"errors", "networks", "api", "pillow_plugin"},
     "pillow_plugin": {"errors", "limits", "file", "picture", "options", "api"},
     "register_pillow": {"pillow_plugin"},
-    "app": {"errors", "machine", "progress", "picture", "options", "api", "codec"},
+    "web": {"networks"},
+    "app": {"errors", "machine", "progress", "picture", "options", "api", "codec"}
+    | {"web"},
     "__main__": {"app"},
     "training": {*GROUND}
     | {"file", "entropy", "picture", "networks", "options", "coding", "api", "codec"},

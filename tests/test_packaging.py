@@ -18,6 +18,7 @@ import codec
 from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
 from codec.networks.fingerprints import PROJECTION
 from codec.networks.shipped import DEFAULT_MODEL_ID, HEAD_DIGESTS, SHIPPED
+from codec.web.site import FILES
 
 ROOT = Path(__file__).parent.parent
 SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
@@ -108,6 +109,8 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     assert found == models | heads | {projection}
     others = {"codec/FORMAT.md", "codec/py.typed", "codec/app/desktop/aecodec.svg"}
     assert others <= names
+    web = {f"codec/web/files/{path.name}" for path in FILES.iterdir()}
+    assert web <= names
     assert any(name.endswith("LICENSE") for name in names)
 
 

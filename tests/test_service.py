@@ -34,6 +34,7 @@ from codec.app.service.pictures import show
 from codec.app.service.routes import application
 from codec.app.service.server import configuration
 
+POLICY = "content-security-policy"
 LIMITS = Limits(
     max_pixels=2**20,
     upload_bytes=100_000,
@@ -106,6 +107,28 @@ def test_the_file_itself_can_be_had(client, served, small_file):
     answer = client.get("/photo.aec?format=aec")
     assert answer.content == small_file
     assert answer.headers["content-type"] == "image/x-aec"
+
+
+def test_browsers_get_their_decoder(client, served):
+    page = client.get("/")
+    assert "script-src 'self' 'wasm-unsafe-eval'" in page.headers[POLICY]
+    module = client.get("/.web/aec.js")
+    assert module.headers["content-type"].startswith("text/javascript")
+    assert module.headers["cache-control"] == "no-cache"
+    tag = module.headers["etag"]
+    again = client.get("/.web/aec.js", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    models = client.get("/.web/models/models.json").json()
+    for model in models.values():
+        facts = model["files"]["config.json"]
+        url = f"/.web/models/{model['name']}/config.json?sha256={facts['sha256']}"
+        answer = client.get(url)
+        assert len(answer.content) == facts["bytes"]
+        assert "immutable" in answer.headers["cache-control"]
+        older = client.get(url[:-1])
+        assert older.headers["cache-control"] == "no-cache"
+    assert client.get("/.web/kernels.c").status_code == 404
+    assert client.put("/.web/a.aec", content=b"").status_code == 400
 
 
 def test_a_region_is_that_of_the_whole_picture(client, served, small_file):

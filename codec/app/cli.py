@@ -20,6 +20,7 @@ from codec.app.commands.search import search
 from codec.app.commands.serve import serve
 from codec.app.commands.verify import verify
 from codec.app.commands.view import view
+from codec.app.commands.web import web
 from codec.app.completion import complete_names_of_files
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
@@ -64,7 +65,7 @@ def main(context: click.Context) -> None:
 
 for command in (
     *(encode, decode, view, info, verify, features, search, adapt, corpus, serve),
-    *(desktop, completion),
+    *(web, desktop, completion),
 ):
     main.add_command(command)
 complete_names_of_files(main)

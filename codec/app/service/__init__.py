@@ -3,6 +3,7 @@
     GET /photo.aec   the picture; ?format=png|jpeg|webp|aec, ?w=WIDTH, ?region=X,Y,W,H
     GET /folder/     what is in a folder, with thumbnails
     GET /search      JSON: the pictures most like one, ?like=PATH
+    GET /.web/       the decoder for browsers, see codec/web/README.md
     GET /health      "ok"
     PUT /photo.aec   encode the picture in the body, if uploads are allowed;
                      ?quality=, ?tune=, ?content=, ?lossless=1

@@ -11,6 +11,12 @@ HEADERS = {
     "Cache-Control": "no-cache",  # to be kept, and asked for again by its ETag
     "X-Content-Type-Options": "nosniff",
 }
+# Of pages: no scripts but those of the service, which compile WebAssembly.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+    "connect-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 STATUSES = {  # of errors; the first that fits
     UsageError: 400,
     FileNotFoundError: 404,  # removed meanwhile

@@ -72,7 +72,7 @@ def show(file: Path, view: View, known: str, max_pixels: int) -> Answer:
     tag = hashlib.sha256(facts + data).hexdigest()[:32]
     # Weak, as pixels may differ by a gray level where another machine answers.
     headers = {**HEADERS, "ETag": f'W/"{tag}"'}
-    if known.strip() == ANY or tag in OPAQUE_TAG.findall(known):
+    if is_known(tag, known):
         return Answer(status=304, headers=headers)
     headers["Content-Type"] = MIME_TYPES[view.kind]
     if view.kind == RAW:
@@ -84,6 +84,11 @@ def show(file: Path, view: View, known: str, max_pixels: int) -> Answer:
         on_white.info |= image.info
         image = on_white
     return Answer(file_bytes(image, view.kind.upper())[0], headers=headers)
+
+
+def is_known(tag: str, known: str) -> bool:
+    """Whether a client has what the tag is of, by the value of If-None-Match."""
+    return known.strip() == ANY or tag in OPAQUE_TAG.findall(known)
 
 
 def picture_of(data: bytes, view: View, max_pixels: int) -> Image.Image:

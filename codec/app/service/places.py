@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from codec.api import SUFFIX
-from codec.app.service.answers import HEADERS, Answer
+from codec.app.service.answers import HEADERS, PAGE_POLICY, Answer
 
 LISTED_MAX = 1000  # entries of a folder
 THUMBNAIL_PX = 256
@@ -59,7 +59,11 @@ def page(root: Path, folder: Path, path: str) -> Answer:
         entries="".join(f"<li>{item}</li>\n" for item in items),
         note=f"and {more} more" if more > 0 else "",
     )
-    headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    headers = {
+        **HEADERS,
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": PAGE_POLICY,
+    }
     return Answer(content.encode(), headers=headers)
 
 

@@ -22,6 +22,7 @@ from codec.app.service.limits import Limits
 from codec.app.service.places import is_picture, page, place_of
 from codec.app.service.search import alike
 from codec.app.service.uploads import options_in, receive, store
+from codec.app.service.web import WEB, web_file
 from codec.app.service.work import Work, busy
 from codec.errors import CodecError
 
@@ -76,6 +77,8 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
 
     async def upload(request: Request) -> Response:
         target = place_in(request)
+        if target.is_relative_to(root / WEB):
+            raise HTTPException(400, f"/{WEB}/ is not for uploads")
         if target.suffix.lower() != SUFFIX:
             raise HTTPException(400, f"the name of an upload ends in {SUFFIX}")
         options = options_in(dict(request.query_params), limits.max_pixels)
@@ -90,6 +93,15 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
                 answer = await work.answer(
                     request, store, body, target, options, soon_done=False
                 )
+        return response(answer)
+
+    async def web(request: Request) -> Response:
+        known = ", ".join(request.headers.getlist("If-None-Match"))
+        sha256 = request.query_params.get("sha256", "")
+        path = request.path_params["path"]
+        answer = await anyio.to_thread.run_sync(web_file, path, known, sha256)
+        if answer is None:
+            raise HTTPException(404)
         return response(answer)
 
     async def health(request: Request) -> Response:
@@ -107,6 +119,7 @@ def application(folder: Path, uploads: bool, limits: Limits) -> Starlette:
     routes = [
         Route("/health", health),
         Route("/search", search),
+        Route(f"/{WEB}/{{path:path}}", web),
         Route("/{path:path}", show),
     ]
     if uploads:

@@ -1,0 +1,4 @@
+/** What is wrong with a file, in one line. */
+export class AecError extends Error {
+  name = "AecError";
+}

@@ -1,0 +1,70 @@
+"""The files that a web server sends: the modules of the decoder, and the models."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from codec.networks.bundle import ARRAYS, CONFIG, graph_file
+from codec.networks.shipped import SHIPPED, load_bundle
+
+FILES = Path(__file__).parent / "files"
+MANIFEST = "models/models.json"
+GRAPHS = ("scales", "mean_context", "preview", "synthesis")  # that decoders run
+MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
+}
+GRAPH_SUFFIX = ".tflite"
+OTHER_MEDIA_TYPE = "application/octet-stream"
+
+
+@cache
+def site_files() -> dict[str, bytes]:
+    """All files by their path, with slashes. CodecError if a model is not the one
+    released.
+    """
+    from codec.web.graphs import slim  # of LiteRT's package
+
+    found = {path.name: path.read_bytes() for path in sorted(FILES.iterdir())}
+    models = {}
+    for model_id, (name, _) in SHIPPED.items():
+        bundle = load_bundle(model_id)
+        paths = [bundle.folder / CONFIG, bundle.folder / ARRAYS]
+        paths += [graph_file(bundle.folder, graph) for graph in GRAPHS]
+        files = {}
+        for path in paths:
+            data = path.read_bytes()
+            data = slim(data) if path.suffix == GRAPH_SUFFIX else data
+            digest = hashlib.sha256(data).hexdigest()
+            files[path.name] = {"bytes": len(data), "sha256": digest}
+            found[f"models/{name}/{path.name}"] = data
+        models[model_id] = {
+            "name": name,
+            "digest": bundle.digest.hex(),
+            "files": files,
+        }
+    found[MANIFEST] = json.dumps(models, indent=1).encode()
+    return found
+
+
+def media_type(path: str) -> str:
+    """What a web server has to call a file."""
+    return MEDIA_TYPES.get(Path(path).suffix, OTHER_MEDIA_TYPE)
+
+
+def write_site(folder: Path) -> int:
+    """Write all files below `folder`, in place of those that are there; how many bytes
+    they have.
+    """
+    for path, data in site_files().items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f"{target.name}.new")
+        try:
+            new.write_bytes(data)
+            new.replace(target)  # whole or not at all
+        finally:
+            new.unlink(missing_ok=True)
+    return sum(map(len, site_files().values()))
