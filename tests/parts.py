@@ -51,6 +51,9 @@ PARTS = {
         ("dev",),
     ),
     "package": Part(tests("packaging", "layering", "parts"), ("dev",)),
-    "docs": Part(tests("pipelines", "docs"), ("dev", "train")),
+    "docs": Part(
+        tests("examples", "pipelines", "site", "docs"),
+        ("bench", "dev", "docs", "serve", "train"),
+    ),
 }
 EXTRAS = tuple(sorted({extra for part in PARTS.values() for extra in part.extras}))

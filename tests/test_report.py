@@ -29,7 +29,7 @@ from codec.networks.heads import HEADS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = [ROOT / name for name in ("README.md", "SECURITY.md")]
-DOCUMENTS.append(ROOT / "benchmarks" / "README.md")
+DOCUMENTS += [ROOT / name for name in ("benchmarks/README.md", "docs/measured.md")]
 SCRIPT = """
 import json, os, sys
 os.environ["QT_QPA_PLATFORM"] = "offscreen"

@@ -1,0 +1,50 @@
+"""The static site: `sphinx-build -W -c docs . build/site`, which needs no network.
+
+Sources are read from the root of the checkout, so that links between documents lead to
+the same places on the site and where the repository is hosted.
+"""
+
+import sys
+from pathlib import Path
+
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import codec  # noqa: E402
+
+project = "aecodec"
+copyright = "aecodec contributors, Apache-2.0"
+release = codec.__version__
+
+external_toc_path = "docs/_toc.yml"
+include_patterns = [
+    "docs/**.md",
+    "codec/**.md",
+    "benchmarks/README.md",
+    "tests/fuzz/README.md",
+    "*.md",
+]
+exclude_patterns = [".*", "build", "dist", "runs", "site"]
+extensions = [
+    "myst_parser",
+    "sphinx_external_toc",
+    "sphinx.ext.autodoc",
+    "sphinx_click",
+]
+myst_heading_anchors = 4
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+
+html_theme = "furo"
+html_title = f"aecodec {release}"
+html_extra_path = ["site"]
+html_copy_source = False
+html_theme_options = {"top_of_page_buttons": []}
+
+
+def setup(app: Sphinx) -> None:
+    app.add_lexer("mermaid", TextLexer)  # its pictures would need a script from outside
+    app.add_lexer("hex", TextLexer)
