@@ -4,6 +4,7 @@ Sources are read from the root of the checkout, so that links between documents 
 the same places on the site and where the repository is hosted.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from flowchart import Flowchart  # noqa: E402
 
 import codec  # noqa: E402
 
@@ -35,7 +38,10 @@ extensions = [
     "sphinx_click",
 ]
 myst_heading_anchors = 4
-autodoc_member_order = "bysource"
+myst_fence_as_directive = ["mermaid"]
+default_role = "literal"  # what docstrings mean by single backticks
+smartquotes = False  # -- is the beginning of an option
+autodoc_preserve_defaults = True
 autodoc_typehints = "description"
 
 html_theme = "furo"
@@ -45,6 +51,12 @@ html_copy_source = False
 html_theme_options = {"top_of_page_buttons": []}
 
 
+def keep_percent(app: Sphinx, name: str, source: list[str]) -> None:
+    """A number and its percent sign stay on one line."""
+    source[0] = re.sub(r"(?<=\d) %", "\u00a0%", source[0])
+
+
 def setup(app: Sphinx) -> None:
-    app.add_lexer("mermaid", TextLexer)  # its pictures would need a script from outside
+    app.connect("source-read", keep_percent)
+    app.add_directive("mermaid", Flowchart)
     app.add_lexer("hex", TextLexer)

@@ -56,3 +56,10 @@ def test_commands_and_functions_are_described(site):
     functions = text_of(site / "docs" / "api.html")
     for name in ("encode", "decode", "salvage", "features", "read_info", "read_model"):
         assert f"codec.{name}(" in functions
+
+
+def test_flowcharts_are_drawn(site):
+    source = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = (site / "docs" / "architecture.html").read_text(encoding="utf-8")
+    assert drawn.count("<rect ") == source.count('["') > 5
+    assert drawn.count("marker-end") == len(re.findall("--> |-.-> ", source)) > 5
