@@ -30,7 +30,7 @@ include_patterns = [
     "tests/fuzz/README.md",
     "*.md",
 ]
-exclude_patterns = [".*", "build", "dist", "runs", "site"]
+exclude_patterns = [".*", "build", "dist", "runs"]
 extensions = [
     "myst_parser",
     "sphinx_external_toc",
