@@ -160,7 +160,10 @@ def ask(inputs, words):
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_shell_runs(line, inputs, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     program, *words = shlex.split(line, comments=True)
     if "|" in words:
         provide(inputs, words[: words.index("|")])
