@@ -7,6 +7,7 @@ from benchmarks.browser import browser
 from benchmarks.complexity import complexity
 from benchmarks.crowd import crowd
 from benchmarks.entropy import entropy
+from benchmarks.example import example
 from benchmarks.features import features
 from benchmarks.folders import folders
 from benchmarks.graphics import graphics
@@ -33,6 +34,7 @@ main.add_command(browser)
 main.add_command(complexity)
 main.add_command(crowd)
 main.add_command(entropy)
+main.add_command(example)
 main.add_command(features)
 main.add_command(folders)
 main.add_command(graphics)

@@ -10,26 +10,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from benchmarks.comparison import Row, measured, points
 from benchmarks.metrics import METRICS
 from benchmarks.results import Average
+from benchmarks.styles import BPP_TICKS, STYLES
 
-BPP_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-# Colors of Okabe and Ito, which color-blind people can tell apart, then some more, and
-# marks as well.
-STYLES = (
-    ("#D55E00", "o"),
-    ("#000000", "s"),
-    ("#0072B2", "^"),
-    ("#009E73", "D"),
-    ("#CC79A7", "v"),
-    ("#E69F00", "P"),
-    ("#56B4E9", "X"),
-    ("#999999", "*"),
-    ("#8C564B", "<"),
-    ("#5D3A9B", ">"),
-    ("#7A7A00", "h"),
-)
 PANELS_IN_A_ROW = 3
 DPI = 120  # half of that where there are many panels
-OURS = ("aecodec", "aecodec-psnr")
 
 
 def plot_curves(
@@ -60,7 +44,9 @@ def plot_panels(
     for axes in places[len(panels) :]:
         axes.set_axis_off()
     lines, names = places[0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside lower center", ncols=3)
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=3, handlelength=5, fontsize=12
+    )
     figure.suptitle(title)
     figure.savefig(path, dpi=DPI if rows < 5 else DPI // 2, metadata={"Software": None})
 
@@ -72,16 +58,17 @@ def draw_panel(
     metric: str,
 ) -> None:
     axes.set_xscale("log")
-    for number, (codec, label) in enumerate(labels.items()):
+    for codec, label in labels.items():
         rows = [row for row in shown if row.codec == codec]
-        color, marker = STYLES[number % len(STYLES)]
+        style = STYLES[codec]
         axes.plot(
             *points(rows, metric),
-            color=color,
-            marker=marker,
-            markersize=4,
-            linewidth=3 if codec in OURS else 1.2,
-            zorder=3 if codec in OURS else 2,
+            color=style.color,
+            linestyle=style.line,
+            marker=style.mark,
+            markersize=5,
+            linewidth=style.width_px,
+            zorder=3 if codec.startswith("aecodec") else 2,
             label=label,
         )
     axes.xaxis.set_major_locator(FixedLocator(BPP_TICKS))

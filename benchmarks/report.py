@@ -13,6 +13,7 @@ import click
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
+from markdown_it import MarkdownIt
 from PIL import Image
 from tqdm import tqdm
 
@@ -21,87 +22,122 @@ from benchmarks import tables
 from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.comparison import measured, points
 from benchmarks.heads import uses
-from benchmarks.measurement import load_rgb
-from benchmarks.metrics import METRICS, psnr
+from benchmarks.measurement import image_paths, load_rgb
+from benchmarks.metrics import METRICS
 from benchmarks.options import folder_argument, results_option
-from benchmarks.plot import BPP_TICKS, STYLES
 from benchmarks.results import Average, read_rows, replace_text
+from benchmarks.styles import BPP_TICKS, STYLES
 
 TEMPLATE = Path(__file__).parent / "report_template.html"
 PUBLISHED = Path(__file__).parent / "published.json"
-OTHERS = ("avif", "avif-psnr", "webp", "jpeg")
+SHOWN = ("aecodec", "aecodec-psnr", "avif", "avif-psnr", "jxl", "webp", "jpeg")
+IN_BROWSERS = ("AVIF", "JPEG", "WEBP")
+SHOWN_METRICS = ("psnr", "ssimulacra2")
 RATES_BPP = (0.1, 0.25, 0.5)
-MIDDLE_PX, HEAD_QUALITY = 320, 80
-GRID = "rgba(128, 128, 128, 0.25)"
+PICTURES, PICTURE_PX, HEAD_PX, HEAD_QUALITY = 3, 1024, 320, 80
+GRID, TEXT = "rgba(128, 128, 128, 0.25)", "#808080"
+# Without "Share chart...", which uploads it.
+CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "modeBarButtons": [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+}
 
 
-def data_uri(image: Image.Image) -> str:
-    """Lossless, so that nobody sees another codec's errors."""
+def data_uri(data: bytes, image_format: str) -> str:
+    encoded = base64.b64encode(data).decode()
+    return f"data:{Image.MIME[image_format]};base64,{encoded}"
+
+
+def lossless_uri(image: Image.Image) -> str:
+    """So that nobody sees another codec's errors."""
     file = io.BytesIO()
     image.save(file, "WEBP", lossless=True)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    return data_uri(file.getvalue(), "WEBP")
 
 
-def file_of_size(entry: ImageCodec, image: Image.Image, size_bytes: int) -> bytes:
+def middle(image: Image.Image, side_px: int) -> Image.Image:
+    """At most so wide and high, of even sides."""
+    width, height = (min(side_px, size) // 2 * 2 for size in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def file_of_size(entry: ImageCodec, image: Image.Image, size_bytes: float) -> bytes:
     """The largest file of at most `size_bytes`, else the smallest of all."""
-    low, high = 0, 100
+    low, high = 1, 101
     best = entry.encode(image, low)
     while high - low > 1:
-        middle = (low + high) // 2
-        data = entry.encode(image, middle)
+        quality = (low + high) // 2
+        data = entry.encode(image, quality)
         if len(data) <= size_bytes:
-            low, best = middle, data
+            low, best = quality, data
         else:
-            high = middle
+            high = quality
     return best
 
 
 def viewer(path: Path, rates_bpp: Sequence[float]) -> dict[str, Any]:
-    """`original`, and `rates`: rate -> name of a codec -> picture and facts. Files are
-    no larger than ours where the codec has such files.
+    """`width`, `height`, `original`, and `rates`: rate -> description of a codec ->
+    picture and facts. A file that browsers read is in the page itself.
     """
-    image = load_rgb(path)
+    image = middle(load_rgb(path), PICTURE_PX)
     pixels = image.width * image.height
-    original = {"source": data_uri(image), "facts": "not compressed"}
 
-    def shown(data: bytes, decoded: Image.Image) -> dict[str, str]:
-        quality = psnr(np.asarray(image), np.asarray(decoded))
-        bpp = 8 * len(data) / pixels
-        facts = f"{len(data)} bytes, {bpp:.3f} bpp, {quality:.2f} dB"
-        return {"source": data_uri(decoded), "facts": facts}
+    def shown(entry: ImageCodec, rate_bpp: float) -> dict[str, str]:
+        size_bytes = rate_bpp * pixels / 8
+        data = file_of_size(entry, image, size_bytes)
+        decoded = entry.decode(data)
+        facts = [f"{len(data):,} bytes", f"{8 * len(data) / pixels:.3f} bpp"]
+        for metric in (METRICS[name] for name in SHOWN_METRICS):
+            value = metric.measure(np.asarray(image), np.asarray(decoded))
+            facts.append(f"{metric.label} {value:.{metric.decimals}f}")
+        if len(data) > size_bytes:
+            facts.append("its smallest file")
+        browsers = entry.pillow_format in IN_BROWSERS
+        source = data_uri(data, entry.pillow_format) if browsers else None
+        return {"source": source or lossless_uri(decoded), "facts": ", ".join(facts)}
 
-    files: dict[str, Any] = {}
-    for rate in rates_bpp:
-        ours = codec.encode(image, rate_bpp=rate)
-        files[f"{rate:g}"] = {"aecodec": shown(ours, codec.decode(ours))}
-        for name in OTHERS:
-            data = file_of_size(CODECS[name], image, len(ours))
-            file = shown(data, CODECS[name].decode(data))
-            if len(data) > len(ours):
-                file["facts"] += ", its smallest file"
-            files[f"{rate:g}"][name] = file
-    return {"original": original, "rates": files}
+    entries = [CODECS[name] for name in SHOWN if CODECS[name].available]
+    return {
+        "width": image.width,
+        "height": image.height,
+        "original": {"source": lossless_uri(image), "facts": "not compressed"},
+        "rates": {
+            f"{rate:g}": {short(entry): shown(entry, rate) for entry in entries}
+            for rate in rates_bpp
+        },
+    }
+
+
+def short(entry: ImageCodec) -> str:
+    return entry.description.replace("Pillow, ", "").replace(", shipped model", "")
 
 
 def curves(averages: Sequence[Average]) -> str:
-    """A figure for each metric, as HTML; the library is in the first."""
+    """A figure for each metric, as HTML, one of them to be seen at a time; the library
+    is in the first.
+    """
     figures: list[str] = []
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     for metric in measured(averages):
         figure = go.Figure()
         codecs = list(dict.fromkeys(row.codec for row in averages))
-        for number, name in enumerate(codecs):
+        for name in codecs:
             rates, qualities = points((r for r in averages if r.codec == name), metric)
-            color, _ = STYLES[number % len(STYLES)]
+            style = STYLES[name]
             figure.add_scatter(
                 x=rates,
                 y=qualities,
-                name=CODECS[name].description,
+                name=short(CODECS[name]),
                 mode="lines+markers",
                 line={
-                    "color": color if color != "#000000" else "#777777",
-                    "width": 4 if name == "aecodec" else 1.5,
+                    "color": style.color,
+                    "dash": style.dash,
+                    "width": style.width_px,
                 },
+                marker={"symbol": style.marker, "size": 7},
             )
         for entry in published["curves"] if metric == "psnr" else []:
             figure.add_scatter(
@@ -109,13 +145,14 @@ def curves(averages: Sequence[Average]) -> str:
                 y=entry["psnr"],
                 name=f"{entry['name']} (published)",
                 mode="lines",
-                line={"dash": "dash", "width": 1},
+                line={"dash": "longdash", "width": 1},
                 visible="legendonly",
             )
         figure.update_xaxes(
             type="log",
             title="bits per pixel",
             gridcolor=GRID,
+            tickangle=0,
             tickvals=BPP_TICKS,
             ticktext=[f"{bpp:g}" for bpp in BPP_TICKS],
         )
@@ -124,29 +161,23 @@ def curves(averages: Sequence[Average]) -> str:
         figure.update_layout(
             paper_bgcolor="rgba(0,0,0,0)",
             plot_bgcolor="rgba(0,0,0,0)",
-            font_color="#888888",
-            legend={"orientation": "h", "y": -0.2},
-            margin={"l": 50, "r": 10, "t": 20, "b": 40},
-            height=520,
+            font_color=TEXT,
+            margin={"l": 50, "r": 10, "t": 30, "b": 40},
         )
-        library = "inline" if not figures else False
-        figures.append(
-            pio.to_html(
-                figure,
-                full_html=False,
-                include_plotlyjs=library,
-                config={"responsive": True, "displaylogo": False},
-            )
+        inner = pio.to_html(
+            figure,
+            full_html=False,
+            include_plotlyjs=False if figures else "inline",
+            config=CONFIG,
+            default_height="100%",
         )
+        figures.append(f'<div class="plot" data-metric="{label}">{inner}</div>')
     return "\n".join(figures)
 
 
 def head_pictures(path: Path) -> str:
     """The middle of a picture: harmed, decoded in all ways, and as it was."""
-    image = load_rgb(path)
-    side = min(MIDDLE_PX, *image.size) // 2 * 2
-    left, top = ((size - side) // 2 for size in image.size)
-    image = image.crop((left, top, left + side, top + side))
+    image = middle(load_rgb(path), HEAD_PX)
     sections = []
     for use, harm, harmed, methods in uses():
         if (use, harm) not in tables.SHOWN_USES:
@@ -156,30 +187,25 @@ def head_pictures(path: Path) -> str:
         pictures = {"encoded": encoded}
         pictures |= {name: Image.fromarray(by(data)) for name, by in methods.items()}
         figures = "".join(
-            f'<figure><img src="{data_uri(picture)}" alt="{name}">'
+            f'<figure><img src="{lossless_uri(picture)}" alt="{name}">'
             f"<figcaption>{name}</figcaption></figure>"
             for name, picture in {**pictures, "original": image}.items()
         )
-        title = html.escape(f"{use}: {harm}, {8 * len(data) / side**2:.2f} bpp")
+        rate = 8 * len(data) / (image.width * image.height)
+        title = html.escape(f"{use}: {harm}, {rate:.2f} bpp")
         sections.append(f'<h3>{title}</h3><div class="row">{figures}</div>')
     return "\n".join(sections)
 
 
 def html_table(markdown: str) -> str:
-    """A table of `benchmarks.tables` as HTML, and what follows it as a paragraph."""
-    lines = markdown.strip().splitlines()
-    rows = [
-        [html.escape(cell.strip()) for cell in line.strip("|").split("|")]
-        for line in lines
-        if line.startswith("|")
-    ]
-    rest = " ".join(line for line in lines if not line.startswith("|"))
+    """What `benchmarks.tables` makes as HTML."""
+    return str(MarkdownIt("commonmark").enable("table").render(markdown))
 
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
-    body = "".join(line(cells, "td").replace("**", "") for cells in rows[2:])
-    return f"<table>{line(rows[0], 'th')}{body}</table><p>{html.escape(rest)}</p>"
+def spread(paths: Sequence[Path]) -> list[str]:
+    """Names of some, evenly over all."""
+    numbers = ((2 * n + 1) * len(paths) // (2 * PICTURES) for n in range(PICTURES))
+    return [paths[number].name for number in sorted(set(numbers))]
 
 
 @click.command()
@@ -189,9 +215,7 @@ def html_table(markdown: str) -> str:
     "--image",
     "names",
     multiple=True,
-    default=("kodim05.png", "kodim15.png", "kodim23.png"),
-    show_default=True,
-    help="Picture in FOLDER to look at; repeatable.",
+    help="Picture in FOLDER to look at; repeatable. Default: three of them.",
 )
 @click.option(
     "--bpp",
@@ -206,6 +230,7 @@ def report(
     folder: Path, results: Path, names: Sequence[str], rates_bpp: Sequence[float]
 ) -> None:
     """Write report.html from the results, with pictures of FOLDER to look at."""
+    names = names or spread(image_paths(folder))
     for name in names:
         if not (folder / name).exists():
             raise click.UsageError(f"there is no {name} in {folder}")
@@ -225,7 +250,8 @@ def report(
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         introduction=html.escape(
             f"The learned image codec aecodec, model {versions['model']}, beside the "
-            f"codecs people use, on {versions['images']} images. Rates are file sizes."
+            f"codecs people use. Curves are means over {versions['images']} images. "
+            "Rates are those of whole files."
         ),
         **parts,
         versions=html.escape(

@@ -16,9 +16,10 @@ import click
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
-from benchmarks.comparison import Comparison, measured, points
+from benchmarks.comparison import Comparison, Row, measured, points
 from benchmarks.graphics import OURS_LOSSLESS, Advantage, Drawing
 from benchmarks.heads import Use
+from benchmarks.measurement import Measurement
 from benchmarks.metrics import METRICS
 from benchmarks.options import results_option
 from benchmarks.results import Average, read_rows
@@ -26,7 +27,16 @@ from benchmarks.results import Average, read_rows
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OURS = "aecodec"
 QUALITIES = (1, 20, 40, 60, 80, 100)
+RIVAL = "avif"
 UNREFINED = "aecodec-psnr"
+SUMMARIZED = (
+    (OURS, "ssimulacra2"),
+    (OURS, "cvvdp"),
+    (OURS, "butteraugli"),
+    (OURS, "ms_ssim"),
+    (OURS, "psnr"),
+    (UNREFINED, "psnr"),
+)
 EFFORTS = {
     "aecodec-e1": "1 to 3: analysis in int8",
     UNREFINED: "4 to 6: analysis in float (default)",
@@ -89,6 +99,39 @@ def bd_rates(folder: Path) -> str:
     note = f"Common range: {first.common_low:.1f} to {first.common_high:.1f} dB.\n"
     in_psnr.sort(key=lambda row: row.common_percent)
     return table(head, [cells(row) for row in in_psnr]) + "\n" + note
+
+
+def summary(folder: Path) -> str:
+    """Against AVIF: photographs, and drawn pictures; the best and the worst one."""
+    averages = read_rows(existing(folder / "kodak_summary.csv"), Average)
+    rows = read_rows(existing(folder / "kodak.csv"), Measurement)
+    images = sorted({row.image for row in rows})
+
+    def against_avif(rows: Sequence[Row], codec: str, metric: str) -> float:
+        avif = points((row for row in rows if row.codec == RIVAL), metric)
+        ours = points((row for row in rows if row.codec == codec), metric)
+        return bd_rate(*avif, *ours).percent
+
+    def of_photographs(codec: str, metric: str) -> list[str]:
+        single = [
+            against_avif([row for row in rows if row.image == image], codec, metric)
+            for image in images
+        ]
+        name = "" if codec == OURS else " of `--tune psnr`"
+        what = f"{len(images)} photographs, {METRICS[metric].label}{name}"
+        found = against_avif(averages, codec, metric), min(single), max(single)
+        return [what, *map(percent, found)]
+
+    drawn = [
+        row.percent
+        for row in read_rows(existing(folder / "graphics_summary.csv"), Advantage)
+        if (row.ours, row.codec) == (OURS, "avif-fast") and not math.isnan(row.percent)
+    ]
+    what = f"{len(drawn)} screens, charts and pages, {METRICS['ssimulacra2'].label}"
+    found = fmean(drawn), min(drawn), max(drawn)
+    head = ["bytes against AVIF, for the same quality", "mean", "best", "worst"]
+    shown = [of_photographs(*case) for case in SUMMARIZED]
+    return table(head, [*shown, [what, *map(percent, found)]])
 
 
 def qualities(folder: Path) -> str:
@@ -598,6 +641,7 @@ def csv_rows(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
+    "summary": summary,
     "bd-rates": bd_rates,
     "qualities": qualities,
     "efforts": efforts,

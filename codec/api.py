@@ -117,7 +117,7 @@ def encode(
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
-    `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the README; 7 to 9
+    `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the guide; 7 to 9
     are for "psnr" only.
 
     `content` says what is coded by the networks, as "photo", and what by lossless WebP

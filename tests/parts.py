@@ -52,6 +52,9 @@ PARTS = {
     ),
     "web": Part(tests("web"), ("browser", "dev", "serve")),
     "package": Part(tests("packaging", "layering", "parts"), ("dev",)),
-    "docs": Part(tests("pipelines", "docs"), ("dev", "train")),
+    "docs": Part(
+        tests("examples", "pipelines", "site", "docs"),
+        ("bench", "dev", "docs", "serve", "train"),
+    ),
 }
 EXTRAS = tuple(sorted({extra for part in PARTS.values() for extra in part.extras}))

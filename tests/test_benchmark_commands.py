@@ -16,6 +16,7 @@ import codec
 from benchmarks import (
     adaptation,
     crowd,
+    example,
     features,
     folders,
     heads,
@@ -46,6 +47,21 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
     assert {row["decoded_psnr"] for row in rows[::4]} == {"inf"}
     assert all(float(row["decoded_psnr"]) > 25 for row in rows)
     assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+def test_an_example_shows_files_of_the_same_size_alone(tmp_path, monkeypatch):
+    path, output = tmp_path / "a.png", tmp_path / "example.webp"
+    Image.fromarray(picture(96, 96)).save(path)
+    arguments = ["example", str(path), "-o", str(output)]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 2
+    assert "sizes are too far apart" in result.output
+    assert not output.exists()
+    monkeypatch.setattr(example, "NEAR", 100)
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    with Image.open(output) as image:
+        assert image.width == 2 * 96 + example.GAP_PX
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a worker, by /proc")

@@ -1,4 +1,4 @@
-"""The readers for data pipelines in the README do what it says."""
+"""The readers for data pipelines in the cookbook do what it says."""
 
 import re
 import tarfile
@@ -12,12 +12,12 @@ from PIL import Image
 
 import codec
 
-README = Path(__file__).parent.parent / "README.md"
+COOKBOOK = Path(__file__).parent.parent / "docs" / "cookbook.md"
 
 
 def block(name):
     """The block of Python that starts with a comment of that name."""
-    (found,) = re.findall(rf"```python\n# {name}\n(.*?)```", README.read_text(), re.S)
+    (found,) = re.findall(rf"```python\n# {name}\n(.*?)```", COOKBOOK.read_text(), re.S)
     return found
 
 

@@ -17,22 +17,26 @@ pytest.importorskip("scipy")
 pytest.importorskip("plotly")
 
 from benchmarks.__main__ import main
+from benchmarks.codecs import CODECS
 from benchmarks.comparison import Comparison, compare
 from benchmarks.measurement import Measurement
+from benchmarks.report import file_of_size, html_table, middle, spread
 from benchmarks.results import Average, average, write_rows
+from benchmarks.styles import MARKS, STYLES
 from benchmarks.tables import TABLES, filled
 from codec.networks.heads import HEADS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = [ROOT / name for name in ("README.md", "SECURITY.md")]
-DOCUMENTS.append(ROOT / "benchmarks" / "README.md")
+DOCUMENTS += [ROOT / name for name in ("benchmarks/README.md", "docs/measured.md")]
 SCRIPT = """
 import json, os, sys
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = "--no-sandbox --disable-gpu"
 from PyQt6.QtCore import QTimer, QUrl
 from PyQt6.QtWebEngineCore import QWebEnginePage
+from PyQt6.QtWebEngineWidgets import QWebEngineView
 from PyQt6.QtWidgets import QApplication
 
 messages = []
@@ -42,7 +46,10 @@ class Page(QWebEnginePage):
         messages.append(message)
 
 application = QApplication(sys.argv)
-page = Page()
+window, page = QWebEngineView(), Page()
+window.setPage(page)
+window.resize(390, 800)
+window.show()
 
 def done(found):
     print(json.dumps({"messages": messages, **json.loads(found)}))
@@ -60,12 +67,36 @@ QUESTION = """(() => {
   const range = document.getElementById("cut");
   range.value = 20;
   range.dispatchEvent(new Event("input"));
-  const images = [...document.querySelectorAll(".sheet img")];
+  stage.scrollIntoView();
+  const box = stage.getBoundingClientRect();
+  const isHandle = share => {
+    const x = box.left + share * box.width, y = box.top + box.height / 2;
+    return document.elementFromPoint(x, y) === range;
+  };
+  const zoom = document.getElementById("zoom");
+  const handles = [...zoom.options].map(option => {
+    zoom.value = option.value;
+    zoom.dispatchEvent(new Event("change"));
+    return [isHandle(0.2), isHandle(0.8)];
+  });
+  const before = view.x;
+  const drag = (type, x) => stage.dispatchEvent(
+    new PointerEvent(type, {pointerId: 1, clientX: x, clientY: 0}));
+  stage.setPointerCapture = () => {};
+  stage.hasPointerCapture = () => true;
+  drag("pointerdown", 50);
+  drag("pointermove", 40);
+  const images = [...document.querySelectorAll(".layer img")];
   return JSON.stringify({
-    clip: getComputedStyle(images[1]).clipPath,
+    clip: getComputedStyle(images[1].parentElement).clipPath,
+    handles: handles,
+    panned: view.x - before,
     widths: images.map(image => image.complete ? image.naturalWidth : 0),
     facts: document.getElementById("left-facts").textContent,
     plots: document.querySelectorAll(".js-plotly-plot").length,
+    seen: plots.filter(plot => !plot.hidden).length,
+    buttons: [...new Set([...document.querySelectorAll(".modebar-btn")].map(
+      button => button.dataset.title))],
   });
 })()"""
 
@@ -123,7 +154,7 @@ def page(results, tmp_path):
     folder.mkdir()
     Image.fromarray(picture(64, 96)).save(folder / "a.png")
     arguments = ["report", folder, "--results", results]
-    arguments += ["--image", "a.png", "--bpp", "2"]
+    arguments += ["--bpp", "2"]
     result = CliRunner().invoke(main, map(str, arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return results / "report.html"
@@ -174,6 +205,40 @@ def test_missing_results_are_named(tmp_path):
     assert "speed.csv" in result.output
 
 
+def test_every_codec_has_a_style_that_is_told_apart_in_gray():
+    assert list(STYLES) == list(CODECS)
+    assert len({(s.dash, s.marker) for s in STYLES.values()}) == len(STYLES)
+    assert {style.marker for style in STYLES.values()} == set(MARKS)
+
+
+def test_markdown_of_tables_is_shown_as_such():
+    page = html_table("| **ours** | `-q` |\n| --- | --- |\n| a | < 1 |\n\nA note.\n")
+    assert "<th><strong>ours</strong></th>" in page
+    assert "<th><code>-q</code></th>" in page
+    assert "<td>&lt; 1</td>" in page
+    assert "<p>A note.</p>" in page
+
+
+def test_pictures_of_any_folder_are_shown():
+    names = [f"{number:02}.png" for number in range(24)]
+    assert spread([Path(name) for name in names]) == ["04.png", "12.png", "20.png"]
+    assert spread([Path("a.png")]) == ["a.png"]
+
+
+def test_the_middle_of_a_large_picture_has_even_sides():
+    image = Image.fromarray(picture(51, 99))
+    assert middle(image, 64).size == (64, 50)
+    assert middle(image, 64).getpixel((0, 0)) == image.getpixel((17, 0))
+
+
+def test_a_file_is_the_largest_within_the_size():
+    image = Image.fromarray(picture(64, 96))
+    jpeg = CODECS["jpeg"]
+    sizes = [len(jpeg.encode(image, quality)) for quality in range(1, 101)]
+    assert len(file_of_size(jpeg, image, sizes[49])) == sizes[49]
+    assert len(file_of_size(jpeg, image, 1)) == sizes[0]
+
+
 def test_the_page_needs_no_network_and_has_all_pictures(page):
     text = page.read_text(encoding="utf-8")
     loads = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[^>]*", text)
@@ -182,10 +247,13 @@ def test_the_page_needs_no_network_and_has_all_pictures(page):
     shown = json.loads(match[1])["a.png"]
     files = shown["rates"]["2"]
     assert next(iter(files)) == "aecodec"
+    assert {name.split(":")[0] for name in files} >= {"aecodec", "AVIF", "JPEG"}
+    assert "aecodec, tune psnr" in files
+    assert CODECS["jxl"].available == any("JPEG XL" in name for name in files)
     for file in (shown["original"], *files.values()):
-        assert file["source"].startswith("data:image/webp;base64,")
-    sizes = {name: int(file["facts"].split()[0]) for name, file in files.items()}
-    assert all(size <= sizes["aecodec"] for size in sizes.values())
+        assert file["source"].startswith("data:image/")
+    sizes = [int(file["facts"].split()[0].replace(",", "")) for file in files.values()]
+    assert max(sizes) <= 2 * 64 * 96 / 8
     uses = re.findall(r"<h3>(\w+): ", text)
     assert list(uses) == list(HEADS)
     assert text.count('alt="aecodec"') == len(HEADS)
@@ -206,6 +274,10 @@ def test_the_page_works_in_a_browser(page):
     found = json.loads(result.stdout.splitlines()[-1])
     assert found["messages"] == []
     assert found["clip"].endswith("20%)")
+    assert found["handles"] == [[True, False]] * 5
+    assert found["panned"] == -10
     assert found["widths"] == [96, 96]
     assert found["facts"].startswith("aecodec: ")
-    assert found["plots"] == 4
+    assert (found["plots"], found["seen"]) == (4, 1)
+    assert "Zoom in" in found["buttons"]
+    assert not any("Share" in button for button in found["buttons"])
