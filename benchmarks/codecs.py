@@ -160,6 +160,12 @@ CODECS = {
             )
             for effort in (1, 7, 8, 9)
         ),
+        *(
+            aecodec(
+                f"aecodec-visual-e{effort}", f"aecodec, effort {effort}", effort=effort
+            )
+            for effort in (7, 8, 9)
+        ),
         pillow_codec(
             ANCHOR,
             "JPEG: Pillow, 4:2:0, optimize, progressive",

@@ -118,7 +118,7 @@ def encode(
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
     `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the guide; 7 to 9
-    are for "psnr" only.
+    descend on what the model was trained for.
 
     `content` says what is coded by the networks, as "photo", and what by lossless WebP
     and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.

@@ -93,8 +93,6 @@ class EncodeOptions:
             raise UsageError(f"content is {self.content!r}; expected {expected}")
         if self.lossless:
             check_lossless(self)
-        if EFFORTS[self.effort].refinement and not self.lossless:
-            check_refinable(self.effort, self.model())
         check_strip(self.strip)
         check_whole("max_pixels", self.max_pixels, 1)
         check_threads(self.threads)
@@ -211,15 +209,6 @@ def check_effort(effort: int) -> None:
         raise UsageError(
             f"effort is {effort!r}; expected a whole number from "
             f"{EFFORT_MIN} to {EFFORT_MAX}"
-        )
-
-
-def check_refinable(effort: int, bundle: Bundle) -> None:
-    """UsageError if the latents of a model cannot be refined."""
-    if not bundle.can_refine:
-        most = max(n for n in EFFORTS if not EFFORTS[n].refinement)
-        raise UsageError(
-            f"effort {effort} is for --tune psnr; this model has {EFFORT_MIN} to {most}"
         )
 
 

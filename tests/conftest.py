@@ -25,7 +25,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="session")
 def refinable() -> Bundle:
-    """The shipped model whose latents can be refined."""
+    """The shipped model whose synthesis has the signature `gradient`."""
     return load_bundle(TUNES["psnr"].model_id)
 
 

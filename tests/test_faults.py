@@ -291,7 +291,9 @@ def test_a_lack_of_memory_says_so(folder):
         assert not Path("large.aec").exists()
 
 
-@pytest.mark.parametrize("lost", ["preview.tflite", "config.json", ""])
+@pytest.mark.parametrize(
+    "lost", ["preview.tflite", "pullback.tflite", "config.json", ""]
+)
 def test_a_model_that_is_missing_is_one_line(monkeypatch, folder, coded, lost):
     models = folder / "models"
     shutil.copytree(shipped.MODELS / "visual-9", models / "visual-9")

@@ -14,7 +14,7 @@ from benchmarks.hostile_files import saved
 from codec.app.cli import main
 from codec.errors import UsageError
 from codec.file.container import unpack
-from codec.options import EFFORTS, DecodeOptions, EncodeOptions
+from codec.options import DecodeOptions, EncodeOptions
 from codec.picture.reading import picture_in, read_picture
 
 PIXELS = np.zeros((9, 9, 3), np.uint8)
@@ -65,17 +65,6 @@ def test_what_does_not_exclude_each_other_is_taken():
     DecodeOptions(region=(0, 0, 8, 8), precision="fast")
     DecodeOptions(region=(0, 0, 8, 8), head="denoise")
     DecodeOptions(scale=1 / 2, precision="fast")
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-def test_which_efforts_there_are_depends_on_the_model(effort, bundle, refinable):
-    assert EncodeOptions(effort=effort, bundle=refinable).effort == effort
-    assert not bundle.can_refine
-    if EFFORTS[effort].refinement:
-        with pytest.raises(UsageError, match="this model has 1 to 6"):
-            EncodeOptions(effort=effort, bundle=bundle)
-    else:
-        EncodeOptions(effort=effort, bundle=bundle)
 
 
 def test_records_travel_to_other_processes():

@@ -15,9 +15,15 @@ from make_golden import GOLDEN
 from PIL import Image
 
 import codec
-from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
+from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS, PULLBACK
 from codec.networks.fingerprints import PROJECTION
-from codec.networks.shipped import DEFAULT_MODEL_ID, HEAD_DIGESTS, SHIPPED
+from codec.networks.shipped import (
+    DEFAULT_MODEL_ID,
+    HEAD_DIGESTS,
+    OBJECTIVE_DIGESTS,
+    PULLBACK_DIGESTS,
+    SHIPPED,
+)
 from codec.web.site import FILES
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +112,11 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     }
     projection = f"codec/models/search-{DEFAULT_MODEL_ID}/{PROJECTION}"
     found = {name for name in names if name.startswith("codec/models/")}
-    assert found == models | heads | {projection}
+    refinement = {f"codec/models/{m}/{PULLBACK}.tflite" for m in PULLBACK_DIGESTS}
+    refinement |= {
+        f"codec/models/objectives/{tune}.tflite" for tune in OBJECTIVE_DIGESTS
+    }
+    assert found == models | heads | refinement | {projection}
     others = {"codec/FORMAT.md", "codec/py.typed", "codec/app/desktop/aecodec.svg"}
     assert others <= names
     web = {f"codec/web/files/{path.name}" for path in FILES.iterdir()}

@@ -8,6 +8,9 @@ from pictures import picture, psnr
 
 import codec
 from codec.file.container import unpack
+from codec.networks import shipped
+from codec.networks.bundle import Bundle
+from codec.networks.distortions import ERROR_SHARE, OBJECTIVE_PX, segments
 from codec.networks.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
 from codec.networks.runtime import Networks
 from codec.options import EFFORTS
@@ -79,16 +82,77 @@ def test_the_gradient_of_the_error_is_that_of_small_differences(refinable):
     assert (ahead - behind) / 0.2 == pytest.approx(slope, rel=0.02)
 
 
-def encoded(image: np.ndarray, effort: int, quality: float = 60) -> bytes:
-    return codec.encode(image, tune="psnr", quality=quality, effort=effort)
+def test_the_gradient_of_any_distortion_is_taken_to_the_latents(bundle):
+    """In int8 it is near: it guides the encoder, and that is all."""
+    image = 64 + picture(128, 64)[None] // 2
+    networks, vectors = Networks(bundle), bundle.vectors(30000)
+    decoder = vectors["inverse_gain"], vectors["block_scale"]
+    latents = np.round(networks.analyze(image) * vectors["gain"])
+    weights = networks.synthesize(latents, *decoder) - image.astype("float32")
+    gradient = networks.pullback(latents, *decoder, weights)
+    slope = float(np.linalg.norm(gradient))
+    ahead, behind = (
+        np.sum(
+            networks.synthesize(latents + step * gradient / slope, *decoder) * weights
+        )
+        for step in (3, -3)
+    )
+    assert (ahead - behind) / 6 == pytest.approx(slope, rel=0.05)
 
 
-def cost(data: bytes, image: object, bundle) -> float:
-    """Bits plus weighted error: what the refinement is after."""
-    decoded = np.asarray(codec.decode(data), float)
-    error = np.sum((decoded - np.asarray(image, float)) ** 2)
+def test_the_gradient_of_what_is_seen_is_that_of_small_differences(bundle):
+    image = picture(OBJECTIVE_PX, OBJECTIVE_PX)[None].clip(20, 235)
+    noise = np.random.default_rng(0).integers(-8, 9, image.shape)
+    decoded = (image + noise).astype(np.uint8)
+    networks = Networks(bundle)
+    graph = shipped.objective_file("visual")
+    error, gradient = networks.objective(graph, image, decoded)
+    way = np.sign(gradient).astype(np.int8)
+    ahead, behind = (
+        networks.objective(graph, image, (decoded + k * way).astype(np.uint8))[0]
+        for k in (1, -1)
+    )
+    assert behind < error < ahead
+    assert (ahead - behind) / 2 == pytest.approx(float(np.abs(gradient).sum()), rel=0.1)
+
+
+@pytest.mark.parametrize("side", [64, 192, 256, 320, 512, 1536])
+def test_segments_make_up_a_side_and_are_judged_by_what_is_around(side):
+    found = list(segments(side))
+    assert len(found) == -(-side // OBJECTIVE_PX)
+    pixels = np.arange(side)
+    assert [n for part in found for n in pixels[part.core]] == list(pixels)
+    for part in found:
+        assert len(part.near) == OBJECTIVE_PX
+        assert part.near[part.inner] == list(pixels[part.core])
+        assert np.abs(np.diff(part.near)).max() <= 1
+
+
+def test_a_damaged_objective_is_refused(monkeypatch, small_picture):
+    monkeypatch.setattr(shipped, "OBJECTIVE_DIGESTS", {"visual": "0" * 64})
+    shipped.objective_file.cache_clear()
+    with pytest.raises(codec.CodecError, match="objective visual is damaged"):
+        codec.encode(small_picture, effort=7)
+    shipped.objective_file.cache_clear()
+
+
+def encoded(
+    image: np.ndarray, effort: int, quality: float = 60, tune: str = "psnr"
+) -> bytes:
+    return codec.encode(image, tune=tune, quality=quality, effort=effort)
+
+
+def cost(data: bytes, image: np.ndarray, bundle: Bundle) -> float:
+    """Bits plus weighted distortion: what the refinement is after."""
+    decoded = np.asarray(codec.decode(data))
     weight = bundle.bits_per_error(unpack(data).header.quality_code)
-    return 8 * len(data) + weight * float(error)
+    squared = float(np.sum((decoded - image.astype(float)) ** 2))
+    if bundle.tune == "psnr":
+        return 8 * len(data) + weight * squared
+    pair = image[None], decoded[None]
+    error, _ = Networks(bundle).objective(shipped.objective_file("visual"), *pair)
+    seen = (1 - ERROR_SHARE) * error * image.size + ERROR_SHARE * squared
+    return 8 * len(data) + weight * seen
 
 
 @pytest.mark.parametrize("quality", [20, 80])
@@ -102,6 +166,16 @@ def test_more_effort_never_raises_rate_plus_weighted_error(quality, refinable):
     assert costs[-1] < costs[0] or quality < 80
 
 
+@pytest.mark.parametrize(("quality", "effort"), [(20, 7), (60, 9), (80, 7)])
+def test_refined_for_the_eye_rate_plus_what_is_seen_falls(quality, effort, bundle):
+    image = picture(OBJECTIVE_PX, OBJECTIVE_PX)
+    before, after = (
+        cost(encoded(image, number, quality, "visual"), image, bundle)
+        for number in (4, effort)
+    )
+    assert after < before
+
+
 def test_efforts_up_to_3_are_alike_and_up_to_6(small_picture):
     files = [codec.encode(small_picture, effort=effort) for effort in range(1, 7)]
     assert files[0] == files[1] == files[2]
@@ -110,9 +184,9 @@ def test_efforts_up_to_3_are_alike_and_up_to_6(small_picture):
     assert psnr(codec.decode(files[0]), small_picture) > 25
 
 
-@pytest.mark.parametrize("effort", [7, 9])
-def test_refinement_gives_the_same_bytes_again(small_picture, effort):
-    first, second = (encoded(small_picture, effort) for _ in range(2))
+@pytest.mark.parametrize(("tune", "effort"), [("psnr", 7), ("psnr", 9), ("visual", 7)])
+def test_refinement_gives_the_same_bytes_again(small_picture, tune, effort):
+    first, second = (encoded(small_picture, effort, tune=tune) for _ in range(2))
     assert first == second
 
 

@@ -13,14 +13,16 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `bench`")
 
-from codec.networks.runtime import Graph  # noqa: E402
-from codec.training import export, int8, masked_contrast, preview, ssimulacra2  # noqa: E402  # noqa: E402
+from codec.networks.distortions import OBJECTIVE_PX  # noqa: E402
+from codec.networks.runtime import Graph, Networks  # noqa: E402
+from codec.networks.shipped import TUNES, load_bundle, objective_file  # noqa: E402
+from codec.training import export, int8, masked_contrast, preview, ssimulacra2  # noqa: E402
 from codec.training.calibration import coder_of  # noqa: E402
 from codec.training.degradation import gray  # noqa: E402
 from codec.training.dimensions import LATENTS  # noqa: E402
 from codec.training.layers import Residual  # noqa: E402
 from codec.training.model import build_codec  # noqa: E402
-from codec.training.objectives import rate_distortion  # noqa: E402
+from codec.training.objectives import rate_distortion, seen  # noqa: E402
 from codec.training.quality import lmbda_of_level  # noqa: E402
 
 
@@ -83,6 +85,21 @@ def test_the_loss_is_rate_plus_weighted_distortion():
     loss, bpp, mse = map(float, rate_distortion("psnr", **batch(10)))
     assert bpp == pytest.approx(1)
     assert loss == pytest.approx((1 + lmbda * mse) * (0.01 / lmbda) ** 0.5, rel=1e-4)
+
+
+def test_the_graph_of_what_is_seen_is_the_function_that_models_are_trained_for():
+    networks = Networks(load_bundle(TUNES["visual"].model_id))
+    image = picture(OBJECTIVE_PX, OBJECTIVE_PX)
+    for other in (noisy(image, 6), noisy(image + 8, 1)):
+        x, x_hat = (tf.constant(y[None] / 255 - 0.5, "float32") for y in (image, other))
+        with tf.GradientTape() as tape:
+            tape.watch(x_hat)
+            expected = seen(x, x_hat)[0]
+        slope = tape.gradient(expected, x_hat).numpy() / 255
+        graph = objective_file("visual")
+        found, gradient = networks.objective(graph, image[None], other[None])
+        assert found == pytest.approx(float(expected), rel=1e-3, abs=1e-3)
+        assert np.abs(gradient - slope).max() < 0.01 * np.abs(slope).max()
 
 
 def test_tuned_for_the_eye_lost_structure_counts_more_than_lost_brightness():

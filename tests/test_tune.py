@@ -9,7 +9,7 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.networks.shipped import TUNES, load_bundle
+from codec.networks.shipped import TUNES
 
 # A photograph's worth of structure, large enough for five scales.
 PICTURE = picture(192, 256)
@@ -43,20 +43,6 @@ def test_visual_is_the_default(small_picture):
 def test_other_tunes_are_wrong_usage(tune):
     with pytest.raises(codec.UsageError, match=r"tune is .*; expected visual or psnr"):
         codec.encode(PICTURE, tune=tune)
-
-
-def test_the_error_is_refined_only_where_it_was_trained_for(folder):
-    assert load_bundle(TUNES["psnr"].model_id).can_refine
-    assert not load_bundle(TUNES["visual"].model_id).can_refine
-    for effort in (7, 8, 9):
-        with pytest.raises(
-            codec.UsageError, match=f"effort {effort} .*this model has 1 to 6"
-        ):
-            codec.encode(PICTURE, effort=effort)
-    message = is_refused("encode", "photo.png", "-e", 9)
-    assert "effort 9 is for --tune psnr" in message
-    assert "this model has 1 to 6" in message
-    assert not Path("photo.aec").exists()
 
 
 def test_the_command_line_passes_the_tune_on(folder):

@@ -129,14 +129,14 @@ def test_windows_change_nothing(bundle, monkeypatch):
     assert np.abs(decoded(whole[1:]).astype(int) - image).max() <= 1
 
 
-@pytest.mark.parametrize("effort", [4, 7])
-def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, effort):
+@pytest.mark.parametrize(("tune", "effort"), [("psnr", 4), ("psnr", 7), ("visual", 7)])
+def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, tune, effort):
     """Through all that encodes and decodes, over several rows of tiles."""
     image = picture(2200, 90)
-    data = codec.encode(image, tune="psnr", effort=effort)
+    data = codec.encode(image, tune=tune, effort=effort)
     whole = np.asarray(codec.decode(data), int)
     monkeypatch.setattr(win, "SPAN", 10)
-    other = codec.encode(image, tune="psnr", effort=effort)
+    other = codec.encode(image, tune=tune, effort=effort)
     # Refinement stops where a window ends.
     assert len(other) == pytest.approx(len(data), rel=0.01 if effort == 7 else 0.001)
     assert np.abs(np.asarray(codec.decode(data)) - whole).max() <= 1

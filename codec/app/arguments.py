@@ -28,9 +28,9 @@ TIMEOUT_S, REFINING_TIMEOUT_S = 600, 7200  # of a picture in a folder
 T = TypeVar("T")
 EFFORT_HELP = (
     "1 to 3 analyze in int8 (+1.8 % bytes for the same PSNR, on two photographs; 0.1 s "
-    "per megapixel on 2 cores), 4 to 6 in float (0.2 s), 7 to 9 refine, with --tune "
-    "psnr only: -2.6 % in 1.9 s, -3.9 % in 6 s, -5.2 % in 24 s per megapixel. All "
-    "decode alike."
+    "per megapixel on 2 cores), 4 to 6 in float (0.2 s), 7 to 9 refine. With --tune "
+    "psnr: -2.6 % in 1.9 s, -3.9 % in 6 s, -5.2 % in 24 s per megapixel; with --tune "
+    "visual in several times that. All decode alike."
 )
 OPTIONS = {  # by the keyword of the library
     **{f"head {name}": f"--{name}" for name in HEADS},

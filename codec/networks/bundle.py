@@ -27,7 +27,10 @@ GRAPHS = (
 EXACT = "exact"  # in float32; of mean_context, what the decoder runs
 ENCODE = "encode"  # of mean_context: what the encoder runs
 FAST = "fast"  # of analysis and synthesis: residual branches in int8
-GRADIENT = "gradient"  # of the synthesis, in bundles that can refine
+# Of the synthesis, for the encoder: the squared error of a picture with its gradient by
+# the latents, or the gradient of any distortion taken from the picture to the latents.
+GRADIENT = "gradient"  # for the tune psnr
+PULLBACK = "pullback"  # for other tunes
 PRECISIONS = (EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
@@ -76,12 +79,13 @@ class Bundle:
     lmbda_min: float
     lmbda_max: float
     skip_below: int  # residuals with a lower table index are zero and not coded
-    can_refine: bool  # the latents, since it was trained for a small error
+    tune: str  # what it was trained for
     hyper_tables: tuple[Tables, ...]  # by range of qualities, then by channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
+    pullback_graph: str = "synthesis"  # that has the signature PULLBACK, if any
     # By graph: (offset, bytes) that an adapted model has in place of those in the file.
     patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
@@ -161,6 +165,9 @@ def read_bundle(folder: Path) -> Bundle:
 def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     config = json.loads((folder / CONFIG).read_text())
     halos = config.pop("halos", None)
+    if "tune" not in config:  # models 7 and 9; the latter was released without PULLBACK
+        config["tune"] = "psnr" if config.pop("can_refine") else "visual"
+        config["pullback_graph"] = PULLBACK
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(

@@ -1,4 +1,4 @@
-"""Latents refined by gradient descent on what counts: rate plus weighted error.
+"""Latents refined by gradient descent on what counts: rate plus weighted distortion.
 
 The synthesis runs on softly rounded latents. From iteration to iteration soft rounding
 comes nearer to rounding. For few iterations soft rounding is a function of the latents
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.entropy.tables import PRECISION_BITS, Tables
+from codec.networks.distortions import DISTORTIONS
 from codec.networks.quantization import STEP_WEIGHT, rounding_by_table
 from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
@@ -34,6 +35,9 @@ SHARPNESS = 0.3, 8.0  # of the soft rounding, first and last
 DRAWN_STEP = 0.08
 TEMPERATURE = 0.5, 0.1  # of drawn rounding, first and last
 SLOPE_MAX = 5.0  # of drawn rounding
+# Of a latent in one iteration. Squared error has one curvature everywhere; what is seen
+# has more where nothing masks an error, and descent would overshoot.
+MOVE_MAX = {"psnr": np.inf, "visual": 0.15}
 
 
 @dataclass(frozen=True)
@@ -102,22 +106,20 @@ def refine_window(
     """
     bundle = networks.bundle
     vectors = bundle.vectors(quality_code)
-    inverse_gain, block_scale = vectors["inverse_gain"], vectors["block_scale"]
-    gains = vectors["gain"], inverse_gain
+    gains = vectors["gain"], vectors["inverse_gain"]
     weight = bundle.bits_per_error(quality_code)
     coded = table_index >= bundle.skip_below
     tables = bundle.residual_tables, bundle.skip_below
     plain, slopes = rounding_by_table(*tables, 0)[table_index], rate_slopes(*tables)
-
-    def error_gradient(decoded: Array) -> tuple[float, Array]:
-        return networks.error_gradient(decoded, inverse_gain, block_scale, image)
+    distortion = DISTORTIONS[bundle.tune](networks, vectors, image)
+    move_max = MOVE_MAX[bundle.tune]
 
     def cost(target: Array) -> float:
         residuals, decoded = networks.quantize(target, hyper_latents, plain, *gains)
         bits = bundle.residual_tables.bits(
             residuals[coded].astype(np.int32), table_index[coded]
         )
-        return bits + weight * error_gradient(decoded)[0]
+        return bits + weight * distortion(decoded)[0]
 
     random = np.random.default_rng(0)
     step = DRAWN_STEP if refinement.drawn else STEP
@@ -128,12 +130,13 @@ def refine_window(
         mean = decoded - residuals
         difference = target - mean
         soft, slope = softly_rounded(difference, refinement, progress, random)
-        _, gradient = error_gradient(mean + coded * soft)
+        _, gradient = distortion(mean + coded * soft)
         magnitude = np.minimum(np.abs(difference).astype(int), slopes.shape[1] - 1)
         rate_slope = slopes[table_index, magnitude] * np.sign(difference)
         velocity *= MOMENTUM
         velocity += (1 - MOMENTUM) * coded * slope * (weight * gradient + rate_slope)
-        target = target - step * (1 - progress) / (2 * STEP_WEIGHT) * velocity
+        move = step * (1 - progress) / (2 * STEP_WEIGHT) * velocity
+        target = target - np.clip(move, -move_max, move_max)
         advance()
     # This would be decoded without refinement; rounded to the nearest it stays the
     # same.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codec import machine
 from codec.errors import CodecError
-from codec.networks.bundle import ENCODE, EXACT, GRADIENT, Bundle
+from codec.networks.bundle import ENCODE, EXACT, GRADIENT, PULLBACK, Bundle
 
 Array = NDArray[Any]
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
@@ -214,4 +214,28 @@ class Networks:
             block_scale=block_scale,
             image=image,
         )
+        return float(found["error"]), found["gradient"]
+
+    def pullback(
+        self, latents: Array, inverse_gain: Array, block_scale: Array, gradient: Array
+    ) -> Array:
+        """Gradient with respect to the decoded latents, where that with respect to the
+        decoded picture, in gray levels, is `gradient`, float32 [1, H, W, 3].
+        """
+        return self.graph(self.bundle.pullback_graph)(
+            PULLBACK,
+            latents=latents,
+            inverse_gain=inverse_gain,
+            block_scale=block_scale,
+            gradient=gradient,
+        )["gradient"]
+
+    def objective(
+        self, path: Path, image: Array, decoded: Array
+    ) -> tuple[float, Array]:
+        """(distortion of a decoded picture, about the mean squared error in gray
+        levels, its gradient with respect to the samples of that) by the graph of an
+        objective, of pictures uint8 [1, H, W, 3] of its size.
+        """
+        found = load_graph(path, self.threads)(EXACT, image=image, decoded=decoded)
         return float(found["error"]), found["gradient"]

@@ -10,7 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from codec.errors import CodecError, FormatError, UsageError
-from codec.networks.bundle import Bundle, bundle_digest, graph_file, parse_bundle
+from codec.networks.bundle import (
+    PULLBACK,
+    Bundle,
+    bundle_digest,
+    graph_file,
+    parse_bundle,
+)
 
 MODELS = Path(__file__).parent.parent / "models"
 # Model id -> (folder, SHA-256 of the bundle). Files hold the id, so none is used twice;
@@ -45,6 +51,17 @@ HEAD_DIGESTS = {
     },
 }
 
+# Folder of a model -> SHA-256 of its `pullback`, where that is a graph of its own: for
+# encoders alone, so files do not depend on it.
+PULLBACK_DIGESTS = {
+    "visual-9": "06262db67a0ef7ab1ef017723e45e170725164b3b715eef81dab79178bf8f868"
+}
+# Tune -> SHA-256 of the graph of what its models are trained for, by which latents are
+# refined; not that of squared error.
+OBJECTIVE_DIGESTS = {
+    "visual": "83a45f862cfe40e05306731b520928b21f8cc45b92daf1021814f93821b6c2be"
+}
+
 
 def load_bundle(model_id: int) -> Bundle:
     """The shipped bundle with this id.
@@ -63,13 +80,22 @@ def load_bundle(model_id: int) -> Bundle:
 @cache
 def read_released(name: str, digest: str) -> Bundle:
     """The bundle in a folder; its digest is tested before anything in it is parsed."""
+    folder = MODELS / name
     try:
-        found = bundle_digest(MODELS / name)
+        found = bundle_digest(folder)
+        whole = found.hex() == digest
+        if name in PULLBACK_DIGESTS:
+            pullback = file_digest(graph_file(folder, PULLBACK))
+            whole = whole and pullback == PULLBACK_DIGESTS[name]
     except OSError as error:
         raise CodecError(f"model {name} is not installed whole: {error}") from None
-    if found.hex() != digest:
+    if not whole:
         raise CodecError(f"model {name} is damaged: its files are not those released")
-    return parse_bundle(MODELS / name, found)
+    return parse_bundle(folder, found)
+
+
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def model_name(model_id: int) -> str:
@@ -89,11 +115,24 @@ def head_file(model_id: int, name: str) -> Path:
             f"there is no head {name} for model {model_name(model_id)}; "
             f"encode with --tune {' or '.join(tunes)} for one"
         )
-    path = graph_file(MODELS / f"heads-{model_id}", name)
+    digest = HEAD_DIGESTS[model_id][name]
+    return released_graph(f"heads-{model_id}", name, digest, f"head {name}")
+
+
+@cache
+def objective_file(tune: str) -> Path:
+    """The graph of what the models of a tune are trained for; errors as `head_file`."""
+    digest = OBJECTIVE_DIGESTS[tune]
+    return released_graph("objectives", tune, digest, f"objective {tune}")
+
+
+def released_graph(folder: str, name: str, digest: str, what: str) -> Path:
+    """A graph whose digest is tested; CodecError if it is not the one released."""
+    path = graph_file(MODELS / folder, name)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = file_digest(path)
     except OSError as error:
-        raise CodecError(f"head {name} is not installed: {error}") from None
-    if found != HEAD_DIGESTS[model_id][name]:
-        raise CodecError(f"head {name} is damaged: its file is not the one released")
+        raise CodecError(f"{what} is not installed: {error}") from None
+    if found != digest:
+        raise CodecError(f"{what} is damaged: its file is not the one released")
     return path

@@ -142,6 +142,24 @@ def export_head(run, output):
 
 
 @main.command()
+@click.argument("tune", type=click.Choice(list(TUNES)))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File of the objective, .tflite.",
+)
+def export_objective(tune, output):
+    """Export what models of TUNE are trained for, with its gradient: it is the same for
+    all of them (needs TensorFlow).
+    """
+    from codec.training.export import export_objective as write
+
+    write(tune, output)
+
+
+@main.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @paths_argument("data")
 @click.option(

@@ -189,26 +189,31 @@ def new_weights(codec, bundle):
     found = {}
     for graph, (layer, before, after), (kernel, bias) in stored_layers(codec, bundle):
         changes = []
+        held = buffers_by_content(bundle.graph(graph))
         if layer.kernel.trainable:
             new = ops.convert_to_numpy(layer.kernel) * np.float32(before * after)
             changes = [(as_stored(kernel), as_stored(new))]
-            if graph == "synthesis" and bundle.can_refine:
-                changes.append((as_stored(adjoint(kernel)), as_stored(adjoint(new))))
+            # In int8 it stays that of the base: it guides the encoder, and that is all.
+            back = as_stored(adjoint(kernel))
+            if place_of(back, held):
+                changes.append((back, as_stored(adjoint(new))))
         if layer.use_bias and layer.bias.trainable:
             changes.append((bias, ops.convert_to_numpy(layer.bias) * after))
-        if not changes:
-            continue
-        held = buffers_by_content(bundle.graph(graph))
         for old, new in changes:
-            for dtype in ("float16", "float32"):
-                number = held.get(old.astype(dtype).tobytes())
-                if number is not None:
-                    break
-            key = f"{graph}/{number}"
-            if number is None or key in found:
+            place = place_of(old, held)
+            if not place or (key := f"{graph}/{place[1]}") in found:
                 raise SystemExit(f"the weights of {layer.name} are not in {graph} once")
-            found[key] = new.astype(dtype).tobytes()
+            found[key] = new.astype(place[0]).tobytes()
     return found
+
+
+def place_of(weights, held):
+    """(dtype, number of the buffer) that holds weights, None if none does."""
+    for dtype in ("float16", "float32"):
+        number = held.get(weights.astype(dtype).tobytes())
+        if number is not None:
+            return dtype, number
+    return None
 
 
 def buffers_by_content(path):

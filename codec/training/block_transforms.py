@@ -101,19 +101,16 @@ class SynthesisTransform(Network):
         """The image from the features at 1/8."""
         return ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
 
-    def error_gradient(self, y_hat, scales, x):
-        """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped.
-
-        The adjoint of `call`, written out in layers that LiteRT has, for any height and
-        width; there is no rule for the clipping, errors pass it.
+    def pullback(self, gradient, scales, activations):
+        """Gradient with respect to the latents, given that of the image [B, H, W, 3]
+        and what was inside: the adjoint of `call`, in layers that LiteRT has, for any
+        height and width.
         """
-        x_hat, activations = self.with_activations(y_hat, scales)
-        error = ops.clip(x_hat, -0.5, 0.5) - x
-        g = adjoint(self.last, ops.space_to_depth(2 * SLOW_OUTER * error, 8))
         (latent, *inside) = zip(split_scales(scales), activations, strict=True)
+        g = adjoint(self.last, ops.space_to_depth(SLOW_OUTER * gradient, 8))
         for block, (scale, wide) in reversed(
             list(zip(self.blocks, inside, strict=True))
         ):
             g = block.pullback(g, scale, wide)
         g = adjoint(self.first, ops.space_to_depth(g, 2)) * SLOW_INNER
-        return ops.sum(ops.square(error)), self.latent_block.pullback(g, *latent)
+        return self.latent_block.pullback(g, *latent)

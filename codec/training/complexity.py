@@ -28,7 +28,7 @@ def input_side(tensor: str, side_px: int, stride_px: int, latent_px: int) -> int
     is `signature_name:0`.
     """
     name = tensor.split(":")[0].split("_", 1)[1]
-    if name == "image":
+    if name in ("image", "gradient"):
         return side_px
     if name == "hyper_latents":
         return side_px // stride_px

@@ -22,9 +22,11 @@ from codec.networks.bundle import (
     EXACT,
     FAST,
     GRADIENT,
+    PULLBACK,
     graph_file,
     read_bundle,
 )
+from codec.networks.distortions import OBJECTIVE_PX
 from codec.training import health
 from codec.training.architectures import ARCHITECTURES
 from codec.training.calibration import anchor_vectors, calibrate
@@ -41,7 +43,8 @@ from codec.training.dimensions import (
 from codec.training.entropy_networks import HYPER_LIMIT
 from codec.training.evaluate import ideal_bits
 from codec.training.heads import ColorHead
-from codec.training.int8 import equalized_blocks, quantize_branches
+from codec.training.int8 import ADJOINT, equalized_blocks, quantize_branches
+from codec.training.objectives import DISTORTIONS
 from codec.training.preview import fit_preview
 from codec.training.quality import INDEX_OFFSET_MAX, LMBDA_MAX, LMBDA_MIN
 
@@ -63,6 +66,10 @@ def grid(name, channels):
     return spec(name, None, None, channels)
 
 
+def colors(image):
+    return tf.cast(image, FLOAT) / 255 - 0.5
+
+
 def samples(values):
     """uint8 from values of the range [-0.5, 0.5]."""
     return tf.cast(tf.round(tf.clip_by_value((values + 0.5) * 255, 0, 255)), tf.uint8)
@@ -72,10 +79,42 @@ def pixels(x_hat):
     return {"image": samples(x_hat)}
 
 
-def graphs(codec, preview, fast_blocks, can_refine):
+def refinement(codec, tune):
+    """{signature: (function of tensors, input signature)} of the synthesis that the
+    refinement of latents takes.
+    """
+    synthesis = codec.synthesis
+    decoded = [grid("latents", LATENTS), spec("inverse_gain", 1, 1, LATENTS)]
+    decoded += [BLOCK_SCALE]
+
+    def to_latents(picture_gradient, inverse_gain, block_scale, activations):
+        with tf.name_scope(ADJOINT):
+            found = synthesis.pullback(picture_gradient, block_scale, activations)
+        return 255.0 * found * inverse_gain
+
+    def gradient(latents, inverse_gain, block_scale, image):
+        """There is no rule for the clipping: errors pass it."""
+        latents = latents * inverse_gain
+        x_hat, activations = synthesis.with_activations(latents, block_scale)
+        error = 255.0 * (tf.clip_by_value(x_hat, -0.5, 0.5) - colors(image))
+        slope = to_latents(2 * error, inverse_gain, block_scale, activations)
+        return {"error": tf.reduce_sum(tf.square(error)), "gradient": slope}
+
+    def pullback(latents, inverse_gain, block_scale, gradient):
+        latents = latents * inverse_gain
+        _, activations = synthesis.with_activations(latents, block_scale)
+        found = to_latents(gradient, inverse_gain, block_scale, activations)
+        return {"gradient": found}
+
+    if tune == "psnr":
+        image = spec("image", None, None, 3, dtype=tf.uint8)
+        return {GRADIENT: (gradient, [*decoded, image])}
+    return {PULLBACK: (pullback, [*decoded, spec("gradient", None, None, 3)])}
+
+
+def graphs(codec, preview, fast_blocks, tune):
     """(name, {signature: (function of tensors, input signature)}) of every graph in the
-    bundle; `fast_blocks` are equalized, by graph. Latents are refined only with
-    networks trained for what `gradient` measures.
+    bundle; `fast_blocks` are equalized, by graph.
     """
 
     gain, inverse_gain = (
@@ -84,9 +123,6 @@ def graphs(codec, preview, fast_blocks, can_refine):
     )
     image = spec("image", None, None, 3, dtype=tf.uint8)
     decoded = [grid("latents", LATENTS), inverse_gain, BLOCK_SCALE]
-
-    def colors(image):
-        return tf.cast(image, FLOAT) / 255 - 0.5
 
     def analysis(blocks):
         def run(image):
@@ -120,12 +156,6 @@ def graphs(codec, preview, fast_blocks, can_refine):
     def small(latents, inverse_gain):
         return pixels(preview(latents * inverse_gain))
 
-    def gradient(latents, inverse_gain, block_scale, image):
-        error, slope = codec.synthesis.error_gradient(
-            latents * inverse_gain, block_scale, colors(image)
-        )
-        return {"error": 255.0**2 * error, "gradient": 255.0**2 * slope * inverse_gain}
-
     yield "analysis", {EXACT: analysis(None), FAST: analysis(fast_blocks["analysis"])}
     yield (
         "hyper_analysis",
@@ -146,13 +176,12 @@ def graphs(codec, preview, fast_blocks, can_refine):
             EXACT: (decoding, [residuals, *context]),
         },
     )
-    refinement = {GRADIENT: (gradient, [*decoded, image])} if can_refine else {}
     yield (
         "synthesis",
         {
             EXACT: synthesis(None),
             FAST: synthesis(fast_blocks["synthesis"]),
-            **refinement,
+            **refinement(codec, tune),
         },
     )
     yield "preview", {EXACT: (small, decoded[:2])}
@@ -162,6 +191,7 @@ def convert(signatures, blocks, variables):
     """A LiteRT model with weights as float16, those of the `blocks` of `FAST` in int8.
 
     Without int8 the converter halves the weights, biases too; with int8 it cannot.
+    Without weights, constants keep their precision.
     """
     module = tf.Module()
     module.variables_used = [variable.value for variable in variables]
@@ -174,7 +204,7 @@ def convert(signatures, blocks, variables):
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=list(functions)
         )
-        if FAST not in signatures:
+        if FAST not in signatures and variables:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         model = with_valid_sides(converter.convert())
@@ -206,12 +236,12 @@ def with_valid_sides(model):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def write_graphs(codec, preview, fast_blocks, folder, can_refine):
+def write_graphs(codec, preview, fast_blocks, folder, tune):
     for stale in folder.glob("*.tflite"):
         stale.unlink()
     variables = [*codec.variables, *preview.variables]
     blocks = dict(zip(("analysis", "synthesis"), fast_blocks, strict=True))
-    for name, signatures in graphs(codec, preview, blocks, can_refine):
+    for name, signatures in graphs(codec, preview, blocks, tune):
         model = convert(signatures, blocks.get(name), variables)
         graph_file(folder, name).write_bytes(model)
 
@@ -255,6 +285,24 @@ def export_head(head, file: Path):
     file.write_bytes(convert({EXACT: signature}, None, head.variables))
 
 
+def export_objective(tune: str, file: Path):
+    """Write the graph of what models of a tune are trained for, with the gradient, for
+    all of them.
+    """
+
+    def objective(image, decoded):
+        x, x_hat = colors(image), colors(decoded)
+        with tf.GradientTape() as tape:
+            tape.watch(x_hat)
+            (error,) = tf.unstack(DISTORTIONS[tune](x, x_hat))
+        return {"error": error, "gradient": tape.gradient(error, x_hat) / 255}
+
+    sides = OBJECTIVE_PX, OBJECTIVE_PX
+    pair = [spec(name, *sides, 3, dtype=tf.uint8) for name in ("image", "decoded")]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(convert({EXACT: (objective, pair)}, None, []))
+
+
 def export(
     codec, folder: Path, *, model_id: int, data, calibration_tiles: int, tune: str
 ):
@@ -270,9 +318,8 @@ def export(
     coder = residual_tables, skip_below
     preview = fit_preview(codec, images[:PREVIEW_TILES], *coder)
     fast_blocks = equalized_blocks(codec, images[:WATCHED_TILES], *coder)
-    can_refine = tune == "psnr"
     health.report(codec, images[:HEALTH_TILES])
-    write_graphs(codec, preview, fast_blocks, folder, can_refine)
+    write_graphs(codec, preview, fast_blocks, folder, tune)
     arrays = anchor_vectors(codec)
     named = {"residual": residual_tables} | {
         f"hyper_{i}": tables for i, tables in enumerate(hyper_tables)
@@ -295,7 +342,7 @@ def export(
         "lmbda_min": LMBDA_MIN,
         "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
-        "can_refine": can_refine,
+        "tune": tune,
         "halos": asdict(ARCHITECTURES[codec.architecture].halos),
         "hyper_table_sets": len(hyper_tables),
     }

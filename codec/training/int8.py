@@ -22,6 +22,7 @@ from codec.training.calibration import coder_of, decoder_vectors
 from codec.training.layers import activate
 
 SCOPE = "int8"  # of the names of what is quantized
+ADJOINT = "adjoint"  # likewise of what has its weights alone in int8, for size
 SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
 
 
@@ -119,13 +120,15 @@ def equalized_blocks(codec, images, tables, skip_below):
 
 def quantize_branches(model, blocks, signature, inputs):
     """A float32 LiteRT model with the convolutions of the `Equalized` blocks in int8
-    and the other weights as float16; `inputs` are any that the signature takes.
+    and the other weights as float16, those under `ADJOINT` in int8, too; `inputs` are
+    any that the signature takes.
     """
     conv = TFLOperationName.CONV_2D
     quantizer = Quantizer(model)
     quantizer.add_weight_only_config(
         ".*", conv, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
     )
+    quantizer.add_weight_only_config(ADJOINT, conv, num_bits=8)
     quantizer.add_static_config(SCOPE, conv, activation_num_bits=8, weight_num_bits=8)
     found = quantizer.calibrate({signature: [inputs]})
     for name, (low, high) in itertools.chain(*(b.ranges.items() for b in blocks)):

@@ -154,15 +154,6 @@ class SynthesisTransform(Network):
         # Cells of 8 x 8 pixels that lie half beyond the border.
         return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4], activations
 
-    def error_gradient(self, y_hat, scales, x):
-        """(sum of (x_hat - x)^2, its gradient with respect to `y_hat`), x_hat clipped;
-        there is no rule for the clipping, errors pass it.
-        """
-        x_hat, activations = self.with_activations(y_hat, scales)
-        error = ops.clip(x_hat, -0.5, 0.5) - x
-        gradient = self.pullback(2 * error, scales, activations)
-        return ops.sum(ops.square(error)), gradient
-
     def pullback(self, gradient, scales, activations):
         """Gradient with respect to the latents, given that of the image [B, H, W, 3]
         and what was inside: the adjoint of `call`, in layers that LiteRT has, for any

@@ -48,7 +48,8 @@ def distance(reference, distorted):
         low = separable(reduce_matrix, level, height, width)
         around = separable(expand_matrix, low, height, width)
         around = ops.maximum(around, 0.01)
-        contrast = (level - around) / around * gain * sensitive(around[0], sensitivity)
+        adapted_to, _ = ops.unstack(around, 2)
+        contrast = (level - around) / around * gain * sensitive(adapted_to, sensitivity)
         error = ops.square(difference(*ops.unstack(contrast, 2)))
         total = total + ops.square(ops.mean(error, (-2, -1)))
         level = low
@@ -64,8 +65,8 @@ def jod(reference, distorted):
 
 def luminance(image):
     """cd/m^2 [B, H, W] that reach the eye."""
-    light = linear_light(image)
-    weighted = sum(weight * light[..., i] for i, weight in enumerate(LUMINANCE))
+    light = ops.unstack(linear_light(image), 3, -1)
+    weighted = sum(w * color for w, color in zip(LUMINANCE, light, strict=True))
     return PEAK * weighted + BLACK
 
 

@@ -132,8 +132,9 @@ def score(reference, distorted):
 
 def opponent_colors(image):
     """X, Y and B [B, 3, H, W], made positive, of linear RGB [B, 3, H, W]."""
+    colors = ops.unstack(image, 3, 1)
     rows = [
-        sum(float(weight) * image[:, i] for i, weight in enumerate(row))
+        sum(float(weight) * color for weight, color in zip(row, colors, strict=True))
         for row in ABSORBANCE
     ]
     long, middle, short = (
@@ -152,9 +153,9 @@ def differences(p, q):
     )
     variance_p, variance_q = squares_p - mean_p**2, squares_q - mean_q**2
     similarity = (2 * (product - mean_p * mean_q) + C2) / (variance_p + variance_q + C2)
-    structure = ops.relu(1 - (1 - (mean_p - mean_q) ** 2) * similarity)
+    structure = ops.maximum(1 - (1 - (mean_p - mean_q) ** 2) * similarity, 0)
     edge = (1 + ops.abs(q - mean_q)) / (1 + ops.abs(p - mean_p)) - 1
-    maps = ops.stack([structure, ops.relu(edge), ops.relu(-edge)], 2)
+    maps = ops.stack([structure, ops.maximum(edge, 0), ops.maximum(-edge, 0)], 2)
     means = ops.mean(maps, (3, 4))
     fourth = ops.maximum(ops.mean(ops.square(ops.square(maps)), (3, 4)), SMALLEST)
     return ops.concatenate([means, ops.sqrt(ops.sqrt(fourth))], 2)
@@ -177,5 +178,6 @@ def blur_matrix(size):
 
 def halve(image):
     """Averages of 2 x 2 pixels of [B, C, H, W], H and W even."""
-    rows = image[:, :, ::2] + image[:, :, 1::2]
-    return (rows[..., ::2] + rows[..., 1::2]) / 4
+    height, width = image.shape[-2:]
+    squares = (-1, image.shape[1], height // 2, 2, width // 2, 2)
+    return ops.mean(ops.reshape(image, squares), (3, 5))
