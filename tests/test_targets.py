@@ -6,28 +6,44 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
-from codec.coding.targets import highest
+from codec.coding.targets import Line, highest
 from codec.errors import UsageError
 
 
+@pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("limit", [0.0, 3.3, 499.9, 999.0])
-def test_the_highest_number_under_a_limit_is_found_in_few_tries(limit):
+def test_the_highest_number_under_a_limit_is_found_in_few_tries(limit, slope):
     tried = []
 
     def value_of(number: int) -> float:
         tried.append(number)
         return float(number)
 
-    assert highest(value_of, 1000, limit, tolerance=0.5) == int(limit)
-    assert len(tried) <= 12
+    found = highest(value_of, 1000, (limit - 0.9, limit), Line(0, 0.0, slope))
+    assert found == int(limit)
+    assert len(tried) <= 8
+
+
+def test_two_files_are_enough_where_values_grow_as_is_typical():
+    tried = []
+
+    def value_of(number: int) -> float:
+        tried.append(number)
+        return number + 70.0
+
+    assert highest(value_of, 1000, (499.5, 500.5), Line(0, 0.0, 1.0)) == 430
+    assert len(tried) == 2
 
 
 def test_a_jump_over_the_limit_leaves_the_number_before_it():
-    assert highest(lambda n: n + 100.0 * (n > 37), 1000, 60.0, tolerance=1.0) == 37
+    def value_of(number: int) -> float:
+        return number + 100.0 * (number > 37)
+
+    assert highest(value_of, 1000, (59.0, 60.0), Line(0, 0.0, 1.0)) == 37
 
 
 def test_there_is_no_number_if_the_lowest_is_over_the_limit():
-    assert highest(lambda n: n + 5.0, 10, 4.0, tolerance=1.0) is None
+    assert highest(lambda n: n + 5.0, 10, (3.0, 4.0), Line(0, 0.0, 1.0)) is None
 
 
 def test_a_gray_picture_meets_a_psnr_of_its_gray_samples():

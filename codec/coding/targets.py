@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,34 @@ ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a
 SHARE_STEPS, SHARE_MAX = 255, 4.0
 
 
+@dataclass(frozen=True)
+class Line:
+    """A straight line through (`number`, `value`)."""
+
+    number: float
+    value: float
+    slope: float
+
+    def number_of(self, value: float) -> float:
+        return self.number + (value - self.value) / self.slope
+
+
+@dataclass(frozen=True)
+class Typical:
+    """What photographs measure: at the lowest quality code, how much more from one code
+    to the next, and from one step of the share to the next.
+    """
+
+    start: float
+    slope: float
+    share_slope: float
+
+
+# Means over parts of six of the validation images, for both tunes.
+LOG_BPP = Typical(-3.0, 4.5e-5, 1e-3)
+PSNR_DB = Typical(27.8, 2.05e-4, 3e-3)
+
+
 def file_within(
     encoders: Sequence[Encoder], size_bytes: int, stages: Stages
 ) -> tuple[bytes, str]:
@@ -33,18 +62,25 @@ def file_within(
     highest quality is smaller), by the first encoder that has one; UsageError if there
     is none.
     """
+    header = encoders[0].header
+    pixels = header.width * header.height
+
+    def log_bpp(file_bytes: int) -> float:
+        return math.log(8 * file_bytes / pixels)
+
     for encoder in encoders:
         found = search(
             encoder,
-            lambda file: math.log(len(file)),
-            math.log(max(size_bytes, 1)),
+            lambda file: log_bpp(len(file)),
+            log_bpp(max(size_bytes, 1)),
             -math.log(1 - SIZE_TOLERANCE),
+            LOG_BPP,
             stages,
         )
         if found is not None:
             return found[0], smaller(found[0], size_bytes)
-    header, least = encoders[0].header, min(len(e.file(0)) for e in encoders)
-    asked, given = (8 * n / (header.width * header.height) for n in (size_bytes, least))
+    least = min(len(encoder.file(0)) for encoder in encoders)
+    asked, given = (8 * size / pixels for size in (size_bytes, least))
     raise UsageError(
         f"{size_bytes} bytes ({asked:.2g} bits per pixel) are too few; quality 1, the "
         f"lowest, takes {least} ({given:.2g})"
@@ -81,7 +117,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, stages)
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
     if found is None:
         file = encoder.file(0)
         return file, f"quality 1, the lowest, has {psnr(file):.2f} dB"
@@ -102,6 +138,7 @@ def search(
     measure: Callable[[bytes], float],
     limit: float,
     tolerance: float,
+    typical: Typical,
     stages: Stages,
 ) -> tuple[bytes, float] | None:
     """(file, what it measures): from `limit - tolerance` to `limit`, or else as little
@@ -116,8 +153,12 @@ def search(
         files[code, step] = file, measure(file)
         return files[code, step][1]
 
+    window = limit - tolerance, limit
     code = highest(
-        lambda code: value_of(code, SHARE_STEPS), QUALITY_CODE_MAX, limit, tolerance
+        lambda code: value_of(code, SHARE_STEPS),
+        QUALITY_CODE_MAX,
+        window,
+        Line(0, typical.start, typical.slope),
     )
     if code is None:
         return None
@@ -125,35 +166,51 @@ def search(
     near = best[1] >= limit - tolerance
     if near or code == QUALITY_CODE_MAX or encoder.refinement:
         return best
-    step = highest(lambda step: value_of(code + 1, step), SHARE_STEPS, limit, tolerance)
+    above = files[code + 1, SHARE_STEPS][1]
+    step = highest(
+        lambda step: value_of(code + 1, step),
+        SHARE_STEPS,
+        window,
+        Line(SHARE_STEPS, above, typical.share_slope),
+    )
     if step is not None and files[code + 1, step][1] > best[1]:
         return files[code + 1, step]
     return best
 
 
 def highest(
-    value_of: Callable[[int], float], last: int, limit: float, tolerance: float
+    value_of: Callable[[int], float],
+    last: int,
+    window: tuple[float, float],
+    line: Line,
 ) -> int | None:
-    """A number from 0 to `last` whose value is in [limit - tolerance, limit].
-    `value_of` grows with the number.
+    """A number from 0 to `last` whose value is in the `window`. `value_of` grows with
+    the number, about as the `line`.
 
-    If there is none, the highest number found with a value under the limit, or None if
-    0 is over it. Interpolation and halving take turns, so that few numbers are tried.
+    If there is none, the highest number with a value under the window, or None if 0 is
+    over it. The first numbers tried are where the line meets the window, moved to the
+    value found last, by steps that grow; between two, interpolation and halving take
+    turns.
     """
-    low, high = (0, value_of(0)), (last, value_of(last))
-    if low[1] > limit:
-        return None
-    if high[1] <= limit:
-        return last
-    halve = False
-    while high[0] - low[0] > 1 and low[1] < limit - tolerance:
-        share = 0.5 if halve else (limit - tolerance / 2 - low[1]) / (high[1] - low[1])
-        number = low[0] + round(share * (high[0] - low[0]))
-        number = min(max(number, low[0] + 1), high[0] - 1)
+    aim = sum(window) / 2
+    low: tuple[int, float] | None = None
+    high: tuple[int, float] | None = None
+    number, tries = line.number_of(aim), 0
+    while True:
+        first, final = low[0] + 1 if low else 0, high[0] - 1 if high else last
+        if first > final:
+            return low[0] if low else None
+        number = min(max(round(number), first), final)
         value = value_of(number)
-        if value <= limit:
+        if window[0] <= value <= window[1]:
+            return number
+        if value < aim:
             low = number, value
         else:
             high = number, value
-        halve = not halve
-    return low[0]
+        tries += 1
+        if low and high:
+            share = 0.5 if tries % 2 else (aim - low[1]) / (high[1] - low[1])
+            number = low[0] + share * (high[0] - low[0])
+        else:
+            number += tries * (aim - value) / line.slope
