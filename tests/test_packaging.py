@@ -18,9 +18,10 @@ import codec
 from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
 from codec.networks.fingerprints import PROJECTION
 from codec.networks.shipped import DEFAULT_MODEL_ID, HEAD_DIGESTS, SHIPPED
-from codec.web.site import FILES
+from codec.web.site import FILES, PAGES
 
 ROOT = Path(__file__).parent.parent
+GALLERY = ROOT / "codec" / "app" / "service" / "pages"
 SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
 UNWANTED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
 
@@ -107,10 +108,9 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     projection = f"codec/models/search-{DEFAULT_MODEL_ID}/{PROJECTION}"
     found = {name for name in names if name.startswith("codec/models/")}
     assert found == models | heads | {projection}
-    others = {"codec/FORMAT.md", "codec/py.typed", "codec/app/desktop/aecodec.svg"}
-    assert others <= names
-    web = {f"codec/web/files/{path.name}" for path in FILES.iterdir()}
-    assert web <= names
+    assert {"codec/FORMAT.md", "codec/py.typed"} <= names
+    sent = [path for folder in (FILES, PAGES, GALLERY) for path in folder.iterdir()]
+    assert {path.relative_to(ROOT).as_posix() for path in sent} <= names
     assert any(name.endswith("LICENSE") for name in names)
 
 
