@@ -50,7 +50,7 @@ PARTS = {
         ),
         ("dev",),
     ),
-    "web": Part(tests("web"), ("browser", "dev", "serve")),
+    "web": Part(tests("web", "gallery", "gallery_pages"), ("browser", "dev", "serve")),
     "package": Part(tests("packaging", "layering", "parts"), ("dev",)),
     "docs": Part(
         tests("examples", "pipelines", "site", "docs"),

@@ -245,6 +245,7 @@ def test_read_info_says_what_the_file_is(small_file, bundle):
         drawn_tiles=0,
         exact_tiles=0,
         size_bytes=len(small_file),
+        orientation=1,
     )
     assert info.rate_bpp == 8 * len(small_file) / (120 * 90)
 

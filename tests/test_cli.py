@@ -341,6 +341,7 @@ def test_info_as_json_has_a_line_per_file(coded):
         "drawn_tiles": 0,
         "exact_tiles": 0,
         "size_bytes": len(coded),
+        "orientation": 1,
         "rate_bpp": round(8 * len(coded) / 2400, 4),
     }
     assert (second["width"], second["tiles"]) == (1030, 2)

@@ -24,9 +24,10 @@ from codec.networks.shipped import (
     PULLBACK_DIGESTS,
     SHIPPED,
 )
-from codec.web.site import FILES
+from codec.web.site import FILES, PAGES
 
 ROOT = Path(__file__).parent.parent
+GALLERY = ROOT / "codec" / "app" / "service" / "pages"
 SAID = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
 UNWANTED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
 
@@ -117,10 +118,9 @@ def test_the_wheel_holds_models_format_and_license(wheel):
         f"codec/models/objectives/{tune}.tflite" for tune in OBJECTIVE_DIGESTS
     }
     assert found == models | heads | refinement | {projection}
-    others = {"codec/FORMAT.md", "codec/py.typed", "codec/app/desktop/aecodec.svg"}
-    assert others <= names
-    web = {f"codec/web/files/{path.name}" for path in FILES.iterdir()}
-    assert web <= names
+    assert {"codec/FORMAT.md", "codec/py.typed"} <= names
+    sent = [path for folder in (FILES, PAGES, GALLERY) for path in folder.iterdir()]
+    assert {path.relative_to(ROOT).as_posix() for path in sent} <= names
     assert any(name.endswith("LICENSE") for name in names)
 
 

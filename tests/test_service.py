@@ -269,7 +269,9 @@ def test_what_is_not_shown_is_not_listed_either(client, served, small_file):
     os.mkfifo(served / "pipe.aec")
     (served / "inside.aec").symlink_to("sub/café #1.aec")
     (served / "linked").symlink_to("sub")
-    listed = set(re.findall(r'href="([^"]*)"', client.get("/").text))
+    listed = set(
+        re.findall(r'<li[^>]*>\s*<a[^>]* href="([^"]*)"', client.get("/").text)
+    )
     assert listed == {"folder.aec/", "linked/", "sub/", "inside.aec", "photo.aec"}
     assert {client.get(f"/{name}").status_code for name in listed} == {200}
 

@@ -13,6 +13,7 @@ from codec.file.layer import LOSSY, LayerTile
 from codec.limits import NO_LIMIT
 from codec.networks.shipped import model_name
 from codec.options import quality_of
+from codec.picture.exif import orientation_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Info:
     drawn_tiles: int  # those with a layer
     exact_tiles: int  # those that a lossless layer covers
     size_bytes: int
+    orientation: (
+        int  # 1 to 8, as in the EXIF data; from 5 on, sides swap when it is shown
+    )
 
     @property
     def rate_bpp(self) -> float:
@@ -65,7 +69,15 @@ def read_info(data: bytes | Path | str, *, whole: bool = True) -> Info:
         drawn_tiles=len(layers),
         exact_tiles=sum(tile.covers and tile.kind != LOSSY for tile in layers),
         size_bytes=container.size_bytes,
+        orientation=orientation_in(container),
     )
+
+
+def orientation_in(container: Container) -> int:
+    """1 if it is not told, or damaged."""
+    with suppress(FormatError):
+        return orientation_of(container.metadata().get("exif", b""))
+    return 1
 
 
 def layers_of(container: Container) -> Iterator[LayerTile]:

@@ -1,20 +1,27 @@
-"""The files that a web server sends: the modules of the decoder, and the models."""
+"""The files that a web server sends: the modules of the decoder, the models, and the
+playground.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from codec.networks.bundle import ARRAYS, CONFIG, graph_file
 from codec.networks.shipped import SHIPPED, load_bundle
 
-FILES = Path(__file__).parent / "files"
+FILES, PAGES = (Path(__file__).parent / name for name in ("files", "pages"))
+PLAYGROUND = "playground.json"  # what the playground shows and may ask for
 MANIFEST = "models/models.json"
 GRAPHS = ("scales", "mean_context", "preview", "synthesis")  # that decoders run
 MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".wasm": "application/wasm",
     ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 GRAPH_SUFFIX = ".tflite"
 OTHER_MEDIA_TYPE = "application/octet-stream"
@@ -27,7 +34,8 @@ def site_files() -> dict[str, bytes]:
     """
     from codec.web.graphs import slim  # of LiteRT's package
 
-    found = {path.name: path.read_bytes() for path in sorted(FILES.iterdir())}
+    paths = [path for folder in (FILES, PAGES) for path in sorted(folder.iterdir())]
+    found = {path.name: path.read_bytes() for path in paths}
     models = {}
     for model_id, (name, _) in SHIPPED.items():
         bundle = load_bundle(model_id)
@@ -54,11 +62,12 @@ def media_type(path: str) -> str:
     return MEDIA_TYPES.get(Path(path).suffix, OTHER_MEDIA_TYPE)
 
 
-def write_site(folder: Path) -> int:
-    """Write all files below `folder`, in place of those that are there; how many bytes
-    they have.
+def write_site(folder: Path, more: Mapping[str, bytes]) -> int:
+    """Write all files below `folder`, in place of those that are there, and `more` by
+    their path; how many bytes they have.
     """
-    for path, data in site_files().items():
+    files = {**site_files(), **more}
+    for path, data in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         new = target.with_name(f"{target.name}.new")
@@ -67,4 +76,4 @@ def write_site(folder: Path) -> int:
             new.replace(target)  # whole or not at all
         finally:
             new.unlink(missing_ok=True)
-    return sum(map(len, site_files().values()))
+    return sum(map(len, files.values()))

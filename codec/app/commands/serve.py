@@ -19,6 +19,12 @@ from codec.app.reporting import run_all, say
     "--uploads", is_flag=True, help="PUT of a picture encodes it into FOLDER."
 )
 @click.option(
+    "--try",
+    "playground",
+    is_flag=True,
+    help="A page to try qualities on pictures, beside JPEG, WebP and AVIF.",
+)
+@click.option(
     "--max-upload",
     metavar="BYTES",
     default="64M",
@@ -57,6 +63,7 @@ def serve(
     host: str,
     port: int,
     uploads: bool,
+    playground: bool,
     max_upload: int,
     jobs: int,
     max_pixels: int,
@@ -67,6 +74,11 @@ def serve(
     Needs the packages of the extra `serve`. Whoever reaches the address may look at all
     of them; for the open internet, put a web server in front.
     """
+
+    def ready(url: str) -> None:
+        if playground:
+            say(f"playground -> {url}.web/playground.html")
+        say(f"{folder} -> {url}")
 
     def run(name: str) -> None:
         with needs_extra("serving", "serve"):
@@ -83,8 +95,9 @@ def serve(
             host,
             port,
             uploads,
+            playground,
             limits,
-            lambda url: say(f"{folder} -> {url}"),
+            ready,
         )
 
     run_all([f"{host}:{port}"], str, run)

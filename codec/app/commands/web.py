@@ -5,22 +5,29 @@ from pathlib import Path
 import click
 
 from codec.app.command_group import debug_option
+from codec.app.progress_bar import is_shown, progress_bar
 from codec.app.reporting import run_all, say
+from codec.app.samples import samples_of
 from codec.web.site import write_site
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "pictures", nargs=-1, type=click.Path(path_type=Path), metavar="[PICTURE...]"
+)
 @debug_option
-def web(folder: Path) -> None:
-    """Write a decoder for browsers into FOLDER, as files for any web server.
+def web(folder: Path, pictures: tuple[Path, ...]) -> None:
+    """Write a decoder for browsers into FOLDER, as static files.
 
     Pages load aec.js and show files by <aec-img src="photo.aec">. Files of an older
-    version are replaced.
+    version are replaced. playground.html shows PICTUREs at some qualities, beside JPEG,
+    WebP and AVIF at the same sizes.
     """
 
     def run(name: str) -> None:
-        size_bytes = write_site(folder)
+        with progress_bar(name, is_shown()) as progress:
+            size_bytes = write_site(folder, samples_of(pictures, progress))
         say(
             f"{name}: {size_bytes / 1e6:.1f} MB; load {name}/aec.js in a page as "
             'type="module", then <aec-img src="photo.aec"> shows a file'

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from importlib import resources
 from pathlib import Path
 
 import click
@@ -20,6 +19,7 @@ from codec.app.desktop.entries import (
 from codec.app.desktop.man_pages import man_pages
 from codec.app.files import write
 from codec.errors import UsageError
+from codec.web.site import PAGES
 
 MAN = Path("man", "man1")
 ICONS = Path("icons", "hicolor")
@@ -44,7 +44,7 @@ def program() -> str:
 
 def contents(main: click.Command, program: str) -> dict[Path, str]:
     """Texts by their places in the data folder."""
-    icon = resources.files(__package__).joinpath("aecodec.svg").read_text("utf-8")
+    icon = (PAGES / "icon.svg").read_text("utf-8")
     return {
         Path("mime", "packages", "aecodec.xml"): MIME_PACKAGE,
         ICONS / "scalable" / "mimetypes" / "image-x-aec.svg": icon,

@@ -11,10 +11,11 @@ HEADERS = {
     "Cache-Control": "no-cache",  # to be kept, and asked for again by its ETag
     "X-Content-Type-Options": "nosniff",
 }
-# Of pages: no scripts but those of the service, which compile WebAssembly.
+# Of pages: no scripts but those of the service, which compile WebAssembly; "blob:" is
+# what a page has in its own memory.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
-    "connect-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self' blob:; img-src 'self' blob:; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 STATUSES = {  # of errors; the first that fits

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from codec import __version__
-from codec.api import MIME_TYPE, decode_file, encode, read_info
+from codec.api import MIME_TYPE, decode_file, encode, read_info, salvage_file
 from codec.app.parsing import region_in
 from codec.app.picture_files import file_bytes, upright
 from codec.app.service.answers import HEADERS, Answer
@@ -27,15 +27,19 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is asked for; the `region` is of the pixels as stored."""
+    """How a picture is asked for; the `region` is of the pixels as stored. To `salvage`
+    is to show what damage has left.
+    """
 
     kind: str
     width_px: int
     region: Region | None
+    salvage: bool = False
 
     def is_small(self) -> bool:
         """Whether little work is to be expected."""
-        return self.kind == RAW or (self.width_px <= SMALL_PX and not self.region)
+        whole = self.width_px > SMALL_PX or self.region or self.salvage
+        return self.kind == RAW or not whole
 
 
 def view_in(query: dict[str, str]) -> View:
@@ -43,7 +47,10 @@ def view_in(query: dict[str, str]) -> View:
     rest = dict(query)
     kind = rest.pop("format", "png")
     region, width = rest.pop("region", None), rest.pop("w", None)
+    salvage = rest.pop("salvage", "0")
     refuse(rest)
+    if salvage not in ("0", "1") or (salvage == "1" and region):
+        raise UsageError("salvage is 1, of whole pictures")
     if kind not in MIME_TYPES:
         raise UsageError(f"format is {' or '.join(MIME_TYPES)}")
     if width and not (width.isascii() and width.isdigit()):
@@ -51,7 +58,7 @@ def view_in(query: dict[str, str]) -> View:
     width_px = min(int(width[:9]), WIDTH_MAX) if width else WIDTH_MAX
     if not width_px:
         raise UsageError("w is at least 1")
-    return View(kind, width_px, region_in(region) if region else None)
+    return View(kind, width_px, region_in(region) if region else None, salvage == "1")
 
 
 def load() -> Answer:
@@ -96,6 +103,10 @@ def picture_of(data: bytes, view: View, max_pixels: int) -> Image.Image:
     if view.region:
         options = DecodeOptions(region=view.region, max_pixels=max_pixels)
         image = decode_file(data, options)
+        size = image.size
+    elif view.salvage:
+        options = DecodeOptions(salvage=True, max_pixels=max_pixels)
+        image, _ = salvage_file(data, options)
         size = image.size
     else:
         facts = read_info(data)

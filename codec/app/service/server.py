@@ -62,6 +62,7 @@ def serve(
     host: str,
     port: int,
     uploads: bool,
+    playground: bool,
     limits: Limits,
     ready: Callable[[str], None],
 ) -> None:
@@ -69,7 +70,7 @@ def serve(
     `port` cannot be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    app: ASGIApp = application(folder, uploads, limits)
+    app: ASGIApp = application(folder, uploads, limits, playground)
     if host in LOOPBACK:  # so that no page of another site reads it by its own name
         app = TrustedHostMiddleware(app, LOOPBACK)
     allow_connections()

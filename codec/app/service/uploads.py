@@ -1,19 +1,48 @@
-"""Pictures that clients send."""
+"""Pictures that clients send, to be kept or to be looked at."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from codec.api import encode_picture
+from codec.api import MAGIC, MIME_TYPE, decode_file, encode_picture
 from codec.app.files import write
-from codec.app.service.answers import Answer, line
+from codec.app.matching import CODECS, flat_picture, matched
+from codec.app.service.answers import HEADERS, Answer, line
 from codec.app.service.limits import Limits
 from codec.app.service.pictures import refuse
-from codec.errors import UsageError
-from codec.options import EncodeOptions
+from codec.errors import FormatError, UsageError, reason
+from codec.options import SCALES, DecodeOptions, EncodeOptions
 from codec.picture.reading import picture_in
+
+
+@dataclass(frozen=True)
+class Equal:
+    """What is asked of another codec: a file of a format within some bytes."""
+
+    kind: str
+    limit_bytes: int
+
+
+def refuse_other_sites(headers: Mapping[str, str]) -> None:
+    """HTTPException 403 for what a page of another site sends by its visitor."""
+    if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(403, "of another site")
+
+
+def equal_in(query: dict[str, str]) -> Equal:
+    """UsageError if the query asks for what there is not."""
+    rest = dict(query)
+    kind, limit = rest.pop("format"), rest.pop("bytes", "")
+    refuse(rest)
+    if kind not in CODECS:
+        raise UsageError(f"format is {' or '.join(CODECS)}")
+    if not (limit.isascii() and limit.isdigit()):
+        raise UsageError("bytes is a number")
+    return Equal(kind, int(limit[:18]))
 
 
 def options_in(query: dict[str, str], max_pixels: int) -> EncodeOptions:
@@ -58,10 +87,44 @@ async def receive(request: Request, target: Path, limits: Limits) -> None:
         raise HTTPException(400, "incomplete") from None  # nobody reads this
 
 
+def coded(body: Path, options: EncodeOptions) -> Answer:
+    """The picture in a file as an .aec file, which is not kept."""
+    headers = {**HEADERS, "Content-Type": MIME_TYPE}
+    return Answer(file_of(body, options), headers=headers)
+
+
+def coded_by_another(body: Path, asked: Equal, max_pixels: int) -> Answer:
+    """The picture in a file in another format; the header X-Quality says at which
+    quality.
+    """
+    image = flat_picture(body.read_bytes(), max_pixels)
+    match = matched(image, asked.kind, asked.limit_bytes)
+    headers = {"Content-Type": f"image/{asked.kind}", "X-Quality": str(match.quality)}
+    return Answer(match.data, headers={**HEADERS, **headers})
+
+
+def file_of(body: Path, options: EncodeOptions) -> bytes:
+    """The .aec file of a picture in a file, or the file itself if it is one already and
+    can be decoded.
+    """
+    data = body.read_bytes()
+    if not data.startswith(MAGIC):
+        picture = picture_in(data, options.max_pixels, options.strip)
+        return encode_picture(picture, options)
+    if options != EncodeOptions(max_pixels=options.max_pixels):
+        raise UsageError("an .aec file is kept as it is, without quality and tune")
+    try:
+        decode_file(
+            data, DecodeOptions(scale=min(SCALES), max_pixels=options.max_pixels)
+        )
+    except FormatError as error:
+        raise UsageError(reason(error)) from None
+    return data
+
+
 def store(body: Path, target: Path, options: EncodeOptions) -> Answer:
-    """Encode the picture in a file to a new one."""
-    picture = picture_in(body.read_bytes(), options.max_pixels, options.strip)
-    data = encode_picture(picture, options)
+    """Encode the picture in a file to a new one; an .aec file is kept as it is."""
+    data = file_of(body, options)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(str(target), data, force=False)
