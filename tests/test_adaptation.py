@@ -179,7 +179,7 @@ def test_a_damaged_model_is_refused_in_a_line_that_names_it(model, coded, comman
     for damaged in (b"", data[:middle], data[:-1], flipped, coded):
         Path(model).write_bytes(damaged)
         line = fails(command, "photo.png", "--model", model, "-o", "out")
-        assert line.startswith(f"aecodec: {model}: ")
+        assert line.startswith(f"aecodec: --model {model}: ")
     assert "No such file" in fails(command, "photo.png", "--model", "none.aecm")
     assert not Path("out").exists()
 

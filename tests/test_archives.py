@@ -220,14 +220,14 @@ def test_an_old_sparse_file_is_skipped_with_all_its_headers():
 
 
 def test_any_error_on_a_member_is_its_line(monkeypatch):
-    real = conversion.encode_picture
+    real = conversion.encode_and_tell
 
     def encode(picture, *options):
         if picture.rgb.shape[0] == 9:
             raise RecursionError("maximum recursion depth exceeded\nand more")
         return real(picture, *options)
 
-    monkeypatch.setattr(conversion, "encode_picture", encode)
+    monkeypatch.setattr(conversion, "encode_and_tell", encode)
     photo = Path("photo.png").read_bytes()
     written(packed("0.png", png()), packed("1.png", photo))
     (line,) = complaints("encode", "in.tar", "-o", "out.tar")

@@ -447,7 +447,6 @@ def test_targets_are_passed_on(option, value, expected):
         ("encode photo.png -q 60 --bpp 1", "--quality and --bpp exclude"),
         ("encode photo.png --size 9k --psnr 30", "--size and --psnr exclude"),
         ("encode photo.png --lossless --content photo", "--lossless and --content"),
-        ("encode photo.png --effort 9", "--effort 9 is for --tune psnr"),
         ("decode photo.aec --denoise --scale 1/2", "--denoise and --scale"),
         ("decode photo.aec --salvage --region 0,0,1,1", "--salvage and --region"),
         ("encode photo.png --qualty 5", "Did you mean one of: '--quality'"),

@@ -91,7 +91,7 @@ def test_all_pictures_are_coded_and_noted(tree):
     assert data == codec.encode(picture(40, 56, 0), quality=40)
     found = {(row["path"], row["member"]): row for row in rows()}
     assert len(found) == 5
-    assert "truncated" in found["broken.png", None]["error"]
+    assert "cut off" in found["broken.png", None]["error"]
     row = found["0.png", None]
     assert row["output"] == "0.png.aec"
     assert row["output_bytes"] == len(data)

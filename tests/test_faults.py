@@ -208,27 +208,27 @@ def test_an_ignored_signal_stays_ignored(folder):
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "from codec.app import cli, conversion\n"
-        "conversion.encode_picture = lambda *a, **b: ("
-        "signal.raise_signal(signal.SIGINT), b'done')[1]\n"
-        "conversion.read_info = lambda data: type('I', (), {'rate_bpp': 1})\n"
+        "real = conversion.encode_and_tell\n"
+        "conversion.encode_and_tell = lambda *a, **b: ("
+        "signal.raise_signal(signal.SIGINT), real(*a, **b))[1]\n"
         "cli.main(['encode', 'photo.png'])\n"
     )
     result = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE)
     assert result.returncode == 0, result.stderr
-    assert Path("photo.aec").read_bytes() == b"done"
+    assert codec.decode("photo.aec").mode == "RGB"
 
 
 def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypatch):
     for name in ("b.png", "c.png", "d.png"):
         Path(name).write_bytes(Path("photo.png").read_bytes())
     Path("photo.png").rename("a.png")
-    real = conversion.encode_picture
+    real = conversion.encode_and_tell
 
     def encode(*arguments, **options):
         Path("c.png").unlink(missing_ok=True)  # while others are coded
         return real(*arguments, **options)
 
-    monkeypatch.setattr(conversion, "encode_picture", encode)
+    monkeypatch.setattr(conversion, "encode_and_tell", encode)
     result = aecodec("encode", "a.png", "b.png", "c.png", "d.png")
     assert result.exit_code == 1
     *_, line, last = result.stderr.splitlines()
@@ -238,25 +238,25 @@ def test_an_input_that_vanishes_gives_one_line_and_the_others_are_done(monkeypat
 
 
 def test_an_input_that_is_replaced_meanwhile_is_coded_as_it_was(monkeypatch, coded):
-    real = conversion.encode_picture
+    real = conversion.encode_and_tell
 
     def encode(*arguments, **options):
         Path("photo.png").write_bytes(b"")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(conversion, "encode_picture", encode)
+    monkeypatch.setattr(conversion, "encode_and_tell", encode)
     succeeds("encode", "photo.png", "-o", "other.aec")
     assert Path("other.aec").read_bytes() == coded
 
 
 def test_an_output_that_appears_meanwhile_is_kept(monkeypatch):
-    real = conversion.encode_picture
+    real = conversion.encode_and_tell
 
     def encode(*arguments, **options):
         Path("photo.aec").write_bytes(b"somebody's")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(conversion, "encode_picture", encode)
+    monkeypatch.setattr(conversion, "encode_and_tell", encode)
     assert "photo.aec exists" in fails("encode", "photo.png")
     assert Path("photo.aec").read_bytes() == b"somebody's"
     assert names() == ["photo.aec", "photo.png"]

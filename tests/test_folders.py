@@ -385,7 +385,6 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
         (("-r", "photos", "photos", "-o", "x"), "takes one folder"),
         (("-r", "photos", "-o", "photos/a.png"), "is no folder"),
         (("photos/a.png", "--jobs", "2"), "--jobs is for --recursive"),
-        (("-r", "photos", "-o", "x", "-e", "7"), "effort 7"),
         (("-r", "photos", "-o", "x", "--jobs", "0"), "--jobs"),
     ],
 )

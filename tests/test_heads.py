@@ -167,4 +167,4 @@ def test_options_that_exclude_each_other_are_refused(other):
 
 def test_a_head_is_always_exact():
     message = is_refused("decode", "photo.aec", "--denoise", "--precision", "fast")
-    assert "head denoise and precision fast exclude each other" in message
+    assert "--denoise and --precision fast exclude each other" in message

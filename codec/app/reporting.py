@@ -80,7 +80,7 @@ def tell(
 def fail(name: str, why: str) -> None:
     """Report that an item failed; with --json on standard output, too."""
     say(f"aecodec: {name}: {why}")
-    if asked(JSON):
+    if asked(JSON) and sys.stdout is not None:  # that it is closed may be the reason
         show(json.dumps({"file": name, "error": why}))
 
 
