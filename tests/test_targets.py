@@ -6,8 +6,11 @@ from pictures import picture, psnr
 from PIL import Image
 
 import codec
+from codec.api import encode_and_tell
 from codec.coding.targets import Line, highest
 from codec.errors import UsageError
+from codec.options import EncodeOptions
+from codec.picture.reading import Picture
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
@@ -91,6 +94,16 @@ def test_a_wanted_psnr_is_met_within_a_tenth_of_a_decibel(wanted):
     image = picture(256, 320)
     decoded = codec.decode(codec.encode(image, psnr_db=wanted))
     assert abs(psnr(decoded, image) - wanted) <= 0.1
+
+
+@pytest.mark.parametrize("wanted", np.linspace(28, 33, 15))
+def test_a_psnr_between_those_that_there_are_is_told(wanted):
+    """In a small picture one symbol is more than the tolerance."""
+    image = picture(16, 16)
+    options = EncodeOptions(psnr_db=wanted)
+    file, remark = encode_and_tell(Picture(image), options)
+    reached = psnr(codec.decode(file), image)
+    assert abs(reached - wanted) <= 0.1 or f"{reached:.2f} dB" in remark
 
 
 def test_a_psnr_out_of_reach_is_an_error_that_names_the_highest():

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -50,6 +51,8 @@ class Typical:
     share_slope: float
 
 
+Measured = tuple[bytes, float]  # a file, and what it measures
+
 # Means over parts of six of the validation images, for both tunes.
 LOG_BPP = Typical(-3.0, 4.5e-5, 1e-3)
 PSNR_DB = Typical(27.8, 2.05e-4, 3e-3)
@@ -69,7 +72,7 @@ def file_within(
         return math.log(8 * file_bytes / pixels)
 
     for encoder in encoders:
-        found = search(
+        under, _ = search(
             encoder,
             lambda file: log_bpp(len(file)),
             log_bpp(max(size_bytes, 1)),
@@ -77,8 +80,8 @@ def file_within(
             LOG_BPP,
             stages,
         )
-        if found is not None:
-            return found[0], smaller(found[0], size_bytes)
+        if under is not None:
+            return under[0], smaller(under[0], size_bytes)
     least = min(len(encoder.file(0)) for encoder in encoders)
     asked, given = (8 * size / pixels for size in (size_bytes, least))
     raise UsageError(
@@ -96,9 +99,9 @@ def smaller(file: bytes, size_bytes: int) -> str:
 
 
 def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[bytes, str]:
-    """(a file whose decoded samples have this PSNR, what is to be said of it: that the
-    lowest quality has more). They also have more with refinement, where no quality code
-    comes nearer. UsageError if they have less at the highest quality.
+    """(a file whose decoded samples have this PSNR, or else the one that was found with
+    the least more, and what is to be said of it). UsageError if they have less at the
+    highest quality.
     """
     picture = encoder.picture
     samples = luma if picture.gray else np.asarray
@@ -117,20 +120,19 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
-    if found is None:
-        file = encoder.file(0)
-        return file, f"quality 1, the lowest, has {psnr(file):.2f} dB"
-    file, reached = found
-    if reached >= psnr_db - PSNR_TOLERANCE_DB:
-        return file, ""
-    code = unpack(file, max_pixels=NO_LIMIT).header.quality_code
-    if code == QUALITY_CODE_MAX:
+    under, over = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
+    if under and under[1] >= psnr_db - PSNR_TOLERANCE_DB:
+        return under[0], ""
+    if over is None:
+        reached = under[1] if under else -math.inf
         raise UsageError(
             f"{psnr_db:g} dB are out of reach; quality 100, the highest, has "
             f"{reached:.2f}"
         )
-    return encoder.file(code + 1), ""
+    file, reached = over
+    if under is None:
+        return file, f"quality 1, the lowest, has {reached:.2f} dB"
+    return file, f"the qualities nearest to it have {under[1]:.2f} and {reached:.2f} dB"
 
 
 def search(
@@ -140,11 +142,11 @@ def search(
     tolerance: float,
     typical: Typical,
     stages: Stages,
-) -> tuple[bytes, float] | None:
-    """(file, what it measures): from `limit - tolerance` to `limit`, or else as little
-    below as was found. None if the lowest quality is over the limit.
+) -> tuple[Measured | None, Measured | None]:
+    """Of the files that were tried, (the largest that measures at most `limit`, from
+    `limit - tolerance` on if there is one; the smallest that measures more).
     """
-    files: dict[tuple[int, int], tuple[bytes, float]] = {}
+    files: dict[tuple[int, int], Measured] = {}
 
     def value_of(code: int, step: int) -> float:
         stages.begin(ATTEMPT_STAGE)
@@ -160,22 +162,19 @@ def search(
         window,
         Line(0, typical.start, typical.slope),
     )
-    if code is None:
-        return None
-    best = files[code, SHARE_STEPS]
-    near = best[1] >= limit - tolerance
-    if near or code == QUALITY_CODE_MAX or encoder.refinement:
-        return best
-    above = files[code + 1, SHARE_STEPS][1]
-    step = highest(
-        lambda step: value_of(code + 1, step),
-        SHARE_STEPS,
-        window,
-        Line(SHARE_STEPS, above, typical.share_slope),
-    )
-    if step is not None and files[code + 1, step][1] > best[1]:
-        return files[code + 1, step]
-    return best
+    if code is not None and not encoder.refinement:
+        below, above = (files.get((n, SHARE_STEPS)) for n in (code, code + 1))
+        if below and above and below[1] < window[0]:
+            highest(
+                lambda step: value_of(code + 1, step),
+                SHARE_STEPS,
+                window,
+                Line(SHARE_STEPS, above[1], typical.share_slope),
+            )
+    value = itemgetter(1)
+    under = [file for file in files.values() if value(file) <= limit]
+    over = [file for file in files.values() if value(file) > limit]
+    return max(under, key=value, default=None), min(over, key=value, default=None)
 
 
 def highest(
