@@ -156,11 +156,15 @@ def search(
         return files[code, step][1]
 
     window = limit - tolerance, limit
+    line = Line(0, typical.start, typical.slope)
+    if encoder.refinement:  # takes long, so begin near
+        quick = encoder.without_refinement()
+        code = highest(
+            lambda code: measure(quick.file(code)), QUALITY_CODE_MAX, window, line
+        )
+        line = Line(code or 0, sum(window) / 2, typical.slope)
     code = highest(
-        lambda code: value_of(code, SHARE_STEPS),
-        QUALITY_CODE_MAX,
-        window,
-        Line(0, typical.start, typical.slope),
+        lambda code: value_of(code, SHARE_STEPS), QUALITY_CODE_MAX, window, line
     )
     if code is not None and not encoder.refinement:
         below, above = (files.get((n, SHARE_STEPS)) for n in (code, code + 1))
