@@ -321,12 +321,14 @@ def describe_file(
 def fingerprint_file(data: bytes, options: DecodeOptions) -> NDArray[np.int8]:
     """A fingerprint of the picture in an .aec file, int8 [FINGERPRINT_BYTES], to search
     by; see `codec.networks.fingerprints`. Of the picture upright; where that is another
-    than in the file, or the latents are of another model than the default one, it is
-    coded again.
+    than in the file, or the latents are of another model than the default one or of
+    another quality, with which magnitudes change, it is coded again.
     """
     container = unpack(data, max_pixels=options.max_pixels)
     orientation = orientation_of(container.metadata().get("exif", b""))
-    if container.header.model_id != DEFAULT_MODEL_ID or orientation != 1:
+    comparable = DEFAULT_MODEL_ID, EncodeOptions().quality_code()
+    header = container.header
+    if (header.model_id, header.quality_code) != comparable or orientation != 1:
         data = coded_to_compare(upright_picture(data, options).rgb, options)
         return fingerprint_file(data, options)
     return fingerprint(describe_file(data, options))

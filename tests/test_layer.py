@@ -75,6 +75,17 @@ def test_a_photograph_has_no_layer():
     assert data == codec.encode(picture(200, 300), content="photo")
 
 
+def test_a_smooth_photograph_is_not_taken_for_drawn():
+    """Its neighboring pixels are often the same, but no edge is near, and no color
+    common.
+    """
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    smooth = np.stack([across / 6, down / 6 + across / 9, 200 - down / 5], -1)
+    assert not content.may_be_drawn(smooth.astype(np.uint8))
+    colors = np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8)
+    assert content.may_be_drawn(colors.repeat(20, 0).repeat(20, 1))
+
+
 @pytest.mark.parametrize("value", [(255, 255, 255), (1, 2, 3)])
 def test_a_flat_picture_is_its_color(value):
     image = np.full((1100, 1500, 3), value, np.uint8)

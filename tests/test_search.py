@@ -187,6 +187,15 @@ def test_files_of_other_models_and_turned_ones_are_found(scenes):
     assert found(scenes, "turned.png")[0].endswith("turned.aec")
 
 
+def test_files_of_any_quality_are_as_alike(scenes):
+    Path(scenes, "worse.aec").write_bytes(codec.encode(scene(7), quality=40))
+    result = succeeds("search", scenes, saved(scene(7)), "-k", "1", "--json")
+    (line,) = result.stdout.splitlines()
+    best = json.loads(line)
+    assert best["file"].endswith("worse.aec")
+    assert best["likeness"] > 0.9
+
+
 def test_a_search_that_is_stopped_keeps_what_is_done(scenes):
     with opened(place_of(scenes)) as index:
         due = changes(index, scenes, None)

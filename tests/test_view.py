@@ -150,9 +150,9 @@ def test_without_a_window_a_damaged_file_gives_one_line(coded, no_window):
     assert "photo.aec: file is cut off" in fails("view", "photo.aec")
 
 
-def test_without_a_viewer_there_is_a_hint(coded, no_window, monkeypatch):
+def test_without_a_viewer_that_is_told(coded, no_window, monkeypatch):
     monkeypatch.setattr(ImageShow, "show", lambda image, title: False)
-    assert "aecodec decode" in fails("view", "photo.aec")
+    assert "no program that shows pictures" in fails("view", "photo.aec")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others always have a display")

@@ -84,6 +84,8 @@ def plan(
             why = "would be replaced by its own output; outputs are named by -o"
             if Path(source).suffix.lower() == conversion.suffix and output is None:
                 why = conversion.made_already
+                if not Path(source).exists():
+                    why = f"is not there; an output is named by -o {source}"
             raise click.UsageError(f"{source} {why}")
         if key in writers:
             raise click.UsageError(

@@ -67,10 +67,8 @@ def window_of(
 
 def show_elsewhere(name: str, max_pixels: int) -> None:
     """By a program of the desktop's. UsageError if there is none."""
-    if sys.platform == "linux" and not any(map(os.environ.get, DISPLAYS)):
-        raise UsageError("there is no display; `aecodec decode` makes a PNG file")
     shown = open_for_screen(name, max_pixels)
+    if sys.platform == "linux" and not any(map(os.environ.get, DISPLAYS)):
+        raise UsageError("there is no display to show it on")
     if not ImageShow.show(shown.image, shown.title):
-        raise UsageError(
-            "nothing shows pictures here; `aecodec decode` makes a PNG file"
-        )
+        raise UsageError("there is no program that shows pictures")
