@@ -122,7 +122,8 @@ export class AddedPictures {
     this.#progress(null, "Decoding…");
     const { width, height, bytes } = await readInfo(data, { signal });
     await this.compare.show(this.#isCoded ? 0 : 1, data, `Coded · ${sizeText(bytes)}`, "The picture as coded");
-    if (signal.aborted) return;
+    const isTold = this.form.querySelector(".sizes.fault"); // that it could not be kept
+    if (signal.aborted || isTold) return;
     const facts = `${sizeText(bytes)} · ${rateText(bytes, width, height)}`;
     const share = ((100 * bytes) / this.#file.size).toPrecision(2);
     const before = this.#isCoded ? "" : `${sizeText(this.#file.size)} → `;
