@@ -21,8 +21,9 @@ from codec.api import (
     sought_picture,
 )
 from codec.app.search import index as index_module
-from codec.app.search.index import BLOCK, State, opened, place_of
+from codec.app.search.index import BLOCK, State, database_of, opened
 from codec.app.search.update import changes, describe
+from codec.errors import UsageError
 from codec.networks import fingerprints
 from codec.networks.descriptors import GRID
 from codec.options import DecodeOptions
@@ -139,7 +140,7 @@ def test_nothing_is_written_to_the_folder(scenes, cache):
     before = {path: path.stat().st_mtime_ns for path in [scenes, *scenes.rglob("*")]}
     found(scenes, saved(scene(1)))
     assert before == {p: p.stat().st_mtime_ns for p in [scenes, *scenes.rglob("*")]}
-    assert list(cache.rglob("*.db")) == [place_of(scenes)]
+    assert list(cache.rglob("*.db")) == [database_of(scenes)]
 
 
 def test_links_are_not_followed(scenes, folder):
@@ -197,14 +198,46 @@ def test_files_of_any_quality_are_as_alike(scenes):
 
 
 def test_a_search_that_is_stopped_keeps_what_is_done(scenes):
-    with opened(place_of(scenes)) as index:
+    with opened(database_of(scenes)) as index:
         due = changes(index, scenes, None)
         described = describe(index, scenes, due, OPTIONS, None)
         next(described)
         described.close()
-    with opened(place_of(scenes)) as index:
+    with opened(database_of(scenes)) as index:
         assert list(index.states()) == [due[0][0]]
         assert changes(index, scenes, None) == due[1:]
+
+
+def test_others_can_write_while_pictures_are_described(scenes, monkeypatch):
+    monkeypatch.setattr(index_module, "BUSY_S", 0.0)
+    database = database_of(scenes)
+    with opened(database) as index:
+        index.put("gone.aec", STATE, fingerprint_of(0))
+        index.commit()
+        due = changes(index, scenes, None)
+        with opened(database) as other:
+            other.put("other.aec", STATE, fingerprint_of(1))
+        described = describe(index, scenes, due, OPTIONS, None)
+        next(described)
+        with opened(database) as other:
+            other.put(*due[0], fingerprint_of(2))
+        described.close()
+        assert set(index.states()) == {"other.aec", due[0][0]}
+        known = index.fingerprint(due[0][0])
+        assert np.array_equal(known, fingerprint_of(2))
+
+
+def test_an_index_that_another_process_writes_is_not_to_be_removed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(index_module, "BUSY_S", 0.0)
+    with opened(tmp_path / "index.db") as index:
+        index.put("0.aec", STATE, fingerprint_of(0))
+        with (
+            pytest.raises(UsageError, match=r"another search writes .*: try again"),
+            opened(tmp_path / "index.db") as other,
+        ):
+            other.put("1.aec", STATE, fingerprint_of(1))
 
 
 def fingerprint_of(number: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from codec.app.reporting import (
     show,
     tell,
 )
-from codec.app.search.index import opened, place_of
+from codec.app.search.index import database_of, opened
 from codec.app.search.update import changes, describe
 from codec.errors import UsageError
 from codec.options import DecodeOptions
@@ -67,11 +68,11 @@ def search(folder: str, query: str, count: int, max_pixels: int) -> None:
 
     start_engine_silently()
     run_all([query], str, prepare)
-    with opened(place_of(Path(folder))) as index:
+    with opened(database_of(Path(folder))) as index:
         due = changes(index, Path(folder), failed)
-        described = describe(index, Path(folder), due, options, failed)
-        for _ in counted(described, len(due)):
-            pass
+        with closing(describe(index, Path(folder), due, options, failed)) as described:
+            for _ in counted(described, len(due)):
+                pass
         nearest = index.nearest(found[0], count)
     if not nearest and well:
         raise UsageError(f"no .aec files in {folder}")

@@ -74,7 +74,7 @@ def cache_folder() -> Path:
     return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
-def place_of(folder: Path) -> Path:
+def database_of(folder: Path) -> Path:
     """The database of a folder, whether it is there or not."""
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
     return cache_folder() / "aecodec" / "search" / f"{name}.db"
@@ -95,6 +95,14 @@ class Index:
             "SELECT path, size_bytes, mtime_ns FROM pictures"
         )
         return {os.fsdecode(path): State(*facts) for path, *facts in rows}
+
+    def has(self, path: str, state: State) -> bool:
+        """Whether a picture is in it, described as it is now."""
+        row = self.one(
+            "SELECT size_bytes, mtime_ns FROM pictures WHERE path = ?",
+            os.fsencode(path),
+        )
+        return row is not None and State(*row) == state
 
     def put(self, path: str, state: State, fingerprint: NDArray[np.int8]) -> None:
         """Add a picture, or replace what is known of it."""
@@ -196,6 +204,8 @@ def opened(database: Path) -> Iterator[Index]:
 
 
 def unusable(database: Path, error: sqlite3.Error) -> UsageError:
+    if "locked" in str(error):  # sqlite_errorcode comes with Python 3.11
+        return UsageError(f"another search writes {database}: try again")
     return UsageError(f"cannot use {database}, which may be removed: {error}")
 
 

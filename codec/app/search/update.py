@@ -4,7 +4,7 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,7 @@ COMMIT_S = 5.0  # of work that is lost at most
 
 Failed = Callable[[str, BaseException], None]  # (path, why)
 Changed = tuple[str, State]  # (path below the folder, the file as it is now)
+Described = tuple[str, State, NDArray[np.int8] | None]  # None if it cannot be
 
 
 def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
@@ -31,6 +32,7 @@ def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
     there, known = dict(pictures_in(folder, failed)), index.states()
     for path in known.keys() - there.keys():
         index.remove(path)
+    index.commit()  # or nobody else could write
     return sorted(item for item in there.items() if known.get(item[0]) != item[1])
 
 
@@ -61,29 +63,43 @@ def describe(
     due: Sequence[Changed],
     options: DecodeOptions,
     failed: Failed,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Describe pictures in the index, and yield after each; `failed` is told of those
-    that cannot be. Whoever stops keeps what is done.
+    that cannot be. Whoever stops, by close(), keeps what is done. Others can write
+    meanwhile: the database is locked for a moment every COMMIT_S.
     """
 
     def fingerprint(path: str) -> NDArray[np.int8]:
         return fingerprint_file(read(str(folder / path)), options)
 
-    waiting, committed_s = iter(due), time.monotonic()
+    waiting, done, kept_s = iter(due), list[Described](), time.monotonic()
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         try:
             while planned := list(itertools.islice(waiting, PLANNED)):
                 futures = [pool.submit(fingerprint, path) for path, _ in planned]
                 for (path, state), future in zip(planned, futures, strict=True):
                     if error := future.exception():  # of whatever kind
-                        index.remove(path)
+                        done.append((path, state, None))
                         failed(str(folder / path), error)
                     else:
-                        index.put(path, state, future.result())
-                    if time.monotonic() > committed_s + COMMIT_S:
-                        index.commit()
-                        committed_s = time.monotonic()
+                        done.append((path, state, future.result()))
+                    if time.monotonic() > kept_s + COMMIT_S:
+                        keep(index, done)
+                        kept_s = time.monotonic()
                     yield
         finally:
             pool.shutdown(cancel_futures=True)
-            index.commit()
+            keep(index, done)
+
+
+def keep(index: Index, done: list[Described]) -> None:
+    """Write what is done, but for what another process has written meanwhile."""
+    for path, state, fingerprint in done:
+        if index.has(path, state):
+            continue
+        if fingerprint is None:
+            index.remove(path)
+        else:
+            index.put(path, state, fingerprint)
+    index.commit()
+    done.clear()

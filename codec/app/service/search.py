@@ -2,11 +2,12 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 from codec.api import sought_alike
 from codec.app.reporting import say
-from codec.app.search.index import Index, opened, place_of
+from codec.app.search.index import Index, database_of, opened
 from codec.app.search.update import changes, describe
 from codec.app.service.answers import HEADERS, Answer, line
 from codec.errors import UsageError, reason
@@ -22,7 +23,7 @@ def alike(root: Path, picture: Path, max_pixels: int) -> Answer:
     of pictures that are not described yet}.
     """
     try:
-        with opened(place_of(root)) as index:
+        with opened(database_of(root)) as index:
             return answer(index, root, picture, DecodeOptions(max_pixels=max_pixels))
     except UsageError as error:  # no place for an index, which no client is told
         say(f"aecodec: {reason(error)}")
@@ -39,10 +40,11 @@ def answer(index: Index, root: Path, picture: Path, options: DecodeOptions) -> A
     due = changes(index, root, failed)
     due.sort(key=lambda change: change[0] != path)  # what is asked about comes first
     left = len(due)
-    for _ in describe(index, root, due, options, failed):
-        left -= 1
-        if time.monotonic() > end_s:
-            break
+    with closing(describe(index, root, due, options, failed)) as described:
+        for _ in described:
+            left -= 1
+            if time.monotonic() > end_s:
+                break
     known = index.fingerprint(path)
     if known is None:
         return line("cannot be described", 404)
