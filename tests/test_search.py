@@ -240,6 +240,20 @@ def test_an_index_that_another_process_writes_is_not_to_be_removed(
             other.put("1.aec", STATE, fingerprint_of(1))
 
 
+def test_what_could_not_be_described_is_due_last_until_it_changes(scenes):
+    (scenes / "0.aec").write_bytes(b"damaged")
+    with opened(database_of(scenes)) as index:
+        due = changes(index, scenes, None)
+        for _ in describe(index, scenes, due[:1], OPTIONS, lambda *_: None):
+            pass
+        assert changes(index, scenes, None) == [*due[1:], due[0]]
+        (scenes / "0.aec").write_bytes(b"damaged again")
+        assert changes(index, scenes, None)[0][0] == "0.aec"
+        (scenes / "0.aec").unlink()
+        changes(index, scenes, None)
+        assert index.failures() == {}
+
+
 def fingerprint_of(number: int) -> np.ndarray:
     random = np.random.default_rng(number)
     return random.integers(-40, 41, FINGERPRINT_BYTES, np.int8)

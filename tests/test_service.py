@@ -732,6 +732,18 @@ def test_search_goes_on_with_the_next_request(tmp_path, small_file, monkeypatch)
     assert [len(item["alike"]) for item in found] == [0, 1]
 
 
+def test_damaged_pictures_do_not_keep_search_from_the_others(
+    tmp_path, small_file, monkeypatch
+):
+    monkeypatch.setattr(search, "UPDATE_S", 0)
+    for name in ("a.aec", "b.aec", "photo.aec", "z.aec"):
+        data = small_file[:-40] if name < "c" else small_file
+        (tmp_path / name).write_bytes(data)
+    for _ in range(4):
+        answer = search.alike(tmp_path, tmp_path / "photo.aec", 2**20)
+    assert [item["path"] for item in json.loads(answer.body)["alike"]] == ["z.aec"]
+
+
 def test_search_without_a_place_for_an_index_says_so(served, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(index, "cache_folder", lambda: tmp_path / "file")

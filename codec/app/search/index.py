@@ -27,14 +27,19 @@ BLOCK = 256  # pictures
 ROWS = 32
 CACHE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
 BUSY_S = 60.0  # to wait for another process that writes
-# 1 is to be raised when tables or fingerprints change; databases of other versions are
+# 2 is to be raised when tables or fingerprints change; databases of other versions are
 # made anew.
-VERSION = 1 << 16 | DEFAULT_MODEL_ID
+VERSION = 2 << 16 | DEFAULT_MODEL_ID
 TABLES = f"""
 BEGIN EXCLUSIVE;
 CREATE TABLE IF NOT EXISTS pictures (
     id INTEGER PRIMARY KEY, -- the place of its fingerprint
     path BLOB UNIQUE NOT NULL, -- below the folder
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS failures ( -- what could not be described
+    path BLOB PRIMARY KEY,
     size_bytes INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL
 );
@@ -91,8 +96,15 @@ class Index:
 
     def states(self) -> dict[str, State]:
         """The pictures that are in it, by path."""
+        return self.states_in("pictures")
+
+    def failures(self) -> dict[str, State]:
+        """The pictures that could not be described, by path."""
+        return self.states_in("failures")
+
+    def states_in(self, table: str) -> dict[str, State]:
         rows = self.connection.execute(
-            "SELECT path, size_bytes, mtime_ns FROM pictures"
+            f"SELECT path, size_bytes, mtime_ns FROM {table}"
         )
         return {os.fsdecode(path): State(*facts) for path, *facts in rows}
 
@@ -122,9 +134,18 @@ class Index:
             (block, fingerprints.tobytes()),
         )
 
+    def put_failure(self, path: str, state: State) -> None:
+        """Know of a picture that it could not be described."""
+        self.remove(path)
+        self.connection.execute(
+            "INSERT INTO failures VALUES (?, ?, ?)",
+            (os.fsencode(path), state.size_bytes, state.mtime_ns),
+        )
+
     def remove(self, path: str) -> None:
         """Forget a picture, if it is known."""
         name = (os.fsencode(path),)
+        self.connection.execute("DELETE FROM failures WHERE path = ?", name)
         self.connection.execute(
             "INSERT INTO free SELECT id FROM pictures WHERE path = ?", name
         )

@@ -26,14 +26,17 @@ Described = tuple[str, State, NDArray[np.int8] | None]  # None if it cannot be
 
 
 def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
-    """The pictures below a folder that are new or changed, by path; those that are gone
-    are forgotten. `failed` is told of folders that cannot be read.
+    """The pictures below a folder that are new or changed, by path, last those that
+    could not be described before; those that are gone are forgotten. `failed` is told
+    of folders that cannot be read.
     """
     there, known = dict(pictures_in(folder, failed)), index.states()
-    for path in known.keys() - there.keys():
+    failures = index.failures()
+    for path in (known | failures).keys() - there.keys():
         index.remove(path)
     index.commit()  # or nobody else could write
-    return sorted(item for item in there.items() if known.get(item[0]) != item[1])
+    due = [item for item in there.items() if known.get(item[0]) != item[1]]
+    return sorted(due, key=lambda item: (failures.get(item[0]) == item[1], item[0]))
 
 
 def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
@@ -98,7 +101,7 @@ def keep(index: Index, done: list[Described]) -> None:
         if index.has(path, state):
             continue
         if fingerprint is None:
-            index.remove(path)
+            index.put_failure(path, state)
         else:
             index.put(path, state, fingerprint)
     index.commit()

@@ -14,7 +14,7 @@ from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
 
 ALIKE = 24  # pictures in an answer
-UPDATE_S = 5.0  # for what has changed in the folder; the next request goes on
+UPDATE_S = 5.0  # about, for what has changed in the folder; the next request goes on
 
 
 def alike(root: Path, picture: Path, max_pixels: int) -> Answer:
@@ -32,10 +32,9 @@ def alike(root: Path, picture: Path, max_pixels: int) -> Answer:
 
 def answer(index: Index, root: Path, picture: Path, options: DecodeOptions) -> Answer:
     path, end_s = str(picture.relative_to(root)), time.monotonic() + UPDATE_S
-    failures: list[str] = []
 
     def failed(name: str, error: BaseException) -> None:
-        failures.append(name)
+        pass  # the index knows; the pages show what is damaged
 
     due = changes(index, root, failed)
     due.sort(key=lambda change: change[0] != path)  # what is asked about comes first
