@@ -744,6 +744,20 @@ def test_damaged_pictures_do_not_keep_search_from_the_others(
     assert [item["path"] for item in json.loads(answer.body)["alike"]] == ["z.aec"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+def test_names_that_are_no_unicode_are_in_nobodys_way(tmp_path, small_file):
+    root = tmp_path / os.fsdecode(b"served \xff")
+    (root / os.fsdecode(b"sub \xff")).mkdir(parents=True)
+    for name in (b"photo.aec", b"z.aec", b"\xff.aec", b"sub \xff/inside.aec"):
+        (root / os.fsdecode(name)).write_bytes(small_file)
+    answer = search.alike(root, root / "photo.aec", 2**20)
+    assert [item["path"] for item in json.loads(answer.body)["alike"]] == ["z.aec"]
+    with TestClient(application(root, False, LIMITS)) as client:
+        page = client.get("/")
+    assert page.status_code == 200
+    assert "photo.aec" in page.text
+
+
 def test_search_without_a_place_for_an_index_says_so(served, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(index, "cache_folder", lambda: tmp_path / "file")

@@ -109,7 +109,7 @@ def page(
         "Content-Security-Policy": PAGE_POLICY,
         "Referrer-Policy": "no-referrer",
     }
-    return Answer(content.encode(), headers=headers)
+    return Answer(content.encode(errors="replace"), headers=headers)
 
 
 def crumbs(names: list[str]) -> str:

@@ -27,6 +27,11 @@ def is_picture(place: Path) -> bool:
     return place.suffix.lower() == SUFFIX and place.is_file()
 
 
+def is_shown(name: str) -> bool:
+    """Whether a name is no hidden one, and of characters that a page can show."""
+    return not name.startswith(".") and name.isprintable()
+
+
 def names_in(root: Path, folder: Path) -> tuple[list[str], list[str]]:
     """Folders and pictures in a folder below `root`, as people sort them."""
     with os.scandir(folder) as entries:
@@ -37,7 +42,7 @@ def names_in(root: Path, folder: Path) -> tuple[list[str], list[str]]:
 
 def link_name(root: Path, entry: os.DirEntry[str]) -> str:
     """Name of a folder, with a slash, or of a picture; "" for what is not shown."""
-    if entry.name.startswith(".") or not entry.name.isprintable():  # or no Unicode
+    if not is_shown(entry.name):
         return ""
     place: Path | os.DirEntry[str] | None = entry
     if entry.is_symlink():

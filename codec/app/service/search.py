@@ -10,6 +10,7 @@ from codec.app.reporting import say
 from codec.app.search.index import Index, database_of, opened
 from codec.app.search.update import changes, describe
 from codec.app.service.answers import HEADERS, Answer, line
+from codec.app.service.places import is_shown
 from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
 
@@ -49,8 +50,7 @@ def answer(index: Index, root: Path, picture: Path, options: DecodeOptions) -> A
         return line("cannot be described", 404)
 
     def shown(other: str) -> bool:
-        hidden = any(part.startswith(".") for part in Path(other).parts)
-        return other != path and not hidden
+        return other != path and all(map(is_shown, Path(other).parts))
 
     found = [
         {
