@@ -29,7 +29,6 @@ from codec.web import site
 
 LIMITS = Limits(max_pixels=2**22, upload_bytes=2**22, jobs=2, timeout_s=120)
 LISTED = re.compile(r'<li[^>]*>\s*<a[^>]* href="([^"]*)"')
-OTHER_SITE = {"Sec-Fetch-Site": "cross-site"}
 TEMPLATES = [*gallery.PAGES.glob("*.html"), *site.PAGES.glob("*.html")]
 
 
@@ -321,12 +320,36 @@ def test_limits_hold_for_what_is_only_looked_at(root, served):
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_pages_of_other_sites_send_nothing(client, served, method):
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://testserver"},
+        {"Origin": "http://other.example"},  # as browsers send it by plain HTTP
+        {"Origin": "http://testserver:81"},
+        {"Origin": "null"},
+    ],
+)
+def test_pages_of_other_sites_send_nothing(client, served, method, headers):
     path = "/new.aec" if method == "PUT" else "/.encode"
     body = png(picture(40, 40))
-    answer = client.request(method, path, content=body, headers=OTHER_SITE)
+    answer = client.request(method, path, content=body, headers=headers)
     assert answer.status_code == 403
     assert not (served / "new.aec").exists()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://testserver"},
+        # A web server in front may have changed Host.
+        {"Origin": "https://pictures.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+)
+def test_pages_of_the_service_and_programs_send(client, served, headers):
+    body = png(picture(40, 40))
+    assert client.post("/.encode", content=body, headers=headers).status_code == 200
 
 
 def test_a_file_of_ours_is_kept_as_it_is(client, served, small_file):

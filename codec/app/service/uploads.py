@@ -28,8 +28,18 @@ class Equal:
 
 
 def refuse_other_sites(headers: Mapping[str, str]) -> None:
-    """HTTPException 403 for what a page of another site sends by its visitor."""
-    if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    """HTTPException 403 for what a page of another site sends by its visitor.
+
+    Browsers send Sec-Fetch-Site by HTTPS and to loopback alone. Elsewhere Origin tells,
+    which is not there where no browser sends.
+    """
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if site is not None:
+        other = site not in ("same-origin", "none")
+    else:
+        host = headers.get("Host", "").lower()
+        other = origin is not None and origin.partition("://")[2].lower() != host
+    if other:
         raise HTTPException(403, "of another site")
 
 
