@@ -176,3 +176,7 @@ def test_the_container_file_copies_what_is_there_and_runs_without_rights():
     assert len(set(bases)) == 1
     assert not bases[0].endswith(":latest")
     assert re.search(r"^USER (\d+)", text, re.MULTILINE)[1] != "0"
+    # The user has no home, and the root is read-only.
+    run_by = (ROOT / "docs" / "container.md").read_text(encoding="utf-8")
+    (writable,) = re.findall(r"--tmpfs (\S+)", run_by)
+    assert re.search(rf"^ENV .*\bXDG_CACHE_HOME={writable}$", text, re.MULTILINE)
