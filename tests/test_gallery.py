@@ -20,7 +20,15 @@ from codec.app import matching
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
-from codec.app.matching import CODECS, COMPARED_MAX_PIXELS, flat_picture, matched
+from codec.app.matching import (
+    CODECS,
+    COMPARED_MAX_PIXELS,
+    COMPARED_SIDE_MAX_PX,
+    encoded,
+    flat_picture,
+    matched,
+)
+from codec.app.samples import reduced
 from codec.app.service import gallery, places
 from codec.app.service.answers import PAGE_POLICY
 from codec.app.service.limits import Limits
@@ -284,6 +292,24 @@ def test_the_search_takes_few_encodes_and_finds_the_best(monkeypatch):
         found = matched(None, "jpeg", limit)
         assert (found.quality, len(found.data)) == (expected, 10 * expected)
         assert len(tried) <= 7
+
+
+def test_a_picture_wider_than_some_formats_can_have_is_no_internal_error(
+    client, served
+):
+    wide = png(np.zeros((1, COMPARED_SIDE_MAX_PX + 1, 3), np.uint8))
+    answer = client.post("/.encode?format=webp&bytes=900", content=wide)
+    assert (answer.status_code, answer.text) == (
+        400,
+        "a side of more than 16383 pixels\n",
+    )
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_all_codecs_can_have_a_picture_that_is_reduced(kind):
+    wide = reduced(Image.new("RGB", (COMPARED_SIDE_MAX_PX + 1, 1)))
+    assert wide.size == (COMPARED_SIDE_MAX_PX, 1)
+    assert encoded(wide, kind, 1)
 
 
 def test_other_codecs_get_the_picture_as_it_is_shown():

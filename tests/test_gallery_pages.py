@@ -154,6 +154,19 @@ choose($("#file"), ["notes.txt", new Blob(["no picture"])]);
 await until(() => text("#state").includes("notes.txt"));
 told({ rows, facts: text("#facts"), sides, back: $("#back").hidden });
 """
+WIDE = """
+await until(() => text("#explained"));
+const found = [];
+const isNew = (said) => said.includes("reduced") && !found.includes(said);
+for (const [width, height] of [[20000, 40], [1600, 1200]]) {
+  choose($("#file"), ["wide.png", await picture(width, height, "teal")]);
+  await until(() => isNew(text("#facts")));
+  found.push(text("#facts"));
+  await until(() => !text("#state") || $("#state").classList.contains("fault"));
+  found.push(text("#state"), document.querySelectorAll(".waiting").length);
+}
+told(found);
+"""
 SAMPLES = """
 await until(() => $("#samples button"));
 const explained = text("#explained");
@@ -332,6 +345,15 @@ def test_the_playground_compares_at_the_same_size(served):
         "back": False,
     }
     assert pages.failed == []
+
+
+def test_the_playground_reduces_what_some_codecs_cannot_have(served):
+    with driven(served, ".web/playground.html") as pages:
+        wide, *told, large, said, waiting = run(pages, WIDE)
+    assert "16358 \u00d7 32, reduced" in wide
+    assert told == ["", 0]
+    assert "reduced" in large
+    assert (said, waiting) == ("", 0)
 
 
 def test_the_playground_shows_samples_where_nothing_encodes(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from codec.errors import UsageError
 from codec.options import STRIPPABLE
 from codec.picture.reading import picture_in
 
@@ -16,6 +17,7 @@ CODECS: dict[str, dict[str, Any]] = {  # by the format: how well it can, options
 }
 QUALITY_MAX = 100
 COMPARED_MAX_PIXELS = 2**20  # so that seconds are enough
+COMPARED_SIDE_MAX_PX = 16383  # of WebP, the least of all formats
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def flat_picture(data: bytes, max_pixels: int) -> Image.Image:
 
 def matched(image: Image.Image, kind: str, limit_bytes: int) -> Match:
     """The best file of a format that has at most `limit_bytes`, or the smallest there
-    is; found in 7 encodes or less.
+    is; found in 7 encodes or less. UsageError if a side is longer than is compared.
     """
     low, high = 0, QUALITY_MAX + 1  # what fits, or nothing does; what does not fit
     best = None
@@ -59,6 +61,8 @@ def matched(image: Image.Image, kind: str, limit_bytes: int) -> Match:
 
 
 def encoded(image: Image.Image, kind: str, quality: int) -> bytes:
+    if max(image.size) > COMPARED_SIDE_MAX_PX:
+        raise UsageError(f"a side of more than {COMPARED_SIDE_MAX_PX} pixels")
     file = io.BytesIO()
     profile = {"icc_profile": image.info.get("icc_profile", b"")}
     image.save(file, kind.upper(), quality=quality, **profile, **CODECS[kind])

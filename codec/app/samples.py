@@ -10,7 +10,13 @@ from typing import Any
 from PIL import Image
 
 from codec.api import encode
-from codec.app.matching import CODECS, COMPARED_MAX_PIXELS, flat_picture, matched
+from codec.app.matching import (
+    CODECS,
+    COMPARED_MAX_PIXELS,
+    COMPARED_SIDE_MAX_PX,
+    flat_picture,
+    matched,
+)
 from codec.errors import CodecError, UsageError, reason
 from codec.options import EncodeOptions
 from codec.progress import Progress
@@ -40,7 +46,10 @@ def samples_of(pictures: Sequence[Path], progress: Progress) -> dict[str, bytes]
 
 def reduced(image: Image.Image) -> Image.Image:
     """No larger than is compared."""
-    scale = math.sqrt(COMPARED_MAX_PIXELS / (image.width * image.height))
+    scale = min(
+        math.sqrt(COMPARED_MAX_PIXELS / (image.width * image.height)),
+        COMPARED_SIDE_MAX_PX / max(image.size),
+    )
     if scale >= 1:
         return image
     size = [max(1, int(side * scale)) for side in image.size]

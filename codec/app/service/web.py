@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from codec.app.matching import COMPARED_MAX_PIXELS
+from codec.app.matching import COMPARED_MAX_PIXELS, COMPARED_SIDE_MAX_PX
 from codec.app.service.answers import HEADERS, PAGE_POLICY, Answer
 from codec.app.service.gallery import gallery_file
 from codec.app.service.pictures import is_known
@@ -26,6 +26,7 @@ def web_file(path: str, known: str, sha256: str, tries: bool) -> Answer | None:
         facts = {
             "encode": f"../{ENCODE}",
             "maxPixels": COMPARED_MAX_PIXELS,
+            "maxSide": COMPARED_SIDE_MAX_PX,
             "samples": [],
         }
         data = json.dumps(facts).encode()

@@ -11,6 +11,8 @@ import { STEP } from "./zoom.js";
 const NAMES = { original: "Original", aec: "aecodec", jpeg: "JPEG", webp: "WebP", avif: "AVIF" };
 const OTHERS = ["jpeg", "webp", "avif"];
 const SETTLED_MS = 350; // after the last change of the quality
+const CELL_PX = 64; // to a multiple of which sides are extended
+const SHRINK = 0.99; // until a picture is small enough
 const STATIC = "This page is files only, so it decodes: to encode, run “aecodec serve FOLDER --try”. ";
 const SERVED = "See what a quality costs, and how it looks. The other formats get as many bytes as aecodec took. ";
 
@@ -60,15 +62,21 @@ async function blobOf(path, signal) {
   return new Blob([data], { type: kind === "aec" ? AEC_TYPE : `image/${kind}` });
 }
 
-/** The picture as all codecs can have it: upright, opaque, no larger than `maxPixels`. */
-async function flattened(file, maxPixels) {
+/** The picture as all codecs can have it: upright, opaque, no side longer than `maxSide`, no
+ * larger than `maxPixels`, for which sides count in whole cells. */
+async function flattened(file, { maxPixels, maxSide }) {
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error(`${file.name} is no picture that this browser reads`);
   });
-  const scale = Math.min(1, Math.sqrt(maxPixels / (bitmap.width * bitmap.height)));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) =>
-    Math.max(1, Math.floor(side * scale)),
-  );
+  const { width: broad, height: high } = bitmap;
+  const cells = (side) => Math.ceil(side / CELL_PX);
+  let [width, height] = [broad, high];
+  for (
+    let scale = 1;
+    cells(width) * cells(height) * CELL_PX ** 2 > maxPixels || Math.max(width, height) > maxSide;
+    scale *= SHRINK
+  )
+    [width, height] = [broad, high].map((side) => Math.max(1, Math.floor(side * scale)));
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
@@ -76,7 +84,7 @@ async function flattened(file, maxPixels) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   const original = await canvas.convertToBlob({ type: "image/png" });
-  return { original, width, height, reduced: scale < 1 };
+  return { original, width, height, reduced: width < broad || height < high };
 }
 
 function tell(text, fault = false) {
@@ -191,8 +199,8 @@ async function open(file) {
     tell("Reading the picture…");
     if (file.name.toLowerCase().endsWith(".aec")) return await openCoded(file);
     if (!facts.encode) throw new Error(`${STATIC}Choose an .aec file.`);
-    const { original, width, height, reduced } = await flattened(file, facts.maxPixels);
-    describe(file.name, `${width} × ${height}${reduced ? ", reduced to be quick" : ""}`);
+    const { original, width, height, reduced } = await flattened(file, facts);
+    describe(file.name, `${width} × ${height}${reduced ? ", reduced to be compared" : ""}`);
     await begin(new Served(file.name, original, width, height));
   } catch (error) {
     failed(error);
