@@ -312,6 +312,31 @@ def test_all_codecs_can_have_a_picture_that_is_reduced(kind):
     assert encoded(wide, kind, 1)
 
 
+def test_a_page_reads_files_once_until_they_change(served, small_file, monkeypatch):
+    read = []
+    of_file = gallery.read_info
+    monkeypatch.setattr(
+        gallery, "read_info", lambda *a, **k: read.append(a) or of_file(*a, **k)
+    )
+    file = served / "new.aec"
+    for data in (small_file, small_file[:-40]):
+        file.write_bytes(data)
+        facts = [gallery.facts_of(file, 2**20) for _ in range(3)]
+        assert facts[0] == facts[1] == facts[2]
+        assert bool(facts[0].fault) == (data != small_file)
+    assert len(read) == 2
+
+
+def test_a_page_reads_the_beginning_of_a_large_file(served, tiled_file, monkeypatch):
+    file = served / "large.aec"
+    file.write_bytes(tiled_file)
+    facts = gallery.facts_of(file, 2**20)
+    gallery.facts_in.cache_clear()
+    monkeypatch.setattr(gallery, "READ_MAX_BYTES", 200)
+    monkeypatch.setattr(gallery, "verify", None)
+    assert gallery.facts_of(file, 2**20) == facts
+
+
 def test_other_codecs_get_the_picture_as_it_is_shown():
     array = np.dstack([picture(30, 50), np.zeros((30, 50), np.uint8)])
     assert np.all(np.asarray(flat_picture(png(array), 2**20)) == 255)

@@ -2,7 +2,7 @@
 
 import html
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
@@ -14,6 +14,8 @@ from codec.errors import CodecError, UsageError, reason
 
 PAGES = Path(__file__).parent / "pages"
 THUMBNAIL_PX = (256, 512)  # width of upright pictures, and of broad ones
+FACTS_KEPT = 10_000  # by each process, of files that have not changed
+READ_MAX_BYTES = 2**22  # of larger files, whose checksums are not tested
 LISTED = 100  # pictures of a page; the next ones come as they are scrolled to
 
 
@@ -46,22 +48,36 @@ class Facts:
 
 
 def facts_of(file: Path, max_pixels: int) -> Facts:
-    """What is known of a file without decoding it, its checksums tested."""
+    """What is known of a file without decoding it, its checksums tested unless it is
+    large; known again until it changes.
+    """
     try:
-        data = file.read_bytes()
+        state = file.stat()
+        return facts_in(file, state.st_size, state.st_mtime_ns, max_pixels)
     except OSError as error:  # removed meanwhile, or not for us
         return Facts(0, fault=reason(error))
+
+
+@lru_cache(FACTS_KEPT)
+def facts_in(file: Path, size_bytes: int, mtime_ns: int, max_pixels: int) -> Facts:
+    """As `facts_of`, of a file that has not changed since it was of this time; of a
+    large one what its beginning says. OSError if it cannot be read.
+    """
+    with file.open("rb") as opened:
+        data = opened.read(READ_MAX_BYTES)
     try:
         info = read_info(data, whole=False)
     except CodecError as error:
-        return Facts(len(data), fault=reason(error))
+        return Facts(size_bytes, fault=reason(error))
     width, height = info.width, info.height
     if info.orientation >= 5:
         width, height = height, width
-    facts = Facts(len(data), width, height, info.quality)
+    facts = Facts(size_bytes, width, height, info.quality)
     if width * height > max_pixels:
         fault = f"{width} x {height} pixels are more than are shown here"
         return replace(facts, fault=fault)
+    if len(data) < size_bytes:
+        return facts
     try:
         verify(data)
     except CodecError as error:
