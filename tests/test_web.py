@@ -33,7 +33,7 @@ from codec.progress import no_progress
 from codec.web.site import FILES, media_type, site_files
 
 ROOT = Path(__file__).parent.parent
-LEVELS = 2  # that pixels may differ by
+LEVELS = 1  # that pixels may differ by
 DECODE_ALL = """
 import { decode } from "./aec.js";
 const found = {};
