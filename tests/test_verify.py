@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import aecodec, complaints, fails, succeeds
+from command_line import aecodec, complaints, fails, is_refused, succeeds
 from pictures import picture
 from PIL import Image
 
@@ -85,6 +85,14 @@ def test_the_command_says_what_it_verified(coded):
     assert found == f"photo.aec: whole: {rest}, not decoded\n"
     found = succeeds("verify", "--deep", "photo.aec").stdout
     assert found == f"photo.aec: whole: {rest}, decoded, too\n"
+
+
+@pytest.mark.parametrize("option", [("--max-pixels", 1), ("--model", "m.aecm")])
+def test_options_of_decoding_are_refused_without_it(coded, option):
+    assert f"{option[0]} is of use with --deep" in is_refused(
+        "verify", "photo.aec", *option
+    )
+    assert "photo.aec: " not in aecodec("verify", "--deep", "photo.aec", *option).stdout
 
 
 def test_a_tree_is_verified_and_damaged_files_are_named(coded):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 import codec
 from codec.api import SUFFIX, decode_file
@@ -30,7 +31,9 @@ WITH_FOLDERS = "a folder; --recursive verifies what is in it"
 @model_option
 @max_pixels_option
 @reporting_options
+@click.pass_context
 def verify(
+    context: click.Context,
     inputs: Sequence[str],
     recursive: bool,
     deep: bool,
@@ -41,6 +44,10 @@ def verify(
 
     Exit status 1 if one is damaged.
     """
+    for name in () if deep else ("model", "max_pixels"):
+        if context.get_parameter_source(name) != ParameterSource.DEFAULT:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is of use with --deep only")
     not_read = 0
 
     def failed(name: str, why: str) -> None:
