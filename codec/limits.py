@@ -43,5 +43,5 @@ def check_size(
     if rows * columns * EXTENSION_PX**2 > max_pixels:
         raise error(
             f"image of {width} x {height} pixels is over the limit of {max_pixels} "
-            f"(max-pixels; sides count in steps of {EXTENSION_PX})"
+            f"(sides count in steps of {EXTENSION_PX})"
         )

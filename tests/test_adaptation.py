@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ORIGINAL, fails, is_refused, names, pixels, succeeds
+from command_line import ORIGINAL, aecodec, fails, is_refused, names, pixels, succeeds
 from pictures import picture, psnr
 from PIL import Image
 
@@ -424,7 +424,10 @@ def test_packages_that_do_not_go_together_are_named_in_a_line(folder):
 
 def test_a_folder_without_pictures_is_named(folder):
     Path("empty").mkdir()
-    assert "no pictures in empty" in fails("adapt", "empty", "-o", MODEL)
+    command = ["adapt", "empty", "-o", MODEL]
+    assert fails(*command) == "aecodec: empty: no pictures in it"
+    result = aecodec(*command, "--json")
+    assert json.loads(result.stdout) == {"file": "empty", "error": "no pictures in it"}
 
 
 @pytest.mark.parametrize("tune", ["visual", "psnr"])

@@ -100,6 +100,12 @@ def test_every_name_of_a_file_is_completed():
         *("view files", "info files", "verify source", "thumbnail output"),
     }
     assert "encode tune" not in found
+    texts = {
+        f"{command.name} {parameter.name}"
+        for command, parameter in parameters(main)
+        if isinstance(parameter, click.Argument) and parameter.type is click.STRING
+    }
+    assert texts == set()
 
 
 def test_another_shell_is_refused():

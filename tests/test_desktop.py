@@ -222,6 +222,13 @@ def test_a_damaged_file_has_no_thumbnail(tmp_path):
     assert not output.exists()
 
 
+@pytest.mark.parametrize("entry", [entries.desktop_entry, entries.thumbnailer_entry])
+def test_odd_characters_of_the_program_add_no_line(entry):
+    lines = entry("/a\nExec=b\r\t\\c").splitlines()
+    assert len(lines) == len(entry("/a").splitlines())
+    assert r"TryExec=/a\nExec=b\r\t\\c" in lines
+
+
 @needs("desktop-file-validate")
 def test_the_desktop_entry_is_valid(data):
     assert said("desktop-file-validate", data / "applications/aecodec.desktop") == ""

@@ -29,6 +29,7 @@ from codec.app.matching import (
     matched,
 )
 from codec.app.samples import reduced
+from codec.app.screen import size_text
 from codec.app.service import gallery, places
 from codec.app.service.answers import PAGE_POLICY
 from codec.app.service.limits import Limits
@@ -129,26 +130,10 @@ def test_pictures_are_listed_with_what_is_known_of_them(client, served, small_fi
     text = client.get("/").text
     size = len(small_file)
     rate = 8 * size / (120 * 90)
-    assert f"{gallery.size_text(size)} · {rate:.2f} bpp · quality 50" in text
+    assert f"{size_text(size)} · {rate:.2f} bpp · quality 50" in text
     assert 'data-width="120" data-height="90"' in text
     assert 'data-width="64" data-height="100"' in text  # upright
     assert "2 pictures, 1 folder" in text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (999, "999 bytes"),
-        (1000, "1.00 kB"),
-        (99_949, "99.9 kB"),
-        (99_950, "100 kB"),
-        (999_499, "999 kB"),
-        (999_500, "1.00 MB"),
-        (123_456_789, "123 MB"),
-    ],
-)
-def test_sizes_have_three_digits(size, text):
-    assert gallery.size_text(size) == text
 
 
 def test_a_damaged_file_is_shown_as_such(client, served, small_file, tiled_file):

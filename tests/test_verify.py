@@ -1,17 +1,20 @@
 """Whether files are whole: `codec.verify` and `aecodec verify`."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import aecodec, complaints, fails, succeeds
+from command_line import aecodec, complaints, fails, is_refused, succeeds
 from pictures import picture
 from PIL import Image
 
 import codec
 from codec.errors import FormatError
-from codec.file.container import unpack
+from codec.file.chunks import EMPTY_CHUNKS
+from codec.file.container import pack, unpack
 from codec.limits import NO_LIMIT
 
 
@@ -56,6 +59,19 @@ def test_a_file_that_is_cut_off_is_not_whole(layered, missing):
         codec.verify(layered[:-missing])
 
 
+@pytest.mark.parametrize("chunk_id", sorted(EMPTY_CHUNKS))
+def test_a_chunk_that_has_to_be_empty_is(coded, chunk_id):
+    container = unpack(coded, max_pixels=NO_LIMIT)
+    for payload, whole in ((b"", True), (b"x", False)):
+        data = pack(container.header, [container.tile(0)], [(chunk_id, payload)])
+        for work in (codec.verify, codec.decode):
+            if whole:
+                work(data)
+                continue
+            with pytest.raises(FormatError, match="not empty"):
+                work(data)
+
+
 def test_no_network_is_asked(layered, monkeypatch):
     from codec.networks import runtime
 
@@ -69,6 +85,14 @@ def test_the_command_says_what_it_verified(coded):
     assert found == f"photo.aec: whole: {rest}, not decoded\n"
     found = succeeds("verify", "--deep", "photo.aec").stdout
     assert found == f"photo.aec: whole: {rest}, decoded, too\n"
+
+
+@pytest.mark.parametrize("option", [("--max-pixels", 1), ("--model", "m.aecm")])
+def test_options_of_decoding_are_refused_without_it(coded, option):
+    assert f"{option[0]} is of use with --deep" in is_refused(
+        "verify", "photo.aec", *option
+    )
+    assert "photo.aec: " not in aecodec("verify", "--deep", "photo.aec", *option).stdout
 
 
 def test_a_tree_is_verified_and_damaged_files_are_named(coded):
@@ -87,9 +111,34 @@ def test_a_tree_is_verified_and_damaged_files_are_named(coded):
     assert line == f"aecodec: {name}: tile 1 of 1 is damaged (checksum differs)"
 
 
-def test_what_checksums_do_not_tell_is_found_when_it_is_decoded(bundle, coded):
-    from codec.file.container import pack
+def test_folders_that_cannot_be_read_are_named(coded, monkeypatch):
+    Path("tree/locked").mkdir(parents=True)
+    Path("tree/a.aec").write_bytes(coded)
+    scandir = os.scandir
 
+    def refusing(place):  # as if by its mode, which does not keep root out
+        if Path(place).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    result = aecodec("verify", "-r", "tree")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("1 of 1 files whole: ")
+    assert result.stdout.endswith("; 1 damaged or not read\n")
+    (line,) = complaints("verify", "-r", "tree")
+    assert line == f"aecodec: {Path('tree/locked')}: Permission denied"
+
+
+def test_a_folder_without_coded_files_is_no_success(coded):
+    Path("empty").mkdir()
+    assert fails("verify", "-r", "empty") == "aecodec: empty: no .aec files in it"
+    result = aecodec("verify", "-r", "empty", "photo.aec")
+    assert result.exit_code == 1
+    assert "1 of 1 files whole" in result.stdout
+
+
+def test_what_checksums_do_not_tell_is_found_when_it_is_decoded(bundle, coded):
     container = unpack(coded, max_pixels=NO_LIMIT)
     tile = container.tile(0)
     assert isinstance(tile, bytes)

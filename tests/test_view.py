@@ -15,7 +15,7 @@ from PIL import Image, ImageShow
 
 import codec
 from codec.app.commands import view as command
-from codec.app.screen import Shown, open_for_screen
+from codec.app.screen import Shown, open_for_screen, size_text
 from codec.app.viewer.view import View, dragged, drawn, fitted, zoomed
 from codec.limits import MAX_PIXELS
 from codec.picture.profiles import rgb_profile
@@ -35,10 +35,25 @@ def shown(name: str) -> Shown:
 
 def test_the_title_says_what_a_file_is(coded):
     assert shown("photo.aec").title == (
-        f"photo.aec: 60 x 40, {len(coded) / 1000:.1f} kB, "
-        f"{8 * len(coded) / 2400:.2f} bpp"
+        f"photo.aec: 60 x 40, {size_text(len(coded))}, {8 * len(coded) / 2400:.2f} bpp"
     )
     assert shown("photo.png").title.startswith("photo.png: 60 x 40, ")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (999, "999 bytes"),
+        (1000, "1.00 kB"),
+        (99_949, "99.9 kB"),
+        (99_950, "100 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.00 MB"),
+        (123_456_789, "123 MB"),
+    ],
+)
+def test_sizes_have_three_digits(size, text):
+    assert size_text(size) == text
 
 
 def test_coded_files_and_other_pictures_are_shown(coded):

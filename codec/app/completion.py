@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from codec.api import SUFFIX
 
-NAMES = {"FILE", "DIR", "INPUT", "OUTPUT", "SOURCE", "TARGET"}
+NAMES = {"FILE", "DIR", "INPUT", "OUTPUT", "PICTURE", "SOURCE", "TARGET"}
 OF_CODED_FILES = {"decode", "features"}  # commands
 UNQUOTED = set("/.-_+,:@%^=~")
 

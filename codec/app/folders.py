@@ -12,6 +12,7 @@ from codec.app.conversion import Converted, tell_planned
 from codec.app.progress_bar import counted
 from codec.app.replacement import PREFIX
 from codec.app.reporting import DRY_RUN, JSON, QUIET, VERBOSE, asked, tell
+from codec.app.walking import files_under
 from codec.app.workers import Convert
 from codec.errors import UsageError, reason
 from codec.machine import cpu_count
@@ -148,7 +149,11 @@ def planned(
 ) -> Iterator[Task]:
     """A task for every file, by name. The rest is counted in `summary`."""
     writers: dict[str, dict[Path, Path]] = {}  # sources by targets of similar names
-    for path in files_under(source, target, summary):
+
+    def failed(name: str, error: OSError) -> None:
+        summary.fail(name, reason(error))
+
+    for path in files_under(source, failed, but=target):
         if path.suffix.lower() not in kinds:
             summary.left_out += 1
             continue
@@ -208,17 +213,3 @@ def is_newer(task: Task) -> bool:
     if not task.target.is_file() or not task.target.stat().st_size:
         return False
     return task.target.stat().st_mtime >= task.source.stat().st_mtime
-
-
-def files_under(folder: Path, target: Path, summary: Summary) -> Iterator[Path]:
-    """All files under `folder` but those in `target`, if that is under it, too."""
-
-    def unreadable(error: OSError) -> None:
-        summary.fail(Path(error.filename), reason(error))
-
-    for place, folders, names in os.walk(folder, onerror=unreadable):
-        outputs = os.path.realpath(target)
-        folders[:] = sorted(
-            name for name in folders if os.path.realpath(Path(place, name)) != outputs
-        )
-        yield from (Path(place, name) for name in sorted(names))

@@ -12,8 +12,6 @@ from codec.options import SCALES, DecodeOptions
 from codec.picture.profiles import in_srgb
 from codec.picture.reading import Picture, picture_in, upright
 
-MILLION, THOUSAND = 10**6, 10**3
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -39,7 +37,7 @@ def open_for_screen(name: str, max_pixels: int) -> Shown:
     image = on_screen(image)
     width, height = image.size
     rate_bpp = 8 * len(data) / (width * height)
-    facts = f"{width} x {height}, {size_in_words(len(data))}, {rate_bpp:.2f} bpp"
+    facts = f"{width} x {height}, {size_text(len(data))}, {rate_bpp:.2f} bpp"
     return Shown(image, f"{Path(name).name}: {facts}")
 
 
@@ -75,7 +73,12 @@ def on_screen(image: Image.Image) -> Image.Image:
     return shown
 
 
-def size_in_words(size_bytes: int) -> str:
-    if size_bytes >= MILLION:
-        return f"{size_bytes / MILLION:.1f} MB"
-    return f"{size_bytes / THOUSAND:.1f} kB"
+def size_text(size_bytes: int) -> str:
+    """In bytes, kB or MB, with three digits."""
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    unit, value = ("kB", size_bytes / 1e3)
+    if value >= 999.5:
+        unit, value = ("MB", size_bytes / 1e6)
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}"

@@ -88,6 +88,4 @@ def add_extra(
         data = inflate(payload, name, room_bytes)
         image.info[INFO_KEYS[name]] = info_value(name, data)
         return len(data)
-    elif chunk_id in (GRAY_CHUNK, NEUTRAL_CHUNK) and payload:
-        raise FormatError("chunk of a gray picture is not empty")
     return 0

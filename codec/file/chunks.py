@@ -26,6 +26,7 @@ METADATA_CHUNKS = {
 }
 NEUTRAL_CHUNK = 0x88
 METADATA_NAMES = {chunk_id: name for name, chunk_id in METADATA_CHUNKS.items()}
+EMPTY_CHUNKS = {GRAY_CHUNK, NEUTRAL_CHUNK}  # they say all by being there
 KNOWN_CHUNKS = {GRAY_CHUNK, ALPHA_CHUNK, NEUTRAL_CHUNK, *METADATA_CHUNKS.values()}
 
 

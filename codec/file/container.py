@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
+    EMPTY_CHUNKS,
     LAYERED_CHUNK,
     METADATA_NAMES,
     TILE_CHUNK,
@@ -98,7 +99,9 @@ class Container:
         return found
 
     def payload(self, number: int) -> bytes:
-        """Payload `number` in file order, its checksum tested."""
+        """Payload `number` in file order. FormatError if its checksum is wrong, or it
+        is not empty, but has to be.
+        """
         chunk_id, offset, length = self.spans[number]
         what = f"chunk {chunk_id:#04x}"
         if chunk_id in TILE_CHUNKS:
@@ -109,6 +112,8 @@ class Container:
         payload = self.data[offset:end]
         if crc(payload) != self.data[end : end + CRC_BYTES]:
             raise FormatError(f"{what} is damaged (checksum differs)")
+        if chunk_id in EMPTY_CHUNKS and payload:
+            raise FormatError("chunk of a gray picture is not empty")
         return payload
 
 

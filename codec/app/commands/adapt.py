@@ -50,14 +50,14 @@ def adapt(
     Needs the packages of the extra `train`.
     """
 
-    def run(target: str) -> None:
-        check_target(target, force)
+    def run(folder: Path) -> None:
+        check_target(output, force)
         pictures = [p for p in sorted(folder.iterdir()) if is_picture(p)]
         if not pictures:
-            raise codec.UsageError(f"no pictures in {folder}")
-        record: dict[str, Any] = {"file": str(folder), "output": target}
+            raise codec.UsageError("no pictures in it")
+        record: dict[str, Any] = {"file": str(folder), "output": output}
         if asked(DRY_RUN):
-            line = f"{folder} -> {target}: {len(pictures)} pictures, {steps} steps"
+            line = f"{folder} -> {output}: {len(pictures)} pictures, {steps} steps"
             tell(line, {**record, "pictures": len(pictures), "dry_run": True})
             return
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -72,13 +72,13 @@ def adapt(
                 max_pixels=max_pixels,
                 progress=progress,
             )
-        write(target, made.data, force)
+        write(output, made.data, force)
         record |= {
             "size_bytes": len(made.data),
             "pictures": made.pictures,
             **dataclasses.asdict(made.gain),
         }
-        more = f"`aecodec encode --model {target}` uses it"
-        tell(f"{folder} -> {target}: {made}", record, more)
+        more = f"`aecodec encode --model {output}` uses it"
+        tell(f"{folder} -> {output}: {made}", record, more)
 
-    run_all([output], str, run)
+    run_all([folder], str, run)

@@ -1,10 +1,11 @@
 """`aecodec verify`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 import codec
 from codec.api import SUFFIX, decode_file
@@ -13,7 +14,9 @@ from codec.app.command_group import reporting_options
 from codec.app.files import read
 from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import counted
-from codec.app.reporting import JSON, QUIET, VERBOSE, asked, each, show, tell
+from codec.app.reporting import JSON, QUIET, VERBOSE, asked, each, fail, show, tell
+from codec.app.walking import files_under
+from codec.errors import reason
 from codec.options import DecodeOptions
 
 WITH_FOLDERS = "a folder; --recursive verifies what is in it"
@@ -28,7 +31,9 @@ WITH_FOLDERS = "a folder; --recursive verifies what is in it"
 @model_option
 @max_pixels_option
 @reporting_options
+@click.pass_context
 def verify(
+    context: click.Context,
     inputs: Sequence[str],
     recursive: bool,
     deep: bool,
@@ -39,7 +44,18 @@ def verify(
 
     Exit status 1 if one is damaged.
     """
-    files = list(files_of(inputs, recursive))
+    for name in () if deep else ("model", "max_pixels"):
+        if context.get_parameter_source(name) != ParameterSource.DEFAULT:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is of use with --deep only")
+    not_read = 0
+
+    def failed(name: str, why: str) -> None:
+        nonlocal not_read
+        not_read += 1
+        fail(name, why)
+
+    files = list(files_of(inputs, recursive, failed))
     options = DecodeOptions(max_pixels=max_pixels, bundle=adapted(model))
     if deep:
         start_engine_silently()
@@ -63,24 +79,38 @@ def verify(
             }
             tell(f"{name}: whole: {summed([facts], deep)}", record, out=show)
 
-    well = each(counted(files, len(files)), str, test)
-    if len(files) != 1 and not (asked(QUIET) or asked(JSON)):
-        failed = len(files) - len(found)
-        more = f"; {failed} damaged or not read" if failed else ""
+    each(counted(files, len(files)), str, test)
+    not_whole = not_read + len(files) - len(found)
+    summary = files and (recursive or len(files) > 1)
+    if summary and not (asked(QUIET) or asked(JSON)):
+        more = f"; {not_whole} damaged or not read" if not_whole else ""
         show(f"{len(found)} of {len(files)} files whole: {summed(found, deep)}{more}")
-    if not well:
+    if not_whole:
         sys.exit(1)
 
 
-def files_of(inputs: Sequence[str], recursive: bool) -> Iterator[str]:
-    """The inputs, and the .aec files in those that are folders."""
+def files_of(
+    inputs: Sequence[str], recursive: bool, failed: Callable[[str, str], None]
+) -> Iterator[str]:
+    """The inputs, and the .aec files in those that are folders. `failed` is told of
+    folders that cannot be read, and of those without such files.
+    """
+    unread: list[str] = []
+
+    def unreadable(name: str, error: OSError) -> None:
+        unread.append(name)
+        failed(name, reason(error))
+
     for name in inputs:
         if not (recursive and Path(name).is_dir()):
             yield name
             continue
-        for path in sorted(Path(name).rglob("*")):
-            if path.suffix.lower() == SUFFIX and not path.is_dir():
-                yield str(path)
+        unread.clear()
+        below = files_under(Path(name), unreadable)
+        coded = [str(path) for path in below if path.suffix.lower() == SUFFIX]
+        if not (coded or unread):
+            failed(name, f"no {SUFFIX} files in it")
+        yield from coded
 
 
 def summed(found: Sequence[codec.Verified], deep: bool) -> str:

@@ -22,7 +22,8 @@ MAGIC_LINES = f"""\
 0\tstring\t{MAGIC}\t{NAME}
 !:mime\t{MIME_TYPE}
 """.encode()
-RESERVED = set(" \t\n\"'\\><~|&;$*?#()`")  # in the value of Exec
+ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+RESERVED = set(" \t\n\r\"'\\><~|&;$*?#()`")  # in the value of Exec
 
 
 def desktop_entry(program: str) -> str:
@@ -55,7 +56,7 @@ MimeType={MIME_TYPE};
 
 def escaped(value: str) -> str:
     """A value as the files have all of them."""
-    return value.replace("\\", "\\\\")
+    return "".join(ESCAPES.get(character, character) for character in value)
 
 
 def quoted(word: str) -> str:

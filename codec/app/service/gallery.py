@@ -8,6 +8,7 @@ from string import Template
 from urllib.parse import quote
 
 from codec.api import SUFFIX, read_info, verify
+from codec.app.screen import size_text
 from codec.app.service.answers import HEADERS, PAGE_POLICY, Answer
 from codec.app.service.places import names_in
 from codec.errors import CodecError, UsageError, reason
@@ -144,17 +145,6 @@ def count_text(folders: int, pictures: int) -> str:
         if count
     ]
     return ", ".join(parts)
-
-
-def size_text(size_bytes: int) -> str:
-    """In bytes, kB or MB, with three digits."""
-    if size_bytes < 1000:
-        return f"{size_bytes} bytes"
-    unit, value = ("kB", size_bytes / 1e3)
-    if value >= 999.5:
-        unit, value = ("MB", size_bytes / 1e6)
-    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:.{digits}f} {unit}"
 
 
 def folder_item(name: str) -> str:

@@ -25,7 +25,6 @@ export const METADATA_CHUNKS = {
   0x87: "iptc",
 };
 export const FLAT = 0;
-export const LOSSLESS = 1;
 export const LOSSY = 2;
 const FLAT_BYTES = 3;
 

@@ -15,10 +15,19 @@ export class Pool {
   async start() {
     this.module ??= await compileKernels();
     while (this.workers.length < this.size) {
-      const url = new URL("network_worker.js", import.meta.url);
-      const worker = new Worker(url, { type: "module" });
-      this.workers.push({ worker, loaded: new Set(), busy: false });
+      const free = { busy: false };
+      this.begin(free);
+      this.workers.push(free);
     }
+  }
+
+  /** A worker, told at once of the kernels, so that it is heard if it is not loaded. */
+  begin(free) {
+    const url = new URL("network_worker.js", import.meta.url);
+    free.worker = new Worker(url, { type: "module" });
+    free.loaded = new Set();
+    free.started = asked(free.worker, { work: "start", module: this.module });
+    free.started.catch(() => end(free));
   }
 
   /** What a worker finds; `model` is { name, graphs }. Not begun if `job` was
@@ -43,8 +52,8 @@ export class Pool {
   async give(free, model, task, transfer) {
     free.busy = true;
     try {
-      if (!free.loaded.size)
-        await asked(free.worker, { work: "start", module: this.module });
+      if (!free.worker) this.begin(free);
+      await free.started;
       if (!free.loaded.has(model.name)) {
         await asked(free.worker, {
           work: "load",
@@ -55,13 +64,18 @@ export class Pool {
       }
       return await asked(free.worker, { ...task, name: model.name }, transfer);
     } catch (error) {
-      free.loaded.clear(); // what is in its memory is not known: it starts anew
+      end(free); // what is in its memory is not known: another one takes its place
       throw error;
     } finally {
       free.busy = false;
       this.next();
     }
   }
+}
+
+function end(free) {
+  free.worker?.terminate();
+  free.worker = null;
 }
 
 function asked(worker, message, transfer = []) {
