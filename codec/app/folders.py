@@ -64,7 +64,8 @@ class Summary:
         if self.done:
             ratio = self.bytes_out / max(self.bytes_in, 1)
             sizes = f"{self.bytes_in / 1e6:.3g} MB to {self.bytes_out / 1e6:.3g} MB"
-            parts[0] += f", {sizes} ({100 * ratio:.1f} %)"
+            share = f" ({100 * ratio:.1f} %)" if ratio < 1 else ""
+            parts[0] += f", {sizes}{share}"
         for count, what in (
             (self.up_to_date, "up to date"),
             (self.left_out, "of other kinds left out"),
