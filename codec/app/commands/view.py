@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 import click
-from PIL import ImageShow
 
 from codec.app.arguments import max_pixels_option
 from codec.app.command_group import debug_option
@@ -67,6 +66,8 @@ def window_of(
 
 def show_elsewhere(name: str, max_pixels: int) -> None:
     """By a program of the desktop's. UsageError if there is none."""
+    from PIL import ImageShow  # which imports IPython, where that is installed
+
     shown = open_for_screen(name, max_pixels)
     if sys.platform == "linux" and not any(map(os.environ.get, DISPLAYS)):
         raise UsageError("there is no display to show it on")
