@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from codec.api import SUFFIX
 
 NAMES = {"FILE", "DIR", "INPUT", "OUTPUT", "PICTURE", "SOURCE", "TARGET"}
-OF_CODED_FILES = {"decode", "features"}  # commands
+OF_CODED_FILES = {"decode", "features", "verify"}  # commands
 UNQUOTED = set("/.-_+,:@%^=~")
 
 

@@ -17,8 +17,10 @@ def files_under(
         failed(str(error.filename), error)
 
     for place, folders, names in os.walk(folder, onerror=unreadable):
-        left_out = but and os.path.realpath(but)
-        folders[:] = sorted(
-            name for name in folders if os.path.realpath(Path(place, name)) != left_out
-        )
+        folders.sort()
+        if but:
+            left_out = os.path.realpath(but)
+            folders[:] = (
+                f for f in folders if os.path.realpath(Path(place, f)) != left_out
+            )
         yield from (Path(place, name) for name in sorted(names))

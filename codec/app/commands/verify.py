@@ -60,6 +60,7 @@ def verify(
     if deep:
         start_engine_silently()
     found: list[codec.Verified] = []
+    named = set(inputs)
 
     def test(name: str) -> None:
         if Path(name).is_dir():
@@ -69,7 +70,7 @@ def verify(
         if deep:
             decode_file(data, options)
         found.append(facts)
-        if name in inputs or asked(VERBOSE) or asked(JSON):
+        if name in named or asked(VERBOSE) or asked(JSON):
             record = {
                 "file": name,
                 "size_bytes": facts.size_bytes,
