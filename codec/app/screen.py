@@ -5,9 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from codec.api import SUFFIX, decode_file, read_info
+from codec.api import MAGIC, SUFFIX, decode_file, read_info
 from codec.app.files import read
-from codec.errors import FormatError
 from codec.options import SCALES, DecodeOptions
 from codec.picture.profiles import in_srgb
 from codec.picture.reading import Picture, picture_in, upright
@@ -26,14 +25,10 @@ def open_for_screen(name: str, max_pixels: int) -> Shown:
     CodecError or OSError if it cannot be shown.
     """
     data = read(name)
-    try:
-        read_info(data)
-    except FormatError:
-        if Path(name).suffix.lower() == SUFFIX:
-            raise
-        image = pillow_image(picture_in(data, max_pixels, strip=["exif"]))
-    else:
+    if data.startswith(MAGIC) or Path(name).suffix.lower() == SUFFIX:
         image = decode_file(data, DecodeOptions(max_pixels=max_pixels))
+    else:
+        image = pillow_image(picture_in(data, max_pixels, strip=["exif"]))
     image = on_screen(image)
     width, height = image.size
     rate_bpp = 8 * len(data) / (width * height)
