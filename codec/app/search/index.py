@@ -186,7 +186,8 @@ class Index:
                 "SELECT path, size_bytes FROM pictures WHERE id = ?", int(number)
             )
             if row and wanted(path := os.fsdecode(row[0])):
-                found.append(Found(float(likeness[number]), path, row[1]))
+                alike = min(float(likeness[number]), 1.0)  # it may be rounded up
+                found.append(Found(alike, path, row[1]))
         return found
 
     def likeness(self, sought: Sought) -> NDArray[np.float32]:
