@@ -112,8 +112,8 @@ def encode(
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
     is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
-    the decoded colors, within 0.1 dB, or more at the lowest quality; what is drawn
-    comes as near as the steps of AVIF's quality are.
+    the decoded colors, within 0.1 dB, or with as little more as a file has: at the
+    lowest quality, or where what is drawn goes by the steps of AVIF's quality.
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.

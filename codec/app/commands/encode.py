@@ -64,7 +64,7 @@ from codec.picture.formats import SUFFIXES
     type=click.FloatRange(min=0, min_open=True),
     callback=refuse_nonfinite,
     help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it, or "
-    "the smallest of all.",
+    "one with as little more as there is.",
 )
 @tune_option
 @model_option
