@@ -4,7 +4,6 @@ playground.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -60,20 +59,3 @@ def site_files() -> dict[str, bytes]:
 def media_type(path: str) -> str:
     """What a web server has to call a file."""
     return MEDIA_TYPES.get(Path(path).suffix, OTHER_MEDIA_TYPE)
-
-
-def write_site(folder: Path, more: Mapping[str, bytes]) -> int:
-    """Write all files below `folder`, in place of those that are there, and `more` by
-    their path; how many bytes they have.
-    """
-    files = {**site_files(), **more}
-    for path, data in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f"{target.name}.new")
-        try:
-            new.write_bytes(data)
-            new.replace(target)  # whole or not at all
-        finally:
-            new.unlink(missing_ok=True)
-    return sum(map(len, files.values()))

@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from codec.app.command_group import debug_option
+from codec.app.files import write
 from codec.app.progress_bar import is_shown, progress_bar
 from codec.app.reporting import run_all, say
 from codec.app.samples import samples_of
-from codec.web.site import write_site
+from codec.web.site import site_files
 
 
 @click.command()
@@ -27,7 +28,12 @@ def web(folder: Path, pictures: tuple[Path, ...]) -> None:
 
     def run(name: str) -> None:
         with progress_bar(name, is_shown()) as progress:
-            size_bytes = write_site(folder, samples_of(pictures, progress))
+            files = {**site_files(), **samples_of(pictures, progress)}
+        for path, data in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write(str(target), data, force=True)
+        size_bytes = sum(map(len, files.values()))
         say(
             f"{name}: {size_bytes / 1e6:.1f} MB; load {name}/aec.js in a page as "
             'type="module", then <aec-img src="photo.aec"> shows a file'
