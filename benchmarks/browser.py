@@ -15,7 +15,7 @@ from benchmarks.browser_pages import NoBrowserError, Pages
 from benchmarks.codecs import CODECS
 from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths
-from benchmarks.options import folder_argument, output_option
+from benchmarks.options import folder_argument, megapixels_option, output_option
 from benchmarks.results import write_rows
 from benchmarks.speed import QUALITIES, picture
 from codec.web.site import media_type, site_files
@@ -134,15 +134,7 @@ def decodes(
 @click.command()
 @folder_argument
 @output_option
-@click.option(
-    "--megapixels",
-    "sizes",
-    type=click.FloatRange(min=0.1),
-    multiple=True,
-    default=MEGAPIXELS,
-    show_default=True,
-    help="Size of a picture; repeatable.",
-)
+@megapixels_option(MEGAPIXELS)
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),

@@ -1,10 +1,14 @@
 """What the subcommands take alike."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from benchmarks.measurement import image_paths
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def with_images(
@@ -35,3 +39,18 @@ results_option = click.option(
     show_default=True,
     help="Folder with the results of the other subcommands.",
 )
+
+
+def megapixels_option(
+    default: Sequence[float], least: float = 0.1
+) -> Callable[[Command], Command]:
+    """Sizes of the pictures that are put together from those of the folder."""
+    return click.option(
+        "--megapixels",
+        "sizes",
+        type=click.FloatRange(min=least),
+        multiple=True,
+        default=default,
+        show_default=True,
+        help="Size of a picture; repeatable.",
+    )

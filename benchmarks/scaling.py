@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import codec
 from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths, load_rgb
-from benchmarks.options import folder_argument, output_option
+from benchmarks.options import folder_argument, megapixels_option, output_option
 from benchmarks.results import write_rows
 
 T = TypeVar("T")
@@ -134,15 +134,7 @@ def plot(path: Path, rows: Sequence[Scaling]) -> None:
 @click.command()
 @folder_argument
 @output_option
-@click.option(
-    "--megapixels",
-    "sizes",
-    type=click.FloatRange(min=0.6),
-    multiple=True,
-    default=MEGAPIXELS,
-    show_default=True,
-    help="Size of a picture; repeatable.",
-)
+@megapixels_option(MEGAPIXELS, 0.6)
 def scaling(folder: Path, output: Path, sizes: Sequence[float]) -> None:
     """Measure time and memory on pictures put together from those in FOLDER."""
     paths = image_paths(folder)

@@ -24,7 +24,7 @@ import codec
 from benchmarks.codecs import CODECS, ImageCodec
 from benchmarks.environment import describe_codecs, write_versions
 from benchmarks.measurement import image_paths
-from benchmarks.options import folder_argument, output_option
+from benchmarks.options import folder_argument, megapixels_option, output_option
 from benchmarks.results import write_rows
 from benchmarks.scaling import mosaic, peak_mib, timed
 from codec import machine
@@ -246,15 +246,7 @@ def start_ups(paths: Sequence[Path], rounds: int) -> Iterator[StartUp]:
 @click.command()
 @folder_argument
 @output_option
-@click.option(
-    "--megapixels",
-    "sizes",
-    type=click.FloatRange(min=0.1),
-    multiple=True,
-    default=MEGAPIXELS,
-    show_default=True,
-    help="Size of a picture; repeatable.",
-)
+@megapixels_option(MEGAPIXELS)
 @click.option(
     "--codec",
     "names",
