@@ -415,6 +415,10 @@ def test_the_package_runs_as_a_program(coded):
     assert result.stdout == coded
     assert len(result.stderr.splitlines()) == 1
 
+    result = run("web", "site", "photo.png")
+    assert result.returncode == 0
+    assert len(result.stderr.splitlines()) == 1
+
     result = run("decode", "missing.aec")
     assert result.returncode == 1
     expected = b"aecodec: missing.aec: No such file or directory"

@@ -12,6 +12,7 @@ from codec.app.arguments import force_option, max_pixels_option, tune_option
 from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.extras import needs_extra
 from codec.app.files import check_target, write
+from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import is_shown, progress_bar
 from codec.app.reporting import DRY_RUN, asked, run_all, tell
 from codec.picture.formats import readable_suffixes
@@ -64,6 +65,7 @@ def adapt(
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with needs_extra("adapting", "train", ", Python 3.11 or 3.12"):
             from codec.training.adapt import adapt
+        start_engine_silently()
         with progress_bar(str(folder), is_shown()) as progress:
             made = adapt(
                 pictures,

@@ -6,6 +6,7 @@ import click
 
 from codec.app.command_group import debug_option
 from codec.app.files import write
+from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import is_shown, progress_bar
 from codec.app.reporting import run_all, say
 from codec.app.samples import samples_of
@@ -39,4 +40,6 @@ def web(folder: Path, pictures: tuple[Path, ...]) -> None:
             'type="module", then <aec-img src="photo.aec"> shows a file'
         )
 
+    if pictures:
+        start_engine_silently()
     run_all([str(folder)], str, run)
