@@ -233,7 +233,10 @@ def test_keys_and_mouse_do_what_the_help_says(folder):
     call = ["xvfb-run", "-a", sys.executable, "-c", LOOKING, "wide.png", cut]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     said = subprocess.check_output(call, text=True, env=environment).splitlines()
-    wide, why = said[0].partition(", 0.5")[0], "file is cut off: not enough bytes for tile 2 of 2"
+    wide, why = (
+        said[0].partition(", 0.5")[0],
+        "file is cut off: not enough bytes for tile 2 of 2",
+    )
     assert wide.startswith("wide.png: 400 x 100, ")
     assert said == [
         f"{wide}, 0.5, 200.0, ",
