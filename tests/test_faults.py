@@ -291,9 +291,7 @@ def test_a_lack_of_memory_says_so(folder):
         assert not Path("large.aec").exists()
 
 
-@pytest.mark.parametrize(
-    "lost", ["preview.tflite", "pullback.tflite", "config.json", ""]
-)
+@pytest.mark.parametrize("lost", ["preview.tflite", "config.json", ""])
 def test_a_model_that_is_missing_is_one_line(monkeypatch, folder, coded, lost):
     models = folder / "models"
     shutil.copytree(shipped.MODELS / "visual-9", models / "visual-9")
@@ -307,3 +305,17 @@ def test_a_model_that_is_missing_is_one_line(monkeypatch, folder, coded, lost):
         line = fails(*call, "-f", "-o", "out")
         assert "model visual-9 is not installed whole" in line
     assert "No such file" in fails("encode", "photo.png", "--model", "none.aecm")
+
+
+def test_what_refines_alone_is_missed_by_nothing_else(monkeypatch, folder, coded):
+    models = folder / "models"
+    shutil.copytree(shipped.MODELS / "visual-9", models / "visual-9")
+    shutil.copytree(shipped.MODELS / "objectives", models / "objectives")
+    (models / "visual-9" / "pullback.tflite").write_bytes(b"")
+    monkeypatch.setattr(shipped, "MODELS", models)
+    for found in (shipped.read_released, shipped.check_pullback):
+        found.cache_clear()
+    succeeds("decode", "photo.aec", "-o", "out.png")
+    line = fails("encode", "photo.png", "-e", "7", "-o", "out.aec")
+    assert "pullback of visual-9 is damaged" in line
+    shipped.read_released.cache_clear()  # others take the model where it is
