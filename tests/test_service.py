@@ -697,7 +697,7 @@ def test_search_tells_which_pictures_are_alike(client, served, small_file):
     (served / "other.aec").write_bytes(codec.encode(picture(90, 120, seed=1)[::-1]))
     (served / ".hidden.aec").write_bytes(small_file)
     (served / "beyond.aec").symlink_to(served.parent / "secret.aec")
-    answer = client.get("/search", params={"like": "photo.aec"})
+    answer = client.get("/.search", params={"like": "photo.aec"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     found = answer.json()
@@ -717,7 +717,7 @@ def test_search_tells_which_pictures_are_alike(client, served, small_file):
     ],
 )
 def test_search_is_for_pictures_in_the_folder(client, served, query, status):
-    assert client.get(f"/search?{query}").status_code == status
+    assert client.get(f"/.search?{query}").status_code == status
 
 
 def test_search_goes_on_with_the_next_request(tmp_path, small_file, monkeypatch):

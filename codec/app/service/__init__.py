@@ -3,7 +3,7 @@
     GET /photo.aec   the picture; ?format=png|jpeg|webp|aec, ?w=WIDTH, ?region=X,Y,W,H,
                      ?salvage=1 for what damage has left
     GET /folder/     a page with what is in a folder; ?from=NUMBER for its next pictures
-    GET /search      JSON: the pictures most like one, ?like=PATH
+    GET /.search     JSON: the pictures most like one, ?like=PATH
     GET /.web/       the decoder for browsers, see codec/web/README.md, and the
                      playground, .web/playground.html
     GET /health      "ok"

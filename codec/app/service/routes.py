@@ -22,7 +22,7 @@ from codec.app.service.answers import Answer, line, refusal
 from codec.app.service.gallery import Services, page, start_in
 from codec.app.service.limits import Limits
 from codec.app.service.places import is_picture, place_of
-from codec.app.service.search import alike
+from codec.app.service.search import SEARCH, alike
 from codec.app.service.uploads import (
     coded,
     coded_by_another,
@@ -168,7 +168,7 @@ def application(
     routes = [
         Route("/health", health),
         Route("/favicon.ico", web),  # asked for where no page names an icon
-        Route("/search", search),
+        Route(f"/{SEARCH}", search),
         Route(f"/{WEB}/{{path:path}}", web),
         Route("/{path:path}", show),
     ]

@@ -14,6 +14,7 @@ from codec.app.service.places import is_shown
 from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
 
+SEARCH = ".search"  # of the URLs; no folder of this name is listed
 ALIKE = 24  # pictures in an answer
 UPDATE_S = 5.0  # about, for what has changed in the folder; the next request goes on
 

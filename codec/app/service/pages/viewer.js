@@ -188,7 +188,7 @@ export class Viewer {
   async #alike() {
     const { top, path } = document.body.dataset;
     const name = this.#name;
-    const url = `${top}search?like=${encodeURIComponent(path + name)}`;
+    const url = `${top}.search?like=${encodeURIComponent(path + name)}`;
     const list = this.dialog.querySelector(".alike");
     this.#notice("Looking for pictures like this one…");
     try {
