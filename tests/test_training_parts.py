@@ -16,7 +16,14 @@ metrics = pytest.importorskip("benchmarks.metrics", reason="needs the extra `ben
 from codec.networks.distortions import OBJECTIVE_PX  # noqa: E402
 from codec.networks.runtime import Graph, Networks  # noqa: E402
 from codec.networks.shipped import TUNES, load_bundle, objective_file  # noqa: E402
-from codec.training import export, int8, masked_contrast, preview, ssimulacra2  # noqa: E402
+from codec.training import (  # noqa: E402
+    export,
+    int8,
+    masked_contrast,
+    preview,
+    rounded_blocks,
+    ssimulacra2,
+)
 from codec.training.calibration import coder_of  # noqa: E402
 from codec.training.degradation import gray  # noqa: E402
 from codec.training.dimensions import LATENTS  # noqa: E402
@@ -174,7 +181,10 @@ def test_an_equalized_block_computes_the_same_in_channels_of_range_1():
 
 @pytest.mark.parametrize("leak", [0.0, 0.1])
 @pytest.mark.parametrize("constant_scale", [True, False])
-def test_a_branch_in_int8_comes_near_to_the_block(tmp_path, constant_scale, leak):
+def test_a_branch_in_int8_comes_near_to_the_block(
+    monkeypatch, tmp_path, constant_scale, leak
+):
+    """And in training as much is lost as in the graph."""
     watched, x = watched_block(leak)
     block = int8.Equalized(watched, 0, constant_scale)
 
@@ -196,3 +206,25 @@ def test_a_branch_in_int8_comes_near_to_the_block(tmp_path, constant_scale, leak
         added = added.max()
     assert np.abs(found - expected).max() > 0
     assert (np.abs(found - expected) < 0.05 * added).all()
+    monkeypatch.setattr(rounded_blocks, "RANGE_MARGIN", 1)
+    rounded, _ = rounded_blocks.Rounded(watched.block, constant_scale)(x)
+    in_training, in_the_graph = (
+        np.square(result - expected).mean() for result in (rounded, found)
+    )
+    assert 0.7 < in_training / in_the_graph < 1.4
+
+
+def test_rounding_to_8_bits_keeps_gradients():
+    watched, x = watched_block(0.1)
+
+    def gradients(block):
+        with tf.GradientTape() as tape:
+            result = tf.reduce_sum(block(x)[0] ** 2)
+        return tape.gradient(result, watched.block.trainable_variables)
+
+    plain = gradients(watched.block)
+    rounded = gradients(rounded_blocks.Rounded(watched.block, constant_scale=False))
+    for ours, exact in zip(rounded, plain, strict=True):
+        assert np.sum(ours * exact) > 0.98 * np.linalg.norm(ours) * np.linalg.norm(
+            exact
+        )

@@ -105,6 +105,12 @@ def options_of_training(command):
     type=click.Path(exists=True, path_type=Path),
     help="Run, or file of `weights`, whose weights a new run starts from.",
 )
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Round the residual branches as `--precision fast` and efforts 1 to 3 do; for "
+    "the last part of a run.",
+)
 def train(data, output, **options):
     """Train on DATA: tar shards of images, folders, or single images."""
     from codec.training.train import train as run

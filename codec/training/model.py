@@ -37,6 +37,7 @@ from codec.training.rate import (
     rounding_of_scale,
     straight_through,
 )
+from codec.training.rounded_blocks import rounded_blocks
 from codec.training.transform_coder import Kernel
 
 
@@ -96,16 +97,20 @@ class Codec(keras.Model):
         mean, width = mean[:, None, None], width[:, None, None]
         return interval_bits(z - mean, lambda v: logistic_cdf(v, width))
 
-    def call(self, x, level, noise=None):
+    def call(self, x, level, noise=None, int8=False):
         """Bits per image [B] (latents and hyper-latents) and reconstruction x_hat.
 
         With `noise` in [-0.5, 0.5), shaped as y and as z, the rate is estimated with it
-        in place of rounding.
+        in place of rounding. With `int8`, residual branches are rounded as they are
+        where the bundle computes in int8.
         """
         latent_noise, hyper_noise = noise or (None, None)
+        analysis_blocks, synthesis_blocks = (
+            rounded_blocks(self) if int8 else (None, None)
+        )
 
         gain, inverse_gain, block_scales = self.quality_vectors(level)
-        y = self.analysis(x) * gain
+        y = self.analysis(x, blocks=analysis_blocks) * gain
         z = self.hyper_analysis(y)
         z_hat = straight_through(z, ops.round(z))
         index = self.scales(z_hat, index_offset(level)[:, None, None, None])
@@ -117,7 +122,9 @@ class Codec(keras.Model):
             residual if latent_noise is None else difference + latent_noise,
             lambda v: residual_cdf(v, scale),
         )
-        x_hat = self.synthesis(y_hat * inverse_gain, block_scales)
+        x_hat = self.synthesis(
+            y_hat * inverse_gain, block_scales, blocks=synthesis_blocks
+        )
         hyper_bits = self.hyper_bits(
             z_hat if hyper_noise is None else z + hyper_noise, level
         )

@@ -47,7 +47,9 @@ class CompiledTrainingModel(TrainingModel):
         def step(trainable, optimizer, x, level, noise):
             with torch.enable_grad():
                 leaves = [value.detach().requires_grad_() for value in trainable]
-                result, _ = self.codec.stateless_call(leaves, [], x, level, noise)
+                result, _ = self.codec.stateless_call(
+                    leaves, [], x, level, noise, int8=self.int8
+                )
                 loss, bpp, mse = rate_distortion(self.tune, x, level, **result)
                 gradients = torch.autograd.grad(loss, leaves)
             self.optimizer.refresh = due

@@ -96,10 +96,21 @@ def append_csv(path, row):
         writer.writerow(row)
 
 
-def train(data, folder, *, architecture, tune, precision, batch, start=None, **options):
+def train(
+    data,
+    folder,
+    *,
+    architecture,
+    tune,
+    precision,
+    batch,
+    start=None,
+    int8=False,
+    **options,
+):
     """Train for `steps` in all, going on from the checkpoint in `folder` if there is
     one, else from the averaged weights of `start` if given, a run or a file of them;
-    `options` are those of `fit`.
+    with `int8`, to be computed in it; `options` are those of `fit`.
     """
     set_up(precision)
     pool, probability = load_pool(data)
@@ -111,7 +122,7 @@ def train(data, folder, *, architecture, tune, precision, batch, start=None, **o
         from codec.training.torch_step import CompiledTrainingModel
 
         model_class = CompiledTrainingModel
-    fit(model_class(codec, pool, batch, tune), probability, folder, **options)
+    fit(model_class(codec, pool, batch, tune, int8), probability, folder, **options)
 
 
 def kept(variables):

@@ -45,11 +45,11 @@ class PoolModel(keras.Model):
 
 
 class TrainingModel(PoolModel):
-    """The codec with its pool of images."""
+    """The codec with its pool of images, trained to be computed in `int8` or not."""
 
-    def __init__(self, codec, pool, batch, tune):
+    def __init__(self, codec, pool, batch, tune, int8=False):
         super().__init__(codec, tune, [pool], batch)
-        self.codec, self.tune = codec, tune
+        self.codec, self.tune, self.int8 = codec, tune, int8
         self.bpp, self.mse = (
             keras.metrics.Mean(name="bpp"),
             keras.metrics.Mean(name="mse"),
@@ -67,7 +67,7 @@ class TrainingModel(PoolModel):
 
     def call(self, positions, training=False):
         x, level, noise = self.samples(positions)
-        return {"x": x, "level": level, **self.codec(x, level, noise)}
+        return {"x": x, "level": level, **self.codec(x, level, noise, int8=self.int8)}
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

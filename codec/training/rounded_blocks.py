@@ -1,0 +1,66 @@
+"""The residual branches as in the int8 graphs, for training: rounded to 8 bits, with
+straight-through gradients (after Jacob et al., "Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3).
+
+As in `codec.training.int8`, but ranges are those of the batch.
+"""
+
+from keras import ops
+
+from codec.training.layers import activate
+from codec.training.rate import straight_through
+
+LEVELS = 127  # on either side of zero
+# A batch has less extreme values than the tiles that the ranges of a bundle come from.
+RANGE_MARGIN = 1.5
+SMALLEST = 0.01  # range of a channel, as at export
+
+
+def rounded(x, largest):
+    """x to 8 bits, of the range [-largest, largest]."""
+    step = largest / LEVELS
+    return straight_through(x, ops.round(x / step) * step)
+
+
+def range_of(x, axes=(0, 1, 2)):
+    """The largest magnitude along `axes`, kept as axes of size 1."""
+    largest = ops.max(ops.abs(ops.stop_gradient(x)), axes, keepdims=True)
+    return ops.maximum(RANGE_MARGIN * largest, SMALLEST)
+
+
+def convolved(x, ranges, layer):
+    """As the convolution `layer`, of x in 8 bits by channel and with its kernel in 8
+    bits by output; `ranges` are those of x.
+    """
+    by_input = ops.reshape(ranges, (-1, 1))
+    kernel = layer.kernel * by_input
+    limit = ops.max(ops.abs(ops.stop_gradient(kernel)), (0, 1, 2), keepdims=True)
+    kernel = rounded(kernel, ops.maximum(limit, 1e-9)) / by_input
+    x, kernel = (ops.cast(v, layer.compute_dtype) for v in (rounded(x, ranges), kernel))
+    return ops.cast(ops.conv(x, kernel, padding=layer.padding), "float32") + layer.bias
+
+
+class Rounded:
+    """A residual block in 8 bits; of a block with a `constant_scale` what it adds has
+    one range for all channels.
+    """
+
+    def __init__(self, block, constant_scale):
+        self.block = block
+        self.axes = (0, 1, 2, 3) if constant_scale else (0, 1, 2)
+
+    def __call__(self, x, scale=1.0):
+        """(output, nothing), as a residual block."""
+        before = convolved(x, range_of(x), self.block.wide)
+        ranges = range_of(before)
+        wide = activate(rounded(before, ranges), self.block.leak)
+        added = convolved(wide, ranges, self.block.out)
+        return x + rounded(added, range_of(added, self.axes)) * scale, None
+
+
+def rounded_blocks(codec):
+    """(blocks of the analysis, of the synthesis), to stand in for theirs."""
+    return (
+        [Rounded(block, True) for block in codec.analysis.blocks],
+        [Rounded(block, False) for block in codec.synthesis.blocks],
+    )
