@@ -1,4 +1,4 @@
-"""Files of a wanted size or PSNR, by search over the quality."""
+"""Files of a wanted size, PSNR or score, by search over the quality."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from codec.coding.decoder import decode_bands
+from codec.coding.decoder import decode_bands, decode_colors
 from codec.coding.encoder import Encoder
 from codec.coding.tiles import whole
 from codec.errors import UsageError
@@ -17,10 +19,14 @@ from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
 from codec.picture.color import luma, psnr_of
+from codec.picture.profiles import in_srgb
+from codec.picture.ssimulacra2 import ssimulacra2
 from codec.progress import Stages
 
 SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
+SCORE_TOLERANCE = 0.2  # by which a file may be better than asked for
+SCORE_LACK_MIN = 1e-6  # of 100: its logarithm is finite
 ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a guess
 # Where the index offset changes, size and PSNR jump by some percent from one quality
 # code to the next. Files between the two come from the higher code, and from rounding
@@ -56,6 +62,8 @@ Measured = tuple[bytes, float]  # a file, and what it measures
 # Means over parts of six of the validation images, for both tunes.
 LOG_BPP = Typical(-3.0, 4.5e-5, 1e-3)
 PSNR_DB = Typical(27.8, 2.05e-4, 3e-3)
+# Means over eight of the validation images, for the tune "visual"; see `even`.
+EVEN_SCORE = Typical(-4.44, 2.6e-5, 1.4e-3)
 
 
 def file_within(
@@ -120,19 +128,70 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    under, over = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
-    if under and under[1] >= psnr_db - PSNR_TOLERANCE_DB:
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
+    least = psnr_db - PSNR_TOLERANCE_DB
+    return nearest(found, least, f"{psnr_db:g} dB", " dB", float)
+
+
+def file_of_score(encoder: Encoder, score: float, stages: Stages) -> tuple[bytes, str]:
+    """As `file_of_psnr`, of a score of SSIMULACRA 2, that of the colors as they are
+    seen, by their profile and on the grays behind them.
+    """
+    picture, networks = encoder.picture, encoder.networks
+    icc = picture.metadata.get("icc")
+
+    def seen(image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray((icc and in_srgb(image, icc)) or image.convert("RGB"))
+
+    image = Image.fromarray(picture.rgb)
+    original = seen(image.convert("L") if picture.gray else image)
+
+    def measure(file: bytes) -> float:
+        container = unpack(file, max_pixels=NO_LIMIT)
+        region, output = whole(container.header), synthesis_of(networks)
+        decoded = decode_colors(container, networks, region, output)
+        return even(ssimulacra2(original, seen(decoded), picture.alpha))
+
+    least, limit = even(score), even(score + SCORE_TOLERANCE)
+    found = search(encoder, measure, limit, limit - least, EVEN_SCORE, stages)
+    asked = f"{score:g} points of SSIMULACRA 2"
+    return nearest(found, least, asked, " points", score_of)
+
+
+def even(score: float) -> float:
+    """A score on a scale along which it grows evenly with the quality."""
+    return -math.log(max(100 - score, SCORE_LACK_MIN))
+
+
+def score_of(even: float) -> float:
+    return 100 - math.exp(-even)
+
+
+def nearest(
+    found: tuple[Measured | None, Measured | None],
+    least: float,
+    asked: str,
+    unit: str,
+    shown: Callable[[float], float],
+) -> tuple[bytes, str]:
+    """(the file of what `search` has found that measures at least `least`, what is to
+    be said of it). UsageError if there is none.
+    """
+    under, over = found
+    if under and under[1] >= least:
         return under[0], ""
     if over is None:
-        reached = under[1] if under else -math.inf
+        reached = shown(under[1]) if under else -math.inf
         raise UsageError(
-            f"{psnr_db:g} dB are out of reach; quality 100, the highest, has "
-            f"{reached:.2f}"
+            f"{asked} are out of reach; quality 100, the highest, has {reached:.2f}"
         )
-    file, reached = over
+    file, reached = over[0], shown(over[1])
     if under is None:
-        return file, f"quality 1, the lowest, has {reached:.2f} dB"
-    return file, f"the qualities nearest to it have {under[1]:.2f} and {reached:.2f} dB"
+        return file, f"quality 1, the lowest, has {reached:.2f}{unit}"
+    return file, (
+        f"the qualities nearest to it have {shown(under[1]):.2f} and "
+        f"{reached:.2f}{unit}"
+    )
 
 
 def search(
