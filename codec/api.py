@@ -115,10 +115,9 @@ def encode(
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
     the decoded colors, within 0.1 dB, or with as little more as a file has: at the
     lowest quality, or where what is drawn goes by the steps of AVIF's quality;
-    `ssimulacra2`, the score of SSIMULACRA 2 that the decoded picture reaches, 100 at
-    most, within 0.2 or with as little more: of its colors by their profile, where there
-    is alpha the lower one on dark and on light gray, and nothing is as good as 100 but
-    an exact file.
+    `ssimulacra2`, a score of SSIMULACRA 2, at most 100, that of exact files: the
+    decoded picture reaches it, mostly with 0.2 more at most. It is of colors by their
+    profile and, where there is alpha, the lower one on dark and on light gray.
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.

@@ -40,6 +40,20 @@ def test_two_files_are_enough_where_values_grow_as_is_typical():
     assert len(tried) == 2
 
 
+def test_numbers_on_both_sides_are_enough_after_so_many_tries():
+    tried = []
+
+    def value_of(number: int) -> float:
+        tried.append(number)
+        return float(number > 37)
+
+    line = Line(0, 0.0, 1e-3)
+    assert highest(value_of, 1000, (0.4, 0.6), line, 5) == max(
+        n for n in tried if n < 38
+    )
+    assert len(tried) == 5
+
+
 def test_a_jump_over_the_limit_leaves_the_number_before_it():
     def value_of(number: int) -> float:
         return number + 100.0 * (number > 37)

@@ -27,6 +27,7 @@ SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
 SCORE_TOLERANCE = 0.2  # by which a file may be better than asked for
 SCORE_LACK_MIN = 1e-6  # of 100: its logarithm is finite
+SCORE_TRIES = 6  # the last ones gain less than they take: a score takes long, too
 ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a guess
 # Where the index offset changes, size and PSNR jump by some percent from one quality
 # code to the next. Files between the two come from the higher code, and from rounding
@@ -153,7 +154,9 @@ def file_of_score(encoder: Encoder, score: float, stages: Stages) -> tuple[bytes
         return even(ssimulacra2(original, seen(decoded), picture.alpha))
 
     least, limit = even(score), even(score + SCORE_TOLERANCE)
-    found = search(encoder, measure, limit, limit - least, EVEN_SCORE, stages)
+    found = search(
+        encoder, measure, limit, limit - least, EVEN_SCORE, stages, SCORE_TRIES
+    )
     asked = f"{score:g} points of SSIMULACRA 2"
     return nearest(found, least, asked, " points", score_of)
 
@@ -189,7 +192,7 @@ def nearest(
     if under is None:
         return file, f"quality 1, the lowest, has {reached:.2f}{unit}"
     return file, (
-        f"the qualities nearest to it have {shown(under[1]):.2f} and "
+        f"of the qualities tried the nearest to it have {shown(under[1]):.2f} and "
         f"{reached:.2f}{unit}"
     )
 
@@ -201,9 +204,11 @@ def search(
     tolerance: float,
     typical: Typical,
     stages: Stages,
+    tries: float = math.inf,
 ) -> tuple[Measured | None, Measured | None]:
     """Of the files that were tried, (the largest that measures at most `limit`, from
-    `limit - tolerance` on if there is one; the smallest that measures more).
+    `limit - tolerance` on if there is one; the smallest that measures more). After so
+    many `tries` both sides of the limit are enough.
     """
     files: dict[tuple[int, int], Measured] = {}
 
@@ -219,11 +224,13 @@ def search(
     if encoder.refinement:  # takes long, so begin near
         quick = encoder.without_refinement()
         code = highest(
-            lambda code: measure(quick.file(code)), QUALITY_CODE_MAX, window, line
+            lambda code: measure(quick.file(code)),
+            *(QUALITY_CODE_MAX, window, line, tries),
         )
         line = Line(code or 0, sum(window) / 2, typical.slope)
     code = highest(
-        lambda code: value_of(code, SHARE_STEPS), QUALITY_CODE_MAX, window, line
+        lambda code: value_of(code, SHARE_STEPS),
+        *(QUALITY_CODE_MAX, window, line, tries),
     )
     if code is not None and not encoder.refinement:
         below, above = (files.get((n, SHARE_STEPS)) for n in (code, code + 1))
@@ -245,14 +252,15 @@ def highest(
     last: int,
     window: tuple[float, float],
     line: Line,
+    tries_max: float = math.inf,
 ) -> int | None:
     """A number from 0 to `last` whose value is in the `window`. `value_of` grows with
     the number, about as the `line`.
 
     If there is none, the highest number with a value under the window, or None if 0 is
-    over it. The first numbers tried are where the line meets the window, moved to the
-    value found last, by steps that grow; between two, interpolation and halving take
-    turns.
+    over it; after `tries_max` tries it need not be the highest one. The first numbers
+    tried are where the line meets the window, moved to the value found last, by steps
+    that grow; between two, interpolation and halving take turns.
     """
     aim = sum(window) / 2
     low: tuple[int, float] | None = None
@@ -260,7 +268,7 @@ def highest(
     number, tries = line.number_of(aim), 0
     while True:
         first, final = low[0] + 1 if low else 0, high[0] - 1 if high else last
-        if first > final:
+        if first > final or (low and high and tries >= tries_max):
             return low[0] if low else None
         number = min(max(round(number), first), final)
         value = value_of(number)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALES = 6
-SIDE_MIN_PX = 8  # of a scale that counts
+SIDE_MIN_PX = 7 * 2 ** (SCALES - 1) + 1  # or the coarsest scale has less than 8 pixels
 BLUR_SIGMA_PX, BLUR_REACH_PX = 1.5, 5
 BLUR = np.exp(-(np.arange(BLUR_REACH_PX + 1) ** 2) / (2 * BLUR_SIGMA_PX**2))
 BLUR = (BLUR / (2 * BLUR.sum() - BLUR[0])).astype(np.float32)  # by the distance
@@ -118,15 +118,16 @@ def ssimulacra2(
     where no difference is seen, 70 high quality, 30 low; may be negative.
 
     With `alpha`, uint8 [H, W], that of both, they are seen on a dark gray and on a
-    light one, and the lower score counts. A side of less than 8 pixels is made as long
-    by repeating the last ones.
+    light one, and the lower score counts. Sides of less than 225 pixels are made as
+    long by mirror images: the package leaves out the coarse scales of such pictures and
+    gives their weights to others, so that small ones score high however they look.
     """
     lacking = [(0, max(0, SIDE_MIN_PX - side)) for side in reference.shape[:2]]
     if any(after for _, after in lacking):
         reference, other = (
-            np.pad(rgb, (*lacking, (0, 0)), "edge") for rgb in (reference, other)
+            np.pad(rgb, (*lacking, (0, 0)), "symmetric") for rgb in (reference, other)
         )
-        alpha = None if alpha is None else np.pad(alpha, lacking, "edge")
+        alpha = None if alpha is None else np.pad(alpha, lacking, "symmetric")
     scores, (height, width) = [], other.shape[:2]
     for gray in (DARK,) if alpha is None else (DARK, LIGHT):
         p, q = (light_on(gray, rgb, alpha) for rgb in (reference, other))
@@ -153,20 +154,15 @@ def light_on(
 
 def score(p: Light, q: Light, height: int, width: int) -> float:
     """As `ssimulacra2`, of the light of pictures."""
-    found = []
-    while True:
-        parts = bands(height)
-        sums = np.sum([differences(p, q, rows, height) for rows in parts], axis=0)
-        found.append(sums / (height * width))
-        smaller = -(-height // 2), -(-width // 2)
-        if len(found) == SCALES or min(smaller) < SIDE_MIN_PX:
-            break
-        p, q = (halved(whole, parts) for whole in (p, q))
-        height, width = smaller
-    norms = np.stack(found, axis=1)  # [channel, scale, mean and fourth norm, map]
+    norms = np.empty((3, SCALES, 2, 3))  # by mean and fourth norm, and by map
+    for scale in range(SCALES):
+        if scale:
+            p, q = halved(p, height), halved(q, height)
+            height, width = -(-height // 2), -(-width // 2)
+        sums = [differences(p, q, rows, height) for rows in bands(height)]
+        norms[:, scale] = np.sum(sums, axis=0) / (height * width)
     norms[:, :, 1] **= 1 / 4
-    # With fewer scales weights are those of others, as in the package.
-    total = SUM_SCALE * float(norms.ravel() @ WEIGHTS.ravel()[: norms.size])
+    total = SUM_SCALE * float(norms.ravel() @ WEIGHTS.ravel())
     first, second, third = POLYNOMIAL
     distance = total * (first + total * (second + total * third))
     return 100 - 10 * max(distance, 0) ** SCORE_POWER
@@ -176,7 +172,7 @@ def bands(height: int) -> list[slice]:
     return [slice(top, min(top + BAND_PX, height)) for top in range(0, height, BAND_PX)]
 
 
-def halved(whole: Light, parts: list[slice]) -> Light:
+def halved(whole: Light, height: int) -> Light:
     """That of averages of 2 x 2 pixels, of fewer at the edges."""
 
     def halve(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,7 +181,7 @@ def halved(whole: Light, parts: list[slice]) -> Light:
         rows = rgb[:, ::2] + rgb[:, 1::2]
         return (rows[..., ::2] + rows[..., 1::2]) / 4
 
-    smaller = np.concatenate([halve(whole(rows)) for rows in parts], axis=1)
+    smaller = np.concatenate([halve(whole(rows)) for rows in bands(height)], axis=1)
     return lambda rows: smaller[:, rows]
 
 

@@ -71,9 +71,9 @@ from codec.picture.formats import SUFFIXES
     metavar="SCORE",
     type=click.FloatRange(min=0, max=SCORE_MAX, min_open=True),
     callback=refuse_nonfinite,
-    help="Score of SSIMULACRA 2 instead of a quality: the smallest file that has it, "
-    "or one with as little more as there is. 30 is low quality, 70 high, 90 cannot be "
-    "told from the original, 100 is exact.",
+    help="Score of SSIMULACRA 2 instead of a quality: the smallest file that was found "
+    "to have it, the same look of all pictures. 30 is low quality, 70 high, 90 can "
+    "hardly be told from the original, 100 is exact.",
 )
 @tune_option
 @model_option
