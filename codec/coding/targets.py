@@ -27,7 +27,7 @@ SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
 SCORE_TOLERANCE = 0.2  # by which a file may be better than asked for
 SCORE_LACK_MIN = 1e-6  # of 100: its logarithm is finite
-SCORE_TRIES = 6  # the last ones gain less than they take: a score takes long, too
+SCORE_TRIES = 8  # the last ones gain less than they take: a score takes long, too
 ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a guess
 # Where the index offset changes, size and PSNR jump by some percent from one quality
 # code to the next. Files between the two come from the higher code, and from rounding
