@@ -16,7 +16,7 @@ from codec.coding.decoder import decode_latents, decode_picture, networks_of
 from codec.coding.info import Info, read_info
 from codec.coding.relayering import without_layer
 from codec.coding.salvage import salvage_picture
-from codec.coding.targets import file_of_psnr, file_within
+from codec.coding.targets import file_of_psnr, file_of_score, file_within
 from codec.coding.verification import Verified, verify_container
 from codec.errors import UsageError
 from codec.file.container import unpack
@@ -89,6 +89,7 @@ def encode(
     size_bytes: int | None = None,
     rate_bpp: float | None = None,
     psnr_db: float | None = None,
+    ssimulacra2: float | None = None,
     tune: str = TUNE_DEFAULT,
     effort: int = EFFORT_DEFAULT,
     content: str = AUTO,
@@ -113,7 +114,10 @@ def encode(
     is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits
     that the file stays under, by 2 % at most where quality allows; `psnr_db`, that of
     the decoded colors, within 0.1 dB, or with as little more as a file has: at the
-    lowest quality, or where what is drawn goes by the steps of AVIF's quality.
+    lowest quality, or where what is drawn goes by the steps of AVIF's quality;
+    `ssimulacra2`, a score of SSIMULACRA 2, at most 100, that of exact files: the
+    decoded picture reaches it, mostly with 0.2 more at most. It is of colors by their
+    profile and, where there is alpha, the lower one on dark and on light gray.
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
@@ -136,6 +140,7 @@ def encode(
         size_bytes=size_bytes,
         rate_bpp=rate_bpp,
         psnr_db=psnr_db,
+        ssimulacra2=ssimulacra2,
         tune=tune,
         effort=effort,
         content=content,
@@ -174,13 +179,18 @@ def encode_and_tell(
     effort = EFFORTS[options.effort]
     networks = Networks(options.model(), options.threads, analysis=effort.analysis)
     limit_bytes = options.limit_bytes(width, height)
-    searches = limit_bytes is not None or options.psnr_db is not None
+    searches = any(
+        wanted is not None
+        for wanted in (limit_bytes, options.psnr_db, options.ssimulacra2)
+    )
     code = options.quality_code()
     stages, remark = Stages(progress), ""
     choice = Choice(picture, options, networks, searches, stages)
     encoder = choice.encoder(code)
     if options.psnr_db is not None:
         file, remark = file_of_psnr(encoder, options.psnr_db, stages)
+    elif options.ssimulacra2 is not None:
+        file, remark = file_of_score(encoder, options.ssimulacra2, stages)
     elif limit_bytes is not None:
         encoders = [encoder]
         if encoder.layering and options.content == AUTO:

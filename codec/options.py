@@ -24,11 +24,13 @@ from codec.networks.shipped import TUNE_DEFAULT, load_bundle
 from codec.networks.shipped import TUNES as TUNES
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
+SCORE_MAX = 100  # of SSIMULACRA 2
 THREADS_MAX = 1024
 AUTO, PHOTO, GRAPHICS = CONTENTS = ("auto", "photo", "graphics")
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 STRIPPABLE = tuple(METADATA_CHUNKS)
-TARGETS = ("quality", "size_bytes", "rate_bpp", "psnr_db")  # how good a file is to be
+# How good a file is to be.
+TARGETS = ("quality", "size_bytes", "rate_bpp", "psnr_db", "ssimulacra2")
 Region = tuple[int, int, int, int]  # left, top, width, height, in pixels
 # The preview has no halo for a region, heads have no int8, and what is salvaged is the
 # whole picture as it was encoded.
@@ -73,6 +75,7 @@ class EncodeOptions:
     size_bytes: int | None = None
     rate_bpp: float | None = None
     psnr_db: float | None = None
+    ssimulacra2: float | None = None
     tune: str = TUNE_DEFAULT
     effort: int = EFFORT_DEFAULT
     content: str = AUTO
@@ -175,6 +178,8 @@ def check_targets(values: dict[str, float | None]) -> None:
             quality_code(value)
         elif not (isinstance(value, Real) and 0 < value <= sys.float_info.max):
             raise UsageError(f"{name} is {value!r}; expected a positive number")
+        elif name == "ssimulacra2" and value > SCORE_MAX:
+            raise UsageError(f"{name} is {value!r}; expected at most {SCORE_MAX}")
 
 
 def check_lossless(options: EncodeOptions) -> None:

@@ -141,9 +141,9 @@ def pixel_limit() -> int:
 
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `tune`, `effort`,
-    `content` and `lossless`, as of `codec.encode`, and `icc_profile`, `exif`, `xmp`,
-    `dpi`, `text` and `iptc`, by default those in the image's `info`.
+    """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `ssimulacra2`,
+    `tune`, `effort`, `content` and `lossless`, as of `codec.encode`, and `icc_profile`,
+    `exif`, `xmp`, `dpi`, `text` and `iptc`, by default those in the image's `info`.
     """
     options = image.encoderinfo
     image = image.copy()

@@ -46,6 +46,7 @@ PARTS = {
             *tests("container", "entropy", "features", "fuzz", "golden", "image"),
             *tests("malformed", "pillow_plugin", "quantization", "runtime", "tune"),
             *tests("colors", "metadata", "output_formats", "strangers"),
+            *tests("ssimulacra2"),
             "codec/__init__.py",
         ),
         ("dev",),

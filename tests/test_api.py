@@ -21,7 +21,7 @@ from codec.limits import MAX_PIXELS
 from codec.networks import shipped
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
-from codec.options import quality_code
+from codec.options import TARGETS, quality_code
 from codec.picture.reading import Picture, read_picture
 
 
@@ -397,7 +397,7 @@ def test_a_quality_that_is_no_number_is_wrong_usage():
         codec.encode(picture(8, 8), quality="60")
 
 
-@pytest.mark.parametrize("name", ["size_bytes", "rate_bpp", "psnr_db"])
+@pytest.mark.parametrize("name", TARGETS[1:])
 @pytest.mark.parametrize("value", ["60", -1, float("nan"), float("inf"), 10**400])
 def test_a_target_that_is_no_positive_number_is_wrong_usage(name, value):
     with pytest.raises(UsageError, match=f"{name} is .*; expected a positive number"):

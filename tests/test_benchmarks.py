@@ -38,6 +38,7 @@ from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
 from benchmarks.tables import TABLES
 from codec.file.container import unpack
+from codec.picture import ssimulacra2 as encoded_to
 from codec.training.complexity import complexities
 
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
@@ -133,6 +134,16 @@ def test_ssimulacra2_falls_with_the_error():
     ]
     assert scores[0] == pytest.approx(100, abs=0.5)
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("size", [(225, 256), (304, 233), (257, 264)])
+@pytest.mark.parametrize("step", [2, 12, 40])
+def test_the_score_that_files_are_encoded_to_is_that_of_the_package(size, step):
+    height, width = size
+    image = np.asarray(picture(304, 264, 0))[:height, :width]
+    other = image // step * step
+    found = encoded_to.ssimulacra2(image, other)
+    assert found == pytest.approx(ssimulacra2(image, other), abs=0.01)
 
 
 def test_every_metric_has_a_column():

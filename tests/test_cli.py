@@ -438,6 +438,7 @@ def test_an_output_that_ends_in_a_slash_is_a_folder():
         ("--size", "2k", {"size_bytes": 2000}),
         ("--size", "0.0015M", {"size_bytes": 1500}),
         ("--psnr", "25", {"psnr_db": 25.0}),
+        ("--ssimulacra2", "50", {"ssimulacra2": 50.0}),
     ],
 )
 def test_targets_are_passed_on(option, value, expected):
@@ -450,6 +451,8 @@ def test_targets_are_passed_on(option, value, expected):
     [
         ("encode photo.png -q 60 --bpp 1", "--quality and --bpp exclude"),
         ("encode photo.png --size 9k --psnr 30", "--size and --psnr exclude"),
+        ("encode photo.png -q 5 --ssimulacra2 30", "--quality and --ssimulacra2 exc"),
+        ("encode photo.png --ssimulacra2 101", "101.0 is not in the range 0<x<=100"),
         ("encode photo.png --lossless --content photo", "--lossless and --content"),
         ("decode photo.aec --denoise --scale 1/2", "--denoise and --scale"),
         ("decode photo.aec --salvage --region 0,0,1,1", "--salvage and --region"),

@@ -24,6 +24,7 @@ from codec.app import folders, processes, workers
 from codec.app.cli import main
 from codec.app.conversion import Converted
 from codec.errors import CodecError, UsageError
+from codec.picture.ssimulacra2 import ssimulacra2
 from codec.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("tree")
@@ -55,6 +56,14 @@ def files(folder: str) -> list[str]:
         for path in Path(folder).rglob("*")
         if path.is_file()
     )
+
+
+def test_every_picture_of_a_tree_has_the_score_that_is_asked_for():
+    score = ("--ssimulacra2", 60)
+    assert aecodec("encode", "-r", "photos", "-o", "coded", *score).returncode == 0
+    for name in ("a.png", "deep/b.jpg", "deep/er/c.PNG"):
+        pair = (pixels(f"photos/{name}"), codec.decode(Path("coded", f"{name}.aec")))
+        assert ssimulacra2(*map(np.asarray, pair)) >= 60
 
 
 def test_a_tree_is_mirrored_there_and_back():

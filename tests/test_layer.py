@@ -15,7 +15,7 @@ from codec.errors import FormatError
 from codec.file.container import pack, unpack
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
 from codec.networks.runtime import Networks
-from codec.options import EncodeOptions
+from codec.options import TARGETS, EncodeOptions
 from codec.picture.avif import pack_lossy
 from codec.picture.reading import Picture
 from codec.picture.vp8l import pack_lossless
@@ -320,7 +320,7 @@ def test_targets_hold_with_a_layer():
     assert LOSSY in kinds(data)
 
 
-@pytest.mark.parametrize("other", ["quality", "size_bytes", "rate_bpp", "psnr_db"])
+@pytest.mark.parametrize("other", TARGETS)
 def test_lossless_excludes_a_quality(other):
     with pytest.raises(codec.UsageError, match=r"lossless and .* exclude each other"):
         codec.encode(WHITE, lossless=True, **{other: 50})

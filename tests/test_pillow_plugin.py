@@ -48,6 +48,7 @@ def test_saving_is_what_encode_gives(small_picture):
         {"size_bytes": 500},
         {"rate_bpp": 0.4},
         {"psnr_db": 30},
+        {"ssimulacra2": 50},
     ):
         assert saved(image, **options).getvalue() == codec.encode(image, **options)
 

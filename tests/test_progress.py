@@ -52,7 +52,10 @@ def drawn(with_photograph: bool) -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize("target", [{}, {"size_bytes": 3000}, {"psnr_db": 30}])
+TARGETS = [{}, {"size_bytes": 3000}, {"psnr_db": 30}, {"ssimulacra2": 50}]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("image", [picture(90, 120), drawn(False), drawn(True)])
 def test_progress_rises_once_to_1_however_many_files_are_tried(image, target):
     shares: list[float] = []

@@ -1,4 +1,4 @@
-"""Files of a wanted size or PSNR."""
+"""Files of a wanted size, PSNR or score."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from codec.api import encode_and_tell
 from codec.coding.targets import Line, highest
 from codec.errors import UsageError
 from codec.options import EncodeOptions
+from codec.picture.profiles import PRIMARIES, SRGB_CURVE, in_srgb, rgb_profile
 from codec.picture.reading import Picture
+from codec.picture.ssimulacra2 import ssimulacra2
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
@@ -36,6 +38,20 @@ def test_two_files_are_enough_where_values_grow_as_is_typical():
 
     assert highest(value_of, 1000, (499.5, 500.5), Line(0, 0.0, 1.0)) == 430
     assert len(tried) == 2
+
+
+def test_numbers_on_both_sides_are_enough_after_so_many_tries():
+    tried = []
+
+    def value_of(number: int) -> float:
+        tried.append(number)
+        return float(number > 37)
+
+    line = Line(0, 0.0, 1e-3)
+    assert highest(value_of, 1000, (0.4, 0.6), line, 5) == max(
+        n for n in tried if n < 38
+    )
+    assert len(tried) == 5
 
 
 def test_a_jump_over_the_limit_leaves_the_number_before_it():
@@ -114,6 +130,80 @@ def test_a_psnr_out_of_reach_is_an_error_that_names_the_highest():
 def test_a_psnr_below_the_lowest_quality_gives_that():
     image = picture(64, 64)
     assert codec.encode(image, psnr_db=5) == codec.encode(image, quality=1)
+
+
+def score(data: bytes, image: np.ndarray | Image.Image) -> float:
+    colors = (np.asarray(x.convert("RGB")) for x in (image, codec.decode(data)))
+    return ssimulacra2(*colors)
+
+
+@pytest.mark.parametrize("wanted", [40, 70.5])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_wanted_score_is_met_by_two_tenths_more_at_most(wanted, mode):
+    image = Image.fromarray(picture(256, 320)).convert(mode)
+    data = codec.encode(image, ssimulacra2=wanted)
+    assert wanted <= score(data, image) <= wanted + 0.2
+
+
+def test_a_wanted_score_is_met_by_refined_files():
+    image = Image.fromarray(picture(128, 128))
+    data = codec.encode(image, ssimulacra2=60, tune="psnr", effort=7)
+    assert score(data, image) >= 60
+
+
+def test_the_score_is_of_the_colors_that_the_profile_means():
+    image = Image.fromarray(picture(256, 256))
+    icc = rgb_profile("Display P3", PRIMARIES[12][1], SRGB_CURVE)
+    image.info["icc_profile"] = icc
+    data = codec.encode(image, ssimulacra2=60)
+    pair = [in_srgb(x, icc) for x in (image, codec.decode(data))]
+    found = ssimulacra2(*map(np.asarray, pair))
+    assert 60 <= found <= 61
+    assert score(data, image) > found + 0.5
+
+
+def test_the_score_is_of_what_alpha_lets_through():
+    image = Image.fromarray(picture(256, 256))
+    alpha = np.full((256, 256), 255, np.uint8)
+    alpha[:, 128:] = 100
+    image.putalpha(Image.fromarray(alpha))
+    data = codec.encode(image, ssimulacra2=60)
+    colors = (np.asarray(x.convert("RGB")) for x in (image, codec.decode(data)))
+    assert 60 <= ssimulacra2(*colors, alpha) <= 61
+
+
+def test_a_score_out_of_reach_is_an_error_that_names_the_highest():
+    told = r"^99 points of SSIMULACRA 2 are out of reach; quality 100, .* \d+\.\d\d$"
+    with pytest.raises(UsageError, match=told):
+        codec.encode(picture(64, 64), ssimulacra2=99, content="photo")
+
+
+def test_a_score_below_the_lowest_quality_gives_that():
+    image = picture(64, 64) // 16 + 100  # of little contrast
+    options = EncodeOptions(ssimulacra2=1)
+    file, remark = encode_and_tell(Picture(image), options)
+    assert file == codec.encode(image, quality=1)
+    lowest = score(file, Image.fromarray(image))
+    assert remark == f"quality 1, the lowest, has {lowest:.2f} points"
+
+
+def test_a_score_of_100_is_that_of_exact_files():
+    image = np.full((64, 64, 3), 255, np.uint8)
+    image[8:40, 8:40] = (20, 90, 160)
+    data = codec.encode(image, ssimulacra2=100)
+    assert np.array_equal(codec.decode(data), image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40)])
+def test_pictures_of_less_than_8_pixels_have_a_score(size):
+    image = picture(*size)
+    data = codec.encode(image, ssimulacra2=50)
+    assert score(data, Image.fromarray(image)) >= 50
+
+
+def test_a_score_over_100_is_wrong_usage():
+    with pytest.raises(UsageError, match="ssimulacra2 is 101; expected at most 100"):
+        codec.encode(picture(8, 8), ssimulacra2=101)
 
 
 def test_targets_exclude_each_other(small_picture):

@@ -40,7 +40,7 @@ OPTIONS = {  # by the keyword of the library
     **{
         name: f"--{name}"
         for name in (
-            *("quality", "lossless", "content", "effort", "tune"),
+            *("quality", "ssimulacra2", "lossless", "content", "effort", "tune"),
             *("region", "scale", "precision", "salvage"),
         )
     },

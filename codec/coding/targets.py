@@ -1,4 +1,4 @@
-"""Files of a wanted size or PSNR, by search over the quality."""
+"""Files of a wanted size, PSNR or score, by search over the quality."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from codec.coding.decoder import decode_bands
+from codec.coding.decoder import decode_bands, decode_colors
 from codec.coding.encoder import Encoder
 from codec.coding.tiles import whole
 from codec.errors import UsageError
@@ -17,10 +19,15 @@ from codec.limits import NO_LIMIT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import RATE_SHARE
 from codec.picture.color import luma, psnr_of
+from codec.picture.profiles import in_srgb
+from codec.picture.ssimulacra2 import ssimulacra2
 from codec.progress import Stages
 
 SIZE_TOLERANCE = 0.02  # by which a file may be smaller than asked for
 PSNR_TOLERANCE_DB = 0.1
+SCORE_TOLERANCE = 0.2  # by which a file may be better than asked for
+SCORE_LACK_MIN = 1e-6  # of 100: its logarithm is finite
+SCORE_TRIES = 8  # the last ones gain less than they take: a score takes long, too
 ATTEMPT_STAGE = 1 / 6  # of the work that is left: so many attempts follow, at a guess
 # Where the index offset changes, size and PSNR jump by some percent from one quality
 # code to the next. Files between the two come from the higher code, and from rounding
@@ -56,6 +63,8 @@ Measured = tuple[bytes, float]  # a file, and what it measures
 # Means over parts of six of the validation images, for both tunes.
 LOG_BPP = Typical(-3.0, 4.5e-5, 1e-3)
 PSNR_DB = Typical(27.8, 2.05e-4, 3e-3)
+# Means over eight of the validation images, for the tune "visual"; see `even`.
+EVEN_SCORE = Typical(-4.44, 2.6e-5, 1.4e-3)
 
 
 def file_within(
@@ -120,19 +129,72 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         return psnr_of(square_sum / count)
 
     limit = psnr_db + PSNR_TOLERANCE_DB
-    under, over = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
-    if under and under[1] >= psnr_db - PSNR_TOLERANCE_DB:
+    found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)
+    least = psnr_db - PSNR_TOLERANCE_DB
+    return nearest(found, least, f"{psnr_db:g} dB", " dB", float)
+
+
+def file_of_score(encoder: Encoder, score: float, stages: Stages) -> tuple[bytes, str]:
+    """As `file_of_psnr`, of a score of SSIMULACRA 2, that of the colors as they are
+    seen, by their profile and on the grays behind them.
+    """
+    picture, networks = encoder.picture, encoder.networks
+    icc = picture.metadata.get("icc")
+
+    def seen(image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray((icc and in_srgb(image, icc)) or image.convert("RGB"))
+
+    image = Image.fromarray(picture.rgb)
+    original = seen(image.convert("L") if picture.gray else image)
+
+    def measure(file: bytes) -> float:
+        container = unpack(file, max_pixels=NO_LIMIT)
+        region, output = whole(container.header), synthesis_of(networks)
+        decoded = decode_colors(container, networks, region, output)
+        return even(ssimulacra2(original, seen(decoded), picture.alpha))
+
+    least, limit = even(score), even(score + SCORE_TOLERANCE)
+    found = search(
+        encoder, measure, limit, limit - least, EVEN_SCORE, stages, SCORE_TRIES
+    )
+    asked = f"{score:g} points of SSIMULACRA 2"
+    return nearest(found, least, asked, " points", score_of)
+
+
+def even(score: float) -> float:
+    """A score on a scale along which it grows evenly with the quality."""
+    return -math.log(max(100 - score, SCORE_LACK_MIN))
+
+
+def score_of(even: float) -> float:
+    return 100 - math.exp(-even)
+
+
+def nearest(
+    found: tuple[Measured | None, Measured | None],
+    least: float,
+    asked: str,
+    unit: str,
+    shown: Callable[[float], float],
+) -> tuple[bytes, str]:
+    """(the file of what `search` has found that measures at least `least`, what is to
+    be said of it). UsageError if there is none.
+    """
+    under, over = found
+    if under and under[1] >= least:
         return under[0], ""
     if over is None:
-        reached = under[1] if under else -math.inf
+        reached = shown(under[1]) if under else -math.inf
         raise UsageError(
-            f"{psnr_db:g} dB are out of reach; quality 100, the highest, has "
-            f"{reached:.2f}"
+            f"{asked} are out of reach; quality 100, the highest, has {reached:.2f}"
         )
-    file, reached = over
+    file, reached = over[0], shown(over[1])
     if under is None:
-        return file, f"quality 1, the lowest, has {reached:.2f} dB"
-    return file, f"the qualities nearest to it have {under[1]:.2f} and {reached:.2f} dB"
+        return file, f"quality 1, the lowest, has {reached:.2f}{unit}"
+    return file, (
+        f"of the qualities tried the nearest to it have {shown(under[1]):.2f} and "
+        f"{reached:.2f}{unit}"
+    )
 
 
 def search(
@@ -142,9 +204,11 @@ def search(
     tolerance: float,
     typical: Typical,
     stages: Stages,
+    tries: float = math.inf,
 ) -> tuple[Measured | None, Measured | None]:
     """Of the files that were tried, (the largest that measures at most `limit`, from
-    `limit - tolerance` on if there is one; the smallest that measures more).
+    `limit - tolerance` on if there is one; the smallest that measures more). After so
+    many `tries` both sides of the limit are enough.
     """
     files: dict[tuple[int, int], Measured] = {}
 
@@ -160,11 +224,13 @@ def search(
     if encoder.refinement:  # takes long, so begin near
         quick = encoder.without_refinement()
         code = highest(
-            lambda code: measure(quick.file(code)), QUALITY_CODE_MAX, window, line
+            lambda code: measure(quick.file(code)),
+            *(QUALITY_CODE_MAX, window, line, tries),
         )
         line = Line(code or 0, sum(window) / 2, typical.slope)
     code = highest(
-        lambda code: value_of(code, SHARE_STEPS), QUALITY_CODE_MAX, window, line
+        lambda code: value_of(code, SHARE_STEPS),
+        *(QUALITY_CODE_MAX, window, line, tries),
     )
     if code is not None and not encoder.refinement:
         below, above = (files.get((n, SHARE_STEPS)) for n in (code, code + 1))
@@ -186,14 +252,15 @@ def highest(
     last: int,
     window: tuple[float, float],
     line: Line,
+    tries_max: float = math.inf,
 ) -> int | None:
     """A number from 0 to `last` whose value is in the `window`. `value_of` grows with
     the number, about as the `line`.
 
     If there is none, the highest number with a value under the window, or None if 0 is
-    over it. The first numbers tried are where the line meets the window, moved to the
-    value found last, by steps that grow; between two, interpolation and halving take
-    turns.
+    over it; after `tries_max` tries it need not be the highest one. The first numbers
+    tried are where the line meets the window, moved to the value found last, by steps
+    that grow; between two, interpolation and halving take turns.
     """
     aim = sum(window) / 2
     low: tuple[int, float] | None = None
@@ -201,7 +268,7 @@ def highest(
     number, tries = line.number_of(aim), 0
     while True:
         first, final = low[0] + 1 if low else 0, high[0] - 1 if high else last
-        if first > final:
+        if first > final or (low and high and tries >= tries_max):
             return low[0] if low else None
         number = min(max(round(number), first), final)
         value = value_of(number)

@@ -35,7 +35,7 @@ from codec.app.batch import convert_files, convert_folder
 from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.conversion import Encoding
 from codec.app.parsing import size_in
-from codec.options import EFFORTS, EncodeOptions
+from codec.options import EFFORTS, SCORE_MAX, EncodeOptions
 from codec.picture.formats import SUFFIXES
 
 
@@ -66,6 +66,15 @@ from codec.picture.formats import SUFFIXES
     help="PSNR in dB instead of a quality: the smallest file within 0.1 dB of it, or "
     "one with as little more as there is.",
 )
+@click.option(
+    "--ssimulacra2",
+    metavar="SCORE",
+    type=click.FloatRange(min=0, max=SCORE_MAX, min_open=True),
+    callback=refuse_nonfinite,
+    help="Score of SSIMULACRA 2 instead of a quality: the smallest file that was found "
+    "to have it, the same look of all pictures. 30 is low quality, 70 high, 90 can "
+    "hardly be told from the original, 100 is exact.",
+)
 @tune_option
 @model_option
 @effort_option
@@ -87,6 +96,7 @@ def encode(
     rate_bpp: float | None,
     size_bytes: int | None,
     psnr_db: float | None,
+    ssimulacra2: float | None,
     tune: str,
     model: str | None,
     effort: int,
@@ -115,6 +125,7 @@ def encode(
             size_bytes=size_bytes,
             rate_bpp=rate_bpp,
             psnr_db=psnr_db,
+            ssimulacra2=ssimulacra2,
             tune=tune,
             effort=effort,
             content=content,
