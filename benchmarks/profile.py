@@ -119,7 +119,8 @@ def peaks() -> Iterator[Peak]:
         result = subprocess.run(
             call, env=os.environ | variables, capture_output=True, text=True, check=True
         )
-        yield Peak(name, *map(float, result.stdout.split()), memory)
+        float32, bfloat16, int8 = map(float, result.stdout.split())
+        yield Peak(name, float32, bfloat16, int8, memory)
 
 
 def stage_seconds(

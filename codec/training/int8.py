@@ -21,22 +21,27 @@ from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.quantization import rounding_by_table
 from codec.training.calibration import coder_of, decoder_vectors
 from codec.training.layers import activate
-from codec.training.weight_rounding import SecondMoments, rounded_kernel
+from codec.training.weight_rounding import LEVELS, SecondMoments, rounded_kernel
 
 SCOPE = "int8"  # of the names of what is quantized
 ADJOINT = "adjoint"  # likewise of what has its weights alone in int8, for size
-SAMPLES = 1500  # of the inputs of a convolution, from each picture
+SAMPLES = 1000  # places of each picture
+RANGES = np.geomspace(
+    1, 0.1, 12, dtype=np.float32
+)  # that are tried, of the largest magnitude
 SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
 
 
 class Watched:
-    """A residual block that notes the largest magnitudes by channel: of its input, of
-    the activations inside, before them where they leak, and of what it adds; and the
-    second moments of what its convolutions see, in SAMPLES places of each picture.
+    """A residual block that notes what it sees by channel: of its input, of the
+    activations inside, before them where they leak, and of what it adds the largest
+    magnitudes and values in SAMPLES places of each picture; and there the second
+    moments of what its convolutions see.
     """
 
     def __init__(self, block):
         self.block, self.largest = block, 3 * [SMALLEST]
+        self.values = [], [], []
         self.moments = [
             SecondMoments(math.prod(layer.kernel.shape[:3]))
             for layer in (block.wide, block.out)
@@ -47,17 +52,44 @@ class Watched:
         before = self.block.wide(x)
         wide = activate(before, self.block.leak)
         seen = x, before if self.block.leak else wide, self.block.out(wide)
-        self.largest = [
-            np.maximum(so_far, ops.convert_to_numpy(ops.max(ops.abs(y), (0, 1, 2))))
-            for so_far, y in zip(self.largest, seen, strict=True)
-        ]
         ones = [1, 1, 1, 1]
         near = tf.image.extract_patches(x, [1, 3, 3, 1], ones, ones, "SAME")
-        for moments, inputs in zip(self.moments, (near, wide), strict=True):
-            rows = np.reshape(inputs, (-1, inputs.shape[-1]))
-            places = self.random.integers(0, len(rows), SAMPLES)
-            moments.add(rows[places])
+        rows = [by_place(tensor) for tensor in (*seen, near, wide)]
+        self.largest = [
+            np.maximum(so_far, np.abs(values).max(0))
+            for so_far, values in zip(self.largest, rows[:3], strict=True)
+        ]
+        places = self.random.integers(0, len(rows[0]), SAMPLES)
+        for found, values in zip(self.values, rows[:3], strict=True):
+            found.append(values[places])
+        for moments, values in zip(self.moments, rows[3:], strict=True):
+            moments.add(values[places])
         return self.block(x, scale=scale)
+
+    def ranges(self):
+        """By channel of the three tensors."""
+        return [
+            best_range(np.concatenate(values), largest)
+            for values, largest in zip(self.values, self.largest, strict=True)
+        ]
+
+
+def by_place(tensor):
+    """As an array [places, channels]."""
+    return ops.convert_to_numpy(ops.reshape(tensor, (-1, tensor.shape[-1])))
+
+
+def best_range(values, largest):
+    """The range [C], at most the `largest` magnitude, by which 8 bits change values
+    [n, C] least in the square.
+    """
+
+    def error(share):
+        step = share * largest / LEVELS
+        rounded = np.clip(np.rint(values / step), -LEVELS, LEVELS) * step
+        return np.square(rounded - values).mean(0)
+
+    return largest * RANGES[np.argmin([error(share) for share in RANGES], 0)]
 
 
 class Equalized:
@@ -69,7 +101,7 @@ class Equalized:
         self.scope = f"{SCOPE}_{number}"
         wide, out = watched.block.wide, watched.block.out
         self.leak = watched.block.leak
-        self.input_range, wide_range, self.out_range = watched.largest
+        self.input_range, wide_range, self.out_range = watched.ranges()
         self.ranges = {  # by the name of the tensor
             f"{self.scope}/input": (-1.0, 1.0),
             f"{self.scope}/wide": (-self.leak, 1.0),
