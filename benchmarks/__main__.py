@@ -13,6 +13,7 @@ from benchmarks.folders import folders
 from benchmarks.graphics import graphics
 from benchmarks.heads import heads
 from benchmarks.previews import previews
+from benchmarks.profile import profile
 from benchmarks.rate_distortion import rate_distortion
 from benchmarks.refusals import refusals
 from benchmarks.report import report
@@ -40,6 +41,7 @@ main.add_command(folders)
 main.add_command(graphics)
 main.add_command(heads)
 main.add_command(previews)
+main.add_command(profile)
 main.add_command(rate_distortion)
 main.add_command(refusals)
 main.add_command(report)

@@ -21,6 +21,7 @@ from benchmarks import (
     folders,
     heads,
     previews,
+    profile,
     refusals,
     search,
 )
@@ -47,6 +48,29 @@ def test_previews_are_compared_with_the_whole_at_every_scale(tmp_path, monkeypat
     assert {row["decoded_psnr"] for row in rows[::4]} == {"inf"}
     assert all(float(row["decoded_psnr"]) > 25 for row in rows)
     assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+def test_stages_are_compared_with_the_peaks_of_the_machine(tmp_path, monkeypatch):
+    Image.fromarray(picture(200, 320)).save(tmp_path / "a.png")
+    monkeypatch.setattr(profile, "MEGAPIXELS", 0.1)
+    monkeypatch.setattr(profile, "ROUNDS", 1)
+    peak = profile.Peak("all", 100.0, 200.0, 400.0, 10.0)
+    monkeypatch.setattr(profile, "peaks", lambda: [peak])
+    monkeypatch.setattr(profile, "on_cores", lambda threads, call, *args: call(*args))
+    arguments = ["profile", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = csv_of(tmp_path / "out" / "profile.csv")
+    found = {(r["direction"], r["setting"], r["stage"]): r for r in rows}
+    exact = found["encode", "exact", "analysis"]
+    assert (
+        exact["kmac_per_pixel"] == found["encode", "fast", "analysis"]["kmac_per_pixel"]
+    )
+    for key, arithmetic, limit in (("exact", "float32", 100), ("fast", "int8", 400)):
+        row = found["decode", key, "synthesis"]
+        assert row["arithmetic"] == arithmetic
+        share = float(row["gmac_s"]) / limit
+        assert float(row["peak_share"]) == pytest.approx(share, rel=0.01)
 
 
 def test_an_example_shows_files_of_the_same_size_alone(tmp_path, monkeypatch):

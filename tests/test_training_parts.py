@@ -31,6 +31,10 @@ from codec.training.layers import Residual  # noqa: E402
 from codec.training.model import build_codec  # noqa: E402
 from codec.training.objectives import rate_distortion, seen  # noqa: E402
 from codec.training.quality import lmbda_of_level  # noqa: E402
+from codec.training.weight_rounding import (  # noqa: E402
+    SecondMoments,
+    rounded_kernel,
+)
 
 
 def noisy(image: np.ndarray, strength: float) -> np.ndarray:
@@ -166,17 +170,42 @@ def watched_block(leak: float = 0.0) -> tuple[int8.Watched, np.ndarray]:
     return watched, x
 
 
-def test_an_equalized_block_computes_the_same_in_channels_of_range_1():
+def test_a_kernel_is_rounded_such_that_its_results_change_little():
+    random = np.random.default_rng(0)
+    inputs = random.standard_normal((500, 3)) @ random.standard_normal((3, 27)) + 1
+    inputs += 0.01 * random.standard_normal(inputs.shape)
+    kernel = random.standard_normal((3, 3, 3, 4)) * [0.1, 1, 10, 100]
+    bias = np.ones(4)
+    moments = SecondMoments(27)
+    moments.add(inputs[:250])
+    moments.add(inputs[250:])
+    found, found_bias = rounded_kernel(kernel, bias, moments.of_scaled(np.ones(27)))
+
+    steps = found / (np.abs(kernel).max((0, 1, 2)) / 127)
+    assert np.allclose(steps, np.rint(steps))
+    assert np.array_equal(np.abs(found).max((0, 1, 2)), np.abs(kernel).max((0, 1, 2)))
+    step = np.abs(kernel).max((0, 1, 2)) / 127
+    plain = np.rint(kernel / step) * step
+
+    def error(kernel_found, bias_found):
+        difference = (kernel_found - kernel).reshape(27, 4)
+        return np.square(inputs @ difference + bias_found - bias).mean(0)
+
+    assert (error(found, found_bias) < 0.3 * error(plain, bias)).all()
+
+
+def test_an_equalized_block_computes_nearly_the_same_in_channels_of_range_1():
     watched, x = watched_block()
-    equalized = int8.Equalized(watched, 0, constant_scale=False)
-    expected, _ = watched.block(x, scale=0.5)
-    assert np.allclose(equalized(x, 0.5)[0], expected, atol=1e-3)
+    equalized = int8.Equalized(watched, 0)
+    expected = watched.block(x, scale=0.5)[0] - x
+    error = np.abs(equalized(x, 0.5)[0] - x - expected).max((0, 1, 2))
+    assert (error < 0.02 * np.abs(expected).max((0, 1, 2))).all()
     wide, out = equalized.kernels
     inside = keras.ops.conv(x / equalized.input_range, wide, padding="same")
     inside = np.maximum(inside, 0)
-    assert np.allclose(inside.max((0, 1, 2)), 1, atol=1e-4)
+    assert np.allclose(inside.max((0, 1, 2)), 1, atol=0.03)
     added = keras.ops.conv(inside, out, padding="same")
-    assert np.allclose(np.abs(added).max((0, 1, 2)), 1, atol=1e-4)
+    assert np.allclose(np.abs(added).max((0, 1, 2)), 1, atol=0.03)
 
 
 @pytest.mark.parametrize("leak", [0.0, 0.1])
@@ -184,9 +213,9 @@ def test_an_equalized_block_computes_the_same_in_channels_of_range_1():
 def test_a_branch_in_int8_comes_near_to_the_block(
     monkeypatch, tmp_path, constant_scale, leak
 ):
-    """And in training as much is lost as in the graph."""
+    """And in training no less is lost than in the graph."""
     watched, x = watched_block(leak)
-    block = int8.Equalized(watched, 0, constant_scale)
+    block = int8.Equalized(watched, 0)
 
     def run(latents, gain):
         scale = 1.0 if constant_scale else gain
@@ -202,16 +231,14 @@ def test_a_branch_in_int8_comes_near_to_the_block(
     found = Graph(path, 1)(FAST, latents=x, gain=ones)["latents"] - 1
     expected = keras.ops.convert_to_numpy(watched.block(x)[0])
     added = np.abs(expected - x).max((0, 1, 2))  # by channel
-    if constant_scale:
-        added = added.max()
     assert np.abs(found - expected).max() > 0
     assert (np.abs(found - expected) < 0.05 * added).all()
     monkeypatch.setattr(rounded_blocks, "RANGE_MARGIN", 1)
-    rounded, _ = rounded_blocks.Rounded(watched.block, constant_scale)(x)
+    rounded, _ = rounded_blocks.Rounded(watched.block)(x)
     in_training, in_the_graph = (
         np.square(result - expected).mean() for result in (rounded, found)
     )
-    assert 0.7 < in_training / in_the_graph < 1.4
+    assert 0.9 < in_training / in_the_graph < 3
 
 
 def test_rounding_to_8_bits_keeps_gradients():
@@ -223,7 +250,7 @@ def test_rounding_to_8_bits_keeps_gradients():
         return tape.gradient(result, watched.block.trainable_variables)
 
     plain = gradients(watched.block)
-    rounded = gradients(rounded_blocks.Rounded(watched.block, constant_scale=False))
+    rounded = gradients(rounded_blocks.Rounded(watched.block))
     for ours, exact in zip(rounded, plain, strict=True):
         assert np.sum(ours * exact) > 0.98 * np.linalg.norm(ours) * np.linalg.norm(
             exact

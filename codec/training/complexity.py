@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from codec.networks.bundle import GRAPHS, Bundle
@@ -37,9 +38,10 @@ def input_side(tensor: str, side_px: int, stride_px: int, latent_px: int) -> int
     return 1
 
 
-def macs(path: Path, bundle: Bundle) -> int:
-    """Of all convolutions in the first signature of a graph, on a picture of `SIDE_PX`
-    squared.
+def work(path: Path, bundle: Bundle) -> tuple[float, float]:
+    """(multiply-accumulates of all convolutions in thousands, bytes that all operators
+    read and write) per pixel, of the first signature of a graph, on a picture of
+    `SIDE_PX` squared.
     """
     graph = Interpreter(
         str(path),
@@ -51,18 +53,24 @@ def macs(path: Path, bundle: Bundle) -> int:
         graph.resize_tensor_input(details["index"], shape)
     graph.allocate_tensors()
     # Plain integers: NumPy's would overflow.
-    shapes = {d["index"]: d["shape"].tolist() for d in graph.get_tensor_details()}
-    return sum(
-        math.prod(shapes[op["outputs"][0]][:3]) * math.prod(shapes[op["inputs"][1]])
-        for op in graph._get_ops_details()
-        if op["op_name"] == "CONV_2D"
-    )
+    tensors = {d["index"]: d for d in graph.get_tensor_details()}
+    shapes = {index: d["shape"].tolist() for index, d in tensors.items()}
+    macs = moved = 0
+    for op in graph._get_ops_details():
+        inputs, outputs = op["inputs"], op["outputs"]
+        if op["op_name"] == "CONV_2D":
+            macs += math.prod(shapes[outputs[0]][:3]) * math.prod(shapes[inputs[1]])
+        for index in (*inputs, *outputs):
+            if index in tensors:  # -1 stands for none
+                size = np.dtype(tensors[index]["dtype"]).itemsize
+                moved += math.prod(shapes[index]) * size
+    return macs / SIDE_PX**2 / 1000, moved / SIDE_PX**2
 
 
 def complexities(bundle: Bundle) -> Iterator[Complexity]:
     parts = {
         name: (
-            macs(bundle.graph(name), bundle) / SIDE_PX**2 / 1000,
+            work(bundle.graph(name), bundle)[0],
             bundle.graph(name).stat().st_size,
         )
         for name in GRAPHS

@@ -8,6 +8,7 @@ correction", ICCV 2019, but with ranges from photographs).
 """
 
 import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -20,64 +21,106 @@ from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.quantization import rounding_by_table
 from codec.training.calibration import coder_of, decoder_vectors
 from codec.training.layers import activate
+from codec.training.weight_rounding import LEVELS, SecondMoments, rounded_kernel
 
 SCOPE = "int8"  # of the names of what is quantized
 ADJOINT = "adjoint"  # likewise of what has its weights alone in int8, for size
+SAMPLES = 1000  # places of each picture
+RANGES = np.geomspace(
+    1, 0.1, 12, dtype=np.float32
+)  # that are tried, of the largest magnitude
 SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
 
 
 class Watched:
-    """A residual block that notes the largest magnitudes by channel: of its input, of
-    the activations inside, before them where they leak, and of what it adds.
+    """A residual block that notes what it sees by channel: of its input, of the
+    activations inside, before them where they leak, and of what it adds the largest
+    magnitudes and values in SAMPLES places of each picture; and there the second
+    moments of what its convolutions see.
     """
 
     def __init__(self, block):
         self.block, self.largest = block, 3 * [SMALLEST]
+        self.values = [], [], []
+        self.moments = [
+            SecondMoments(math.prod(layer.kernel.shape[:3]))
+            for layer in (block.wide, block.out)
+        ]
+        self.random = np.random.default_rng(0)
 
     def __call__(self, x, scale=1.0):
         before = self.block.wide(x)
         wide = activate(before, self.block.leak)
         seen = x, before if self.block.leak else wide, self.block.out(wide)
+        ones = [1, 1, 1, 1]
+        near = tf.image.extract_patches(x, [1, 3, 3, 1], ones, ones, "SAME")
+        rows = [by_place(tensor) for tensor in (*seen, near, wide)]
         self.largest = [
-            np.maximum(so_far, ops.convert_to_numpy(ops.max(ops.abs(y), (0, 1, 2))))
-            for so_far, y in zip(self.largest, seen, strict=True)
+            np.maximum(so_far, np.abs(values).max(0))
+            for so_far, values in zip(self.largest, rows[:3], strict=True)
         ]
+        places = self.random.integers(0, len(rows[0]), SAMPLES)
+        for found, values in zip(self.values, rows[:3], strict=True):
+            found.append(values[places])
+        for moments, values in zip(self.moments, rows[3:], strict=True):
+            moments.add(values[places])
         return self.block(x, scale=scale)
+
+    def ranges(self):
+        """By channel of the three tensors."""
+        return [
+            best_range(np.concatenate(values), largest)
+            for values, largest in zip(self.values, self.largest, strict=True)
+        ]
+
+
+def by_place(tensor):
+    """As an array [places, channels]."""
+    return ops.convert_to_numpy(ops.reshape(tensor, (-1, tensor.shape[-1])))
+
+
+def best_range(values, largest):
+    """The range [C], at most the `largest` magnitude, by which 8 bits change values
+    [n, C] least in the square.
+    """
+
+    def error(share):
+        step = share * largest / LEVELS
+        rounded = np.clip(np.rint(values / step), -LEVELS, LEVELS) * step
+        return np.square(rounded - values).mean(0)
+
+    return largest * RANGES[np.argmin([error(share) for share in RANGES], 0)]
 
 
 class Equalized:
     """A watched block, the same but for rounding, with channels of the range 1 in what
     is quantized.
-
-    Not what a block of the constant scale 1 adds: the converter would put factors
-    behind it into its weights, where they undo those before.
     """
 
-    def __init__(self, watched, number, constant_scale):
+    def __init__(self, watched, number):
         self.scope = f"{SCOPE}_{number}"
         wide, out = watched.block.wide, watched.block.out
         self.leak = watched.block.leak
-        self.input_range, wide_range, self.out_range = watched.largest
-        out_limit = 1.0
-        if constant_scale:
-            out_limit = float(self.out_range.max())
-            self.out_range = np.ones_like(self.out_range)
+        self.input_range, wide_range, self.out_range = watched.ranges()
         self.ranges = {  # by the name of the tensor
             f"{self.scope}/input": (-1.0, 1.0),
             f"{self.scope}/wide": (-self.leak, 1.0),
-            f"{self.scope}/out": (-out_limit, out_limit),
+            f"{self.scope}/out": (-1.0, 1.0),
         }
         if self.leak:
             self.ranges[f"{self.scope}/before"] = (-1.0, 1.0)
-        entries = self.input_range[:, None]
-        self.kernels = [
-            ops.convert_to_numpy(wide.kernel) * entries / wide_range,
-            ops.convert_to_numpy(out.kernel) * wide_range[:, None] / self.out_range,
-        ]
-        self.biases = [
-            ops.convert_to_numpy(wide.bias) / wide_range,
-            ops.convert_to_numpy(out.bias) / self.out_range,
-        ]
+        self.kernels, self.biases = [], []
+        for layer, moments, before, after in (
+            (wide, watched.moments[0], self.input_range, wide_range),
+            (out, watched.moments[1], wide_range, self.out_range),
+        ):
+            kernel, bias = map(ops.convert_to_numpy, (layer.kernel, layer.bias))
+            kernel = kernel * before[:, None] / after
+            factors = np.tile(1 / before, math.prod(kernel.shape[:2]))
+            seen = moments.of_scaled(factors)
+            kernel, bias = rounded_kernel(kernel, bias / after, seen)
+            self.kernels.append(kernel.astype(np.float32))
+            self.biases.append(bias.astype(np.float32))
 
     def __call__(self, x, scale=1.0):
         """(output, nothing), as a residual block."""
@@ -91,7 +134,10 @@ class Equalized:
             else:
                 t = tf.nn.relu(t, name="wide")
             t = tf.nn.conv2d(t, out_kernel, 1, "SAME")
-            t = tf.nn.bias_add(t, out_bias, name="out")
+            t = tf.nn.bias_add(t, out_bias)
+            # The limits keep the converter from putting the factors behind them into
+            # the weights, where they would undo those before.
+            t = tf.maximum(tf.minimum(t, 1.0), -1.0, name="out")
         return x + t * (scale * self.out_range), None
 
 
@@ -113,8 +159,8 @@ def equalized_blocks(codec, images, tables, skip_below):
         *_, y_hat = code_image(image, code, rounding)
         codec.synthesis(y_hat * inverse_gain, block_scales, blocks=synthesis)
     return tuple(
-        [Equalized(block, i, constant_scale) for i, block in enumerate(blocks)]
-        for blocks, constant_scale in ((analysis, True), (synthesis, False))
+        [Equalized(block, i) for i, block in enumerate(blocks)]
+        for blocks in (analysis, synthesis)
     )
 
 

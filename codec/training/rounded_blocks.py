@@ -9,8 +9,8 @@ from keras import ops
 
 from codec.training.layers import activate
 from codec.training.rate import straight_through
+from codec.training.weight_rounding import LEVELS
 
-LEVELS = 127  # on either side of zero
 # A batch has less extreme values than the tiles that the ranges of a bundle come from.
 RANGE_MARGIN = 1.5
 SMALLEST = 0.01  # range of a channel, as at export
@@ -22,9 +22,9 @@ def rounded(x, largest):
     return straight_through(x, ops.round(x / step) * step)
 
 
-def range_of(x, axes=(0, 1, 2)):
-    """The largest magnitude along `axes`, kept as axes of size 1."""
-    largest = ops.max(ops.abs(ops.stop_gradient(x)), axes, keepdims=True)
+def range_of(x):
+    """The largest magnitude by channel [1, 1, 1, C] of x [B, H, W, C]."""
+    largest = ops.max(ops.abs(ops.stop_gradient(x)), (0, 1, 2), keepdims=True)
     return ops.maximum(RANGE_MARGIN * largest, SMALLEST)
 
 
@@ -41,13 +41,10 @@ def convolved(x, ranges, layer):
 
 
 class Rounded:
-    """A residual block in 8 bits; of a block with a `constant_scale` what it adds has
-    one range for all channels.
-    """
+    """A residual block in 8 bits."""
 
-    def __init__(self, block, constant_scale):
+    def __init__(self, block):
         self.block = block
-        self.axes = (0, 1, 2, 3) if constant_scale else (0, 1, 2)
 
     def __call__(self, x, scale=1.0):
         """(output, nothing), as a residual block."""
@@ -55,12 +52,12 @@ class Rounded:
         ranges = range_of(before)
         wide = activate(rounded(before, ranges), self.block.leak)
         added = convolved(wide, ranges, self.block.out)
-        return x + rounded(added, range_of(added, self.axes)) * scale, None
+        return x + rounded(added, range_of(added)) * scale, None
 
 
 def rounded_blocks(codec):
     """(blocks of the analysis, of the synthesis), to stand in for theirs."""
-    return (
-        [Rounded(block, True) for block in codec.analysis.blocks],
-        [Rounded(block, False) for block in codec.synthesis.blocks],
+    return tuple(
+        [Rounded(block) for block in network.blocks]
+        for network in (codec.analysis, codec.synthesis)
     )
