@@ -265,7 +265,7 @@ def highest(
     aim = sum(window) / 2
     low: tuple[int, float] | None = None
     high: tuple[int, float] | None = None
-    number, tries = line.number_of(aim), 0
+    number, tries, between = line.number_of(aim), 0, 0
     while True:
         first, final = low[0] + 1 if low else 0, high[0] - 1 if high else last
         if first > final or (low and high and tries >= tries_max):
@@ -280,7 +280,8 @@ def highest(
             high = number, value
         tries += 1
         if low and high:
-            share = 0.5 if tries % 2 else (aim - low[1]) / (high[1] - low[1])
+            share = (aim - low[1]) / (high[1] - low[1]) if between % 2 == 0 else 0.5
             number = low[0] + share * (high[0] - low[0])
+            between += 1
         else:
             number += tries * (aim - value) / line.slope
