@@ -51,7 +51,9 @@ class Halos:
         return self.mean + self.synthesis
 
 
-# Of bundles whose config names no halos, such as models 7 and 9. They follow from the
+# Of bundles whose config names none, such as models 7 and 9.
+FIRST_ARCHITECTURE = "blocks"
+# Likewise. They follow from the
 # kernels of the networks. Analysis: 3 x 3 seven times at 1/8 and once at 1/16, 72
 # pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32, 48. Mean: 3 x 3 at 1/64,
 # at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once at 1/16 and four times at
@@ -80,6 +82,7 @@ class Bundle:
     lmbda_max: float
     skip_below: int  # residuals with a lower table index are zero and not coded
     tune: str  # what it was trained for
+    architecture: str  # a name in codec/training/architectures.py
     hyper_tables: tuple[Tables, ...]  # by range of qualities, then by channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
@@ -168,6 +171,7 @@ def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     if "tune" not in config:  # models 7 and 9; the latter was released without PULLBACK
         config["tune"] = "psnr" if config.pop("can_refine") else "visual"
         config["pullback_graph"] = PULLBACK
+    config.setdefault("architecture", FIRST_ARCHITECTURE)
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(

@@ -24,7 +24,6 @@ from codec.networks.adaptation import (
 )
 from codec.networks.shipped import TUNES, load_bundle
 from codec.picture.reading import picture_in
-from codec.training.architectures import SHIPPED
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
 from codec.training.dimensions import STRIDE_PX
@@ -67,9 +66,9 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     set_up("float32")
     pool, parts, used = load_tiles(paths, max_pixels)
-    with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
-        codec = build_codec(SHIPPED)
     bundle = load_bundle(TUNES[tune].model_id)
+    with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
+        codec = build_codec(bundle.architecture)
     start_from(codec, bundle)
     share = freeze(codec)
     train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))
