@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from benchmarks.browser_pages import NoBrowserError, Pages  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
 from codec.file.container import unpack  # noqa: E402
 from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
+from codec.networks.adaptation import patches_of  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
     bundle_digest,
     nearest_fraction,
@@ -36,6 +38,7 @@ from codec.networks.bundle import (  # noqa: E402
 from codec.networks.runtime import Networks  # noqa: E402
 from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT  # noqa: E402
 from codec.training import health, lapped_transforms, mean_context, quality  # noqa: E402
+from codec.training.adapt import freeze, new_weights  # noqa: E402
 from codec.training.architectures import ARCHITECTURES, DEFAULT  # noqa: E402
 from codec.training.checkpoints import averaged_weights  # noqa: E402
 from codec.training.dimensions import (  # noqa: E402
@@ -392,6 +395,25 @@ def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm):
     x_hat = np.clip(keras.ops.convert_to_numpy(x_hat) + 0.5, 0, 1) * 255
     decoded = networks.synthesize(y_hat, inverse_gain, block_scale)
     assert np.abs(x_hat - decoded).max() < 0.51
+
+
+def test_summed_biases_of_an_exported_bundle_are_adapted_though_they_share_a_buffer(
+    folder,
+):
+    bundle = read_bundle(folder / "bundle")
+    networks = build_codec(bundle.architecture)
+    start_from(networks, bundle)
+    freeze(networks)
+    mean = networks.mean_context
+    for layer in (mean.base[1], mean.correct[0]):
+        layer.bias.assign(layer.bias + 0.25)
+    patches = patches_of(bundle, new_weights(networks, bundle))
+    z, residuals = np.zeros((1, 1, 1, HYPER)), np.zeros((1, 4, 4, LATENTS))
+    vectors = bundle.vectors(QUALITY_CODE_MAX)
+    arrays = [a.astype("float32") for a in (residuals, z, *list(vectors.values())[:2])]
+    found = Networks(replace(bundle, patches=patches)).reconstruct(*arrays)
+    assert same(mean(*arrays)[2], found, 1e-3)
+    assert not same(mean(*arrays)[2], Networks(bundle).reconstruct(*arrays), 1e-2)
 
 
 def test_the_hyper_model_starts_at_the_moments_of_the_tables(warm):

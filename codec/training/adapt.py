@@ -39,6 +39,7 @@ LEARNING_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of the steps
 TILES_PER_PICTURE, TILES_MAX = 8, 400
 COUNTED_TILES = 200  # of those, drawn with replacement, each at a random quality
+ALIKE = 1e-3  # that weights of one buffer may differ by after training
 TRAINING_SHARE, COUNTING_SHARE = 0.75, 0.2  # of the time that it all takes, about
 
 
@@ -200,10 +201,13 @@ def new_weights(codec, bundle):
             changes.append((bias, ops.convert_to_numpy(layer.bias) * after))
         for old, new in changes:
             place = place_of(old, held)
-            if not place or (key := f"{graph}/{place[1]}") in found:
-                raise SystemExit(f"the weights of {layer.name} are not in {graph} once")
-            found[key] = new.astype(place[0]).tobytes()
-    return found
+            if not place:
+                raise SystemExit(f"the weights of {layer.name} are not in {graph}")
+            key, new = f"{graph}/{place[1]}", new.astype(place[0])
+            # Biases that are summed start alike and stay alike, so they share a buffer.
+            if not np.allclose(found.setdefault(key, new), new, rtol=0, atol=ALIKE):
+                raise SystemExit(f"{graph} has other weights of {layer.name}, too")
+    return {key: weights.tobytes() for key, weights in found.items()}
 
 
 def place_of(weights, held):
