@@ -323,9 +323,12 @@ def describe_file(
     container = unpack(data, max_pixels=options.max_pixels)
     networks = networks_of(container, options)
     container = without_layer(container, networks)
-    latents = decode_latents(container, networks, progress)
-    header, latent_px = container.header, networks.bundle.latent_px
-    return describe(latents, header.width, header.height, latent_px)
+    header, bundle = container.header, networks.bundle
+    latents = (
+        band * bundle.descriptor_scale
+        for band in decode_latents(container, networks, progress)
+    )
+    return describe(latents, header.width, header.height, bundle.latent_px)
 
 
 def fingerprint_file(data: bytes, options: DecodeOptions) -> NDArray[np.int8]:

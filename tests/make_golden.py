@@ -18,6 +18,7 @@ from codec.coding.symbols import decode_symbols
 from codec.file.container import Container, unpack
 from codec.file.header import DIGEST_BYTES
 from codec.limits import SIDE_MAX_PX
+from codec.networks.bundle import Bundle
 from codec.networks.runtime import Networks
 from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle
 
@@ -51,9 +52,9 @@ CASES["ground"][0].paste(Image.fromarray(picture(28, 28)).resize((112, 112)), (9
 LARGEST_BYTES = 80_000  # all golden files together
 
 
-def symbols_sha256(container: Container) -> str:
+def symbols_sha256(container: Container, bundle: Bundle | None = None) -> str:
     """Of the hyper-latents and the residuals, as little-endian int32, in that order."""
-    bundle = load_bundle(container.header.model_id)
+    bundle = bundle or load_bundle(container.header.model_id)
     symbols = decode_symbols(container, Networks(bundle))
     return hashlib.sha256(
         b"".join(s.astype("<i4").tobytes() for s in symbols)

@@ -24,7 +24,7 @@ def tests(*names: str) -> tuple[str, ...]:
 PARTS = {
     "training": Part(
         tests("training", "training_parts", "train_heads", "adaptation"),
-        ("dev", "train"),
+        ("browser", "dev", "train"),
     ),
     "benchmarks": Part(
         tests("benchmarks", "benchmark_commands", "notebooks", "report"),

@@ -33,12 +33,13 @@ from codec.networks.adaptation import (
 )
 from codec.networks.bundle import CONFIG, Bundle, graph_file
 from codec.networks.runtime import Networks
-from codec.networks.shipped import DEFAULT_MODEL_ID, TUNES, load_bundle
+from codec.networks.shipped import DEFAULT_MODEL_ID, TUNES, load_bundle, model_name
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 MODEL = "domain.aecm"
+AFTER_LAST = {"blocks": 0.03, "lapped": 1.0}  # constant after the last layer, a SLOW_
 ROOT = str(Path(codec.__file__).parent.parent)
 TRAINS = ("ai_edge_quantizer", "keras", "tensorflow", "tensorflow_compression_ops")
 needs_training = pytest.mark.skipif(
@@ -71,7 +72,7 @@ def packed_from(bundle: Bundle) -> bytes:
         log_inverse_gain=bundle.log_inverse_gain + np.float32(0.1),
     )
     name, values = floats(bundle, "synthesis")
-    brighter = values + np.float32(0.1 / 0.03)  # see SLOW_OUTER
+    brighter = values + np.float32(0.1 / AFTER_LAST[bundle.architecture])
     return pack_model(coarse, {name: brighter.tobytes()})
 
 
@@ -148,12 +149,17 @@ def test_all_ways_to_encode_go_with_an_adapted_model(refinable, small_picture, o
 
 def test_the_command_line_codes_with_an_adapted_model(model):
     succeeds("encode", "photo.png", "--model", model)
-    assert "another model 9" in fails("decode", "photo.aec", "-o", "out.png")
+    assert f"another model {DEFAULT_MODEL_ID}" in fails(
+        "decode", "photo.aec", "-o", "out.png"
+    )
     succeeds("decode", "photo.aec", "--model", model, "-o", "out.png")
     assert pixels("out.png").shape == ORIGINAL.shape
-    assert "model 9 (visual-9)" in succeeds("info", "photo.aec").stdout
+    named = f"model {DEFAULT_MODEL_ID} ({model_name(DEFAULT_MODEL_ID)})"
+    assert named in succeeds("info", "photo.aec").stdout
     succeeds("features", "photo.aec", "--model", model, "-o", "features.npz")
-    assert "another model 9" in fails("features", "photo.aec", "-o", "other.npz")
+    assert f"another model {DEFAULT_MODEL_ID}" in fails(
+        "features", "photo.aec", "-o", "other.npz"
+    )
     succeeds("decode", "photo.aec", "--salvage", "--model", model, "-o", "s.png")
 
 
@@ -477,11 +483,10 @@ def test_two_steps_adapt_a_model(folder, monkeypatch):
 def test_all_signatures_of_a_graph_get_the_new_weights(refinable):
     """The one for refinement holds them twice, forward and backward."""
     from codec.training.adapt import freeze, new_weights
-    from codec.training.architectures import SHIPPED
     from codec.training.model import build_codec
     from codec.training.warm_start import start_from
 
-    trained = build_codec(SHIPPED)
+    trained = build_codec(refinable.architecture)
     start_from(trained, refinable)
     assert freeze(trained) < 0.05
     trained.synthesis.last.kernel.assign(0.5 * trained.synthesis.last.kernel)
@@ -495,4 +500,5 @@ def test_all_signatures_of_a_graph_get_the_new_weights(refinable):
     assert error == pytest.approx(np.sum((decoded - image.astype(float)) ** 2), rel=0.1)
     small = np.float32(1e-3 * error / np.sum(slope**2))
     after, _ = networks.error_gradient(latents - small * slope, **vectors, image=image)
-    assert error - after == pytest.approx(1e-3 * error, rel=0.1)
+    # Backward kernels in int8 stay those of the base, here twice as large.
+    assert 0.45 < (error - after) / (1e-3 * error) < 1.1

@@ -19,7 +19,7 @@ from codec.networks.heads import HEADS  # noqa: E402
 from codec.networks.runtime import Graph  # noqa: E402
 from codec.networks.shipped import DEFAULT_MODEL_ID, load_bundle  # noqa: E402
 from codec.training import heads  # noqa: E402
-from codec.training.block_transforms import SynthesisTransform  # noqa: E402
+from codec.training.architectures import ARCHITECTURES, DEFAULT  # noqa: E402
 from codec.training.colors import CHROMA  # noqa: E402
 from codec.training.degradation import gray, halved, noisy, worn  # noqa: E402
 from codec.training.dimensions import BLOCK_SCALES, LATENTS  # noqa: E402
@@ -54,24 +54,62 @@ def test_noise_on_a_gray_picture_is_gray():
     assert (found == found[..., :1]).all()
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_head_learns_from_its_loss(kind):
-    head = heads.build_head(kind)
+def test_a_head_learns_from_its_loss(kind, architecture):
+    head = heads.build_head(kind, architecture)
     target = picture(64 * head.factor, 64 * head.factor)[None].astype("float32")
     loss = head.loss(*samples(4, 4), target / 255 - 0.5)
     assert np.isfinite(float(loss))
 
 
-def test_the_image_heads_start_as_the_synthesis():
-    synthesis = SynthesisTransform()
+def drawn_synthesis(architecture):
+    """With blocks that do something, and all weights other than at the start."""
+    synthesis = ARCHITECTURES[architecture].synthesis()
+    synthesis(*samples(4, 6))
+    random = np.random.default_rng(1)
+    for weight in synthesis.weights:
+        weight.assign(weight + random.normal(0, 0.02, weight.shape))
+    return synthesis
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_image_heads_start_as_the_synthesis(architecture):
+    synthesis = drawn_synthesis(architecture)
     expected = synthesis(*samples(4, 6))
-    head = heads.build_head("denoise")
+    head = heads.build_head("denoise", architecture)
     head.start(synthesis)
     assert np.allclose(head(*samples(4, 6)), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_head_that_enlarges_starts_with_the_features_of_the_synthesis(architecture):
+    synthesis = drawn_synthesis(architecture)
+    head = heads.build_head("upscale", architecture)
+    head.start(synthesis)
+    found, expected = (
+        network.features(*samples(4, 6))[0] for network in (head.synthesis, synthesis)
+    )
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("kind", ["denoise", "upscale"])
+def test_a_head_sees_no_further_than_the_halo_of_the_synthesis(kind, architecture):
+    head = heads.build_head(kind, architecture)
+    head.start(drawn_synthesis(architecture))
+    latents, scales = samples(20, 4)
+    other = latents.copy()
+    other[:, 8:12] += 1
+    changed = np.abs(head(other, scales) - head(latents, scales)).max((0, 2, 3))
+    rows = np.flatnonzero(changed > 1e-6) / (64 * head.factor)
+    halo = ARCHITECTURES[architecture].halos.synthesis
+    assert 2 - halo <= rows.min() < 2
+    assert 3 <= rows.max() < 3 + halo
+
+
 def test_colors_are_shares_of_a_grid_around_gray():
-    head = heads.build_head("colorize")
+    head = heads.build_head("colorize", DEFAULT)
     chroma = np.asarray(head.chroma(*samples(4, 6)))
     assert chroma.shape == (1, 8, 12, 2)
     assert np.abs(chroma).max() <= heads.COLOR_STEP * heads.COLOR_REACH

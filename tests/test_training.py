@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from browser_scripts import DECODE_ALL, LEVELS, SYMBOLS, difference, script
+from impulses import reaches
+from make_golden import symbols_sha256
 from pictures import picture, psnr
 from PIL import Image
 
@@ -21,8 +25,11 @@ pytest.importorskip("tensorflow_compression_ops", reason=REASON)
 keras = pytest.importorskip("keras", reason=REASON)
 
 import codec  # noqa: E402
+from benchmarks.browser_pages import NoBrowserError, Pages  # noqa: E402
 from codec.entropy.tables import PRECISION_BITS  # noqa: E402
+from codec.file.container import unpack  # noqa: E402
 from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
+from codec.networks.adaptation import patches_of  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
     bundle_digest,
     nearest_fraction,
@@ -31,7 +38,8 @@ from codec.networks.bundle import (  # noqa: E402
 from codec.networks.runtime import Networks  # noqa: E402
 from codec.networks.shipped import DEFAULT_MODEL_ID, TUNE_DEFAULT  # noqa: E402
 from codec.training import health, lapped_transforms, mean_context, quality  # noqa: E402
-from codec.training.architectures import ARCHITECTURES, SHIPPED  # noqa: E402
+from codec.training.adapt import freeze, new_weights  # noqa: E402
+from codec.training.architectures import ARCHITECTURES, DEFAULT  # noqa: E402
 from codec.training.checkpoints import averaged_weights  # noqa: E402
 from codec.training.dimensions import (  # noqa: E402
     BLOCK_SCALES,
@@ -44,6 +52,7 @@ from codec.training.rate import rounding_of_scale  # noqa: E402
 from codec.training.soap import Soap  # noqa: E402
 from codec.training.train import kept  # noqa: E402
 from codec.training.warm_start import start_from  # noqa: E402
+from codec.web import site  # noqa: E402
 
 
 def training(folder, *arguments: object, **environment: str) -> str:
@@ -90,7 +99,7 @@ def test_training_goes_on_where_it_stopped(folder):
     assert "going on" not in outputs(folder)["first"]
     assert "going on from step 4\n" in outputs(folder)["second"]
     state = json.loads((folder / "run" / "state.json").read_text())
-    assert state == {"step": 6, "goal": TUNE_DEFAULT, "architecture": "lapped"}
+    assert state == {"step": 6, "goal": TUNE_DEFAULT, "architecture": DEFAULT}
     assert [p.name for p in (folder / "run").glob("step-*")] == ["step-6"]
 
 
@@ -132,6 +141,8 @@ def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
     bundle = read_bundle(folder / "bundle")
     assert bundle.model_id == DEFAULT_MODEL_ID
     assert bundle.digest == bundle_digest(folder / "bundle")
+    assert bundle.architecture == DEFAULT
+    assert bundle.halos == ARCHITECTURES[DEFAULT].halos
     assert bundle.latent_channels == LATENTS
     assert bundle.hyper_channels == HYPER
     assert bundle.log_gain.shape == (quality.QUALITY_ANCHORS, LATENTS)
@@ -139,6 +150,33 @@ def test_an_exported_bundle_has_the_networks_shapes_and_proper_tables(folder):
     assert len(bundle.residual_tables.length) == quality.SCALE_LEVELS
     for tables in (*bundle.hyper_tables, bundle.residual_tables):
         assert (tables.frequency.sum(1) == 2**PRECISION_BITS).all()
+
+
+def test_an_impulse_does_not_reach_beyond_the_halos_of_an_exported_bundle(folder):
+    bundle = read_bundle(folder / "bundle")
+    for name, (found, allowed) in reaches(bundle, QUALITY_CODE_MAX // 2).items():
+        assert 0 < found <= allowed, name
+
+
+def test_browsers_decode_what_an_exported_bundle_encodes(folder, monkeypatch):
+    bundle = read_bundle(folder / "bundle")
+    monkeypatch.setattr(site, "SHIPPED", {bundle.model_id: ("exported", "")})
+    monkeypatch.setattr(site, "load_bundle", lambda model_id: bundle)
+    served = site.site_files.__wrapped__()
+    files = {path: (data, site.media_type(path)) for path, data in served.items()}
+    data = codec.encode(picture(150, 200), quality=60, content="photo", bundle=bundle)
+    files["photo.aec"] = data, "application/octet-stream"
+    pages = Pages(files, policy="")
+    try:
+        decoded = pages.run(script(DECODE_ALL, ["photo.aec"]))["photo.aec"]
+        symbols = pages.run(script(SYMBOLS, ["photo.aec"]))["photo.aec"]
+    except NoBrowserError as error:
+        pytest.skip(str(error))
+    finally:
+        pages.close()
+    assert symbols == symbols_sha256(unpack(data), bundle)
+    off = difference(decoded, codec.decode(data, bundle=bundle))
+    assert np.abs(off).max() <= LEVELS
 
 
 def test_the_context_codes_every_group_at_every_position_exactly_once():
@@ -313,12 +351,13 @@ def test_pytorch_goes_on_like_tensorflow(folder):
     assert losses[1] == pytest.approx(losses[0], rel=0.4)  # other random levels
 
 
-@pytest.fixture(scope="module")
-def warm(bundle):
-    """Networks for training with the weights of the shipped model."""
-    warm = build_codec(SHIPPED)
-    start_from(warm, bundle)
-    return warm
+@pytest.fixture(scope="module", params=["shipped", "exported"])
+def warm(request, bundle, folder):
+    """(a bundle, networks for training with its weights)."""
+    found = bundle if request.param == "shipped" else read_bundle(folder / "bundle")
+    networks = build_codec(found.architecture)
+    start_from(networks, found)
+    return found, networks
 
 
 def same(network, graph, tolerance):
@@ -327,7 +366,8 @@ def same(network, graph, tolerance):
     return np.abs(network - graph).max() <= tolerance * np.abs(graph).max()
 
 
-def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm, bundle):
+def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm):
+    bundle, warm = warm
     image = picture(128, 192)[None]
     code = QUALITY_CODE_MAX // 2
     networks, vectors = Networks(bundle), bundle.vectors(code)
@@ -357,7 +397,27 @@ def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm, bund
     assert np.abs(x_hat - decoded).max() < 0.51
 
 
-def test_the_hyper_model_starts_at_the_moments_of_the_tables(warm, bundle):
+def test_summed_biases_of_an_exported_bundle_are_adapted_though_they_share_a_buffer(
+    folder,
+):
+    bundle = read_bundle(folder / "bundle")
+    networks = build_codec(bundle.architecture)
+    start_from(networks, bundle)
+    freeze(networks)
+    mean = networks.mean_context
+    for layer in (mean.base[1], mean.correct[0]):
+        layer.bias.assign(layer.bias + 0.25)
+    patches = patches_of(bundle, new_weights(networks, bundle))
+    z, residuals = np.zeros((1, 1, 1, HYPER)), np.zeros((1, 4, 4, LATENTS))
+    vectors = bundle.vectors(QUALITY_CODE_MAX)
+    arrays = [a.astype("float32") for a in (residuals, z, *list(vectors.values())[:2])]
+    found = Networks(replace(bundle, patches=patches)).reconstruct(*arrays)
+    assert same(mean(*arrays)[2], found, 1e-3)
+    assert not same(mean(*arrays)[2], Networks(bundle).reconstruct(*arrays), 1e-2)
+
+
+def test_the_hyper_model_starts_at_the_moments_of_the_tables(warm):
+    bundle, warm = warm
     tables = bundle.hyper_tables[3]
     symbol = np.arange(tables.frequency.shape[1])
     counted = np.where(symbol < tables.length[:, None] - 1, tables.frequency, 0)

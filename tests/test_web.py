@@ -2,7 +2,6 @@
 decoder in Python does.
 """
 
-import base64
 import io
 import json
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser_scripts import DECODE_ALL, LEVELS, SYMBOLS, difference, script
 from command_line import succeeds
 from make_golden import GOLDEN, GOLDEN_JSON, MALFORMED
 from make_kernels import FEATURES, SOURCE, source_digest
@@ -33,66 +33,6 @@ from codec.progress import no_progress
 from codec.web.site import FILES, media_type, site_files
 
 ROOT = Path(__file__).parent.parent
-LEVELS = 1  # that pixels may differ by
-DECODE_ALL = """
-import { decode } from "./aec.js";
-const found = {};
-for (const name of NAMES)
-  try {
-    const { info, image } = await decode(name, { maxPixels: MAX_PIXELS });
-    let text = "";
-    for (const value of image.data) text += String.fromCharCode(value);
-    found[name] = { info, space: image.colorSpace, pixels: btoa(text) };
-  } catch (error) {
-    found[name] = { name: error.name, error: error.message };
-  }
-told(found);
-"""
-SYMBOLS = """
-import { hex, unpack } from "./container.js";
-import { Kernels, compileKernels } from "./kernels.js";
-import { SymbolModel, modelOf } from "./models.js";
-import { decodeTile } from "./symbols.js";
-import { paste } from "./windows.js";
-
-const kernels = new Kernels(await compileKernels());
-const models = {};
-const found = {};
-for (const name of NAMES) {
-  const bytes = new Uint8Array(await (await fetch(name)).arrayBuffer());
-  const container = unpack(bytes, MAX_PIXELS);
-  const { header } = container;
-  const released = await modelOf(header);
-  const model = (models[released.name] ??= await SymbolModel.load(kernels, released));
-  const { hyper_channels, latent_channels } = model.config;
-  const cells = (side) => Math.ceil(side / 64);
-  const grid = [cells(header.height), cells(header.width)];
-  const zeros = (unit, channels) => {
-    const shape = [grid[0] * unit, grid[1] * unit, channels];
-    return { data: new Int32Array(shape[0] * shape[1] * channels), shape };
-  };
-  const hyper = zeros(1, hyper_channels);
-  const residuals = zeros(4, latent_channels);
-  for (let number = 0; number < container.tileCount; number++) {
-    const { networks } = container.tile(number);
-    if (!networks) continue;
-    const { tilePx, tileColumns } = header;
-    const [x, y] = [number % tileColumns, Math.floor(number / tileColumns)];
-    const rows = cells(Math.min(tilePx, header.height - y * tilePx));
-    const columns = cells(Math.min(tilePx, header.width - x * tilePx));
-    const tile = decodeTile(model, header.qualityCode, networks, rows, columns);
-    const [top, left] = [cells(y * tilePx), cells(x * tilePx)];
-    const shape = [rows, columns, hyper_channels];
-    paste(hyper, { data: tile.hyper, shape }, top, left);
-    const larger = [4 * rows, 4 * columns, latent_channels];
-    paste(residuals, { data: tile.residuals, shape: larger }, 4 * top, 4 * left);
-  }
-  const all = new Blob([hyper.data, residuals.data]);
-  const digest = await crypto.subtle.digest("SHA-256", await all.arrayBuffer());
-  found[name] = hex(new Uint8Array(digest));
-}
-told(found);
-"""
 RETRIED = """
 import { decode } from "./aec.js";
 const error = await decode("96x70-q50.aec").catch((error) => error.message);
@@ -286,11 +226,6 @@ def pages(good, bad):
     found.close()
 
 
-def script(text: str, names) -> str:
-    text = text.replace("NAMES", json.dumps(sorted(names)))
-    return text.replace("MAX_PIXELS", str(MAX_PIXELS))
-
-
 @pytest.fixture(scope="module")
 def decoded(pages, good):
     return pages.run(script(DECODE_ALL, good))
@@ -337,13 +272,9 @@ def test_pictures_are_those_of_the_decoder_in_python(decoded, good):
     for name, data in good.items():
         found = decoded[name]
         assert "error" not in found, f"{name}: {found['error']}"
-        image = ImageOps.exif_transpose(codec.decode(data)).convert("RGBA")
-        size = found["info"]["width"], found["info"]["height"]
-        assert size == image.size, name
-        pixels = np.frombuffer(base64.b64decode(found["pixels"]), np.uint8)
-        difference = pixels.reshape(image.height, image.width, 4).astype(int) - image
-        assert np.abs(difference).max() <= LEVELS, name
-        assert not difference[..., 3].any(), name
+        off = difference(found, ImageOps.exif_transpose(codec.decode(data)))
+        assert np.abs(off).max() <= LEVELS, name
+        assert not off[..., 3].any(), name
 
 
 def test_facts_are_those_of_info(decoded, good):

@@ -4,6 +4,7 @@ from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
+from impulses import reaches
 from pictures import picture
 
 import codec
@@ -201,36 +202,5 @@ def test_a_wide_picture_is_decoded_in_strips_to_the_same_pixels(
 def test_an_impulse_does_not_reach_beyond_the_halo(model_id):
     """Or windows would show as seams."""
     bundle = load_bundle(model_id)
-    networks, vectors, halos = Networks(bundle), bundle.vectors(CODE), bundle.halos
-    grid = 13, 1
-    middle = slice(6, 7)
-
-    def reach(array, other, unit):
-        rows = np.flatnonzero(np.abs(array - other).max((0, 2, 3)) > 0)
-        cells = rows // unit
-        return max(6 - cells.min(), cells.max() - 6)
-
-    flat = np.full((1, 64 * grid[0], 64, 3), 128, np.uint8)
-    impulse = flat.copy()
-    win.cut(impulse, (middle, slice(0, 1)), 64)[...] = 255
-    analyzed = [networks.analyze(image) for image in (flat, impulse)]
-    assert reach(*analyzed, 4) <= halos.analysis
-
-    hyper = [networks.hyper_analyze(y, vectors["gain"]) for y in analyzed]
-    assert reach(*hyper, 1) <= halos.analysis + halos.hyper_analysis
-
-    residuals = np.zeros_like(analyzed[0])
-    other = residuals.copy()
-    win.cut(other, (middle, slice(0, 1)), 4)[...] = 3
-    gains = vectors["gain"], vectors["inverse_gain"]
-    z = np.zeros_like(hyper[0])
-    other_z = z.copy()
-    other_z[:, 6] = 5
-    decoded = networks.reconstruct(residuals, z, *gains)
-    for r, h in ((other, z), (residuals, other_z)):
-        assert reach(decoded, networks.reconstruct(r, h, *gains), 4) <= halos.mean
-    pictures = [
-        networks.synthesize(y, vectors["inverse_gain"], vectors["block_scale"])
-        for y in (decoded, decoded + other)
-    ]
-    assert reach(*(p.astype(int) for p in pictures), 64) <= halos.synthesis
+    for name, (found, allowed) in reaches(bundle, CODE).items():
+        assert 0 < found <= allowed, name

@@ -51,11 +51,14 @@ class Halos:
         return self.mean + self.synthesis
 
 
-# Of bundles whose config names no halos, such as models 7 and 9. They follow from the
-# kernels of the networks. Analysis: 3 x 3 seven times at 1/8 and once at 1/16, 72
-# pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32, 48. Mean: 3 x 3 at 1/64,
-# at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once at 1/16 and four times at
-# 1/8, 48.
+DESCRIPTOR_STEP = 0.01  # what descriptors take a step at the highest quality for
+
+# Of bundles whose config names none, such as models 7 and 9.
+FIRST_ARCHITECTURE = "blocks"
+# Likewise. They follow from the kernels of the networks. Analysis: 3 x 3 seven times at
+# 1/8 and once at 1/16, 72 pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32,
+# 48. Mean: 3 x 3 at 1/64, at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once
+# at 1/16 and four times at 1/8, 48.
 FIRST_HALOS = Halos(analysis=2, hyper_analysis=1, mean=3, synthesis=1)
 
 
@@ -80,6 +83,7 @@ class Bundle:
     lmbda_max: float
     skip_below: int  # residuals with a lower table index are zero and not coded
     tune: str  # what it was trained for
+    architecture: str  # a name in codec/training/architectures.py
     hyper_tables: tuple[Tables, ...]  # by range of qualities, then by channel
     residual_tables: Tables  # by table index
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
@@ -93,6 +97,17 @@ class Bundle:
     def latents_per_cell(self) -> int:
         """Latents along the side of a cell."""
         return self.stride_px // self.latent_px
+
+    @property
+    def descriptor_scale(self) -> NDArray[np.float32]:
+        """Factors [latent_channels] on latents in image units, so that descriptors know
+        what is little, whatever the units. Those of the first architecture are of
+        orthonormal functions.
+        """
+        steps = np.exp(self.log_inverse_gain[-1])
+        if self.architecture == FIRST_ARCHITECTURE:
+            return np.ones_like(steps)
+        return DESCRIPTOR_STEP / steps
 
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)
@@ -168,6 +183,7 @@ def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     if "tune" not in config:  # models 7 and 9; the latter was released without PULLBACK
         config["tune"] = "psnr" if config.pop("can_refine") else "visual"
         config["pullback_graph"] = PULLBACK
+    config.setdefault("architecture", FIRST_ARCHITECTURE)
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(

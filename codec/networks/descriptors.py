@@ -1,7 +1,8 @@
 """Descriptors of pictures, from their latents alone.
 
-Training starts every latent channel as a function of the 16 x 16 DCT, so magnitudes
-tell of color, orientation and frequency. Pooled over a grid they tell of layout, too.
+Training starts every latent channel as a function of a transform, of one color and
+frequency, so magnitudes tell of color, orientation and frequency. Pooled over a grid
+they tell of layout, too.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID = 4  # rows and columns that magnitudes are pooled over
-FLOOR = 0.01  # added to a magnitude, in image units, before the logarithm
+FLOOR = 0.01  # added to a magnitude before the logarithm
 ALIKE_SHARE = 0.95  # of the channels, that count: the others are those of color
 
 
@@ -21,7 +22,8 @@ def describe(
     """Logarithms of the mean magnitudes of every latent channel in every part of the
     grid, float32 [GRID * GRID * channels], parts in raster order.
 
-    `bands` are latents in image units, [1, rows, columns, channels] from top to bottom.
+    `bands` are latents in image units times `Bundle.descriptor_scale`, [1, rows,
+    columns, channels] from top to bottom.
     Of a picture of `width` x `height` pixels, what extends it to whole cells is left
     out.
     """

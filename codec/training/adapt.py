@@ -24,7 +24,6 @@ from codec.networks.adaptation import (
 )
 from codec.networks.shipped import TUNES, load_bundle
 from codec.picture.reading import picture_in
-from codec.training.architectures import SHIPPED
 from codec.training.calibration import anchor_vectors, calibrate
 from codec.training.data import TILE_PX, CropPositions, texture, tiles
 from codec.training.dimensions import STRIDE_PX
@@ -40,6 +39,7 @@ LEARNING_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of the steps
 TILES_PER_PICTURE, TILES_MAX = 8, 400
 COUNTED_TILES = 200  # of those, drawn with replacement, each at a random quality
+ALIKE = 1e-3  # that weights of one buffer may differ by after training
 TRAINING_SHARE, COUNTING_SHARE = 0.75, 0.2  # of the time that it all takes, about
 
 
@@ -67,9 +67,9 @@ def adapt(paths, tune, *, steps, max_pixels, progress):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     set_up("float32")
     pool, parts, used = load_tiles(paths, max_pixels)
-    with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
-        codec = build_codec(SHIPPED)
     bundle = load_bundle(TUNES[tune].model_id)
+    with native_stderr_silenced():  # TensorFlow tells of itself at its first layers
+        codec = build_codec(bundle.architecture)
     start_from(codec, bundle)
     share = freeze(codec)
     train(codec, tune, pool, steps, lambda done: progress(TRAINING_SHARE * done))
@@ -201,10 +201,13 @@ def new_weights(codec, bundle):
             changes.append((bias, ops.convert_to_numpy(layer.bias) * after))
         for old, new in changes:
             place = place_of(old, held)
-            if not place or (key := f"{graph}/{place[1]}") in found:
-                raise SystemExit(f"the weights of {layer.name} are not in {graph} once")
-            found[key] = new.astype(place[0]).tobytes()
-    return found
+            if not place:
+                raise SystemExit(f"the weights of {layer.name} are not in {graph}")
+            key, new = f"{graph}/{place[1]}", new.astype(place[0])
+            # Biases that are summed start alike and stay alike, so they share a buffer.
+            if not np.allclose(found.setdefault(key, new), new, rtol=0, atol=ALIKE):
+                raise SystemExit(f"{graph} has other weights of {layer.name}, too")
+    return {key: weights.tobytes() for key, weights in found.items()}
 
 
 def place_of(weights, held):

@@ -1,5 +1,5 @@
-"""The architectures by name; another one is a module with its transforms and a line in
-`ARCHITECTURES`.
+"""The architectures by name; another one is a module with its transforms, which have
+all the methods of those that are here, and a line in `ARCHITECTURES`.
 """
 
 from collections.abc import Callable
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codec.networks.bundle import FIRST_HALOS, Halos
+from codec.networks.bundle import FIRST_ARCHITECTURE, FIRST_HALOS, Halos
 from codec.training import block_transforms, lapped_transforms
 from codec.training.dimensions import LATENTS
 from codec.training.layers import Network
 
-SHIPPED = "blocks"  # of the models that the package holds
 DEFAULT = "lapped"
 
 
@@ -32,7 +31,7 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "blocks": Architecture(
+    FIRST_ARCHITECTURE: Architecture(
         block_transforms.AnalysisTransform,
         block_transforms.SynthesisTransform,
         0.0,

@@ -13,7 +13,15 @@ from codec.training.dimensions import (
     LATENT_WIDTH,
     LATENTS,
 )
-from codec.training.layers import Network, Residual, adjoint, conv, split_scales
+from codec.training.layers import (
+    Network,
+    Residual,
+    adjoint,
+    conv,
+    of_blocks,
+    plain,
+    split_scales,
+)
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, block_coder
 
@@ -62,12 +70,22 @@ class AnalysisTransform(Network):
             t, _ = block(t)
         return self.latent_block(self.last(ops.space_to_depth(t, 2)) * SLOW_INNER)[0]
 
+    def stored(self):
+        """Convolutions in order of use: (layer, constant before it, constant after it)
+        that its graph has in the weights.
+        """
+        last = self.last, 1.0, SLOW_INNER
+        blocks = of_blocks(*self.blocks), of_blocks(self.latent_block)
+        return [*plain(self.first), *blocks[0], last, *blocks[1]]
+
 
 class SynthesisTransform(Network):
     """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 16 h, 16 w, 3].
 
     `scales` [B, 1, 1, sum(BLOCK_SCALES)] weigh the blocks according to quality.
     """
+
+    border = 0  # cells beyond the picture, of latents and features, on every side
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -82,12 +100,21 @@ class SynthesisTransform(Network):
         self.blocks = [residual(CHANNELS, CHANNELS) for _ in range(BLOCKS)]
         self.last = conv(192, 3, kernel_initializer=center(3, k8.T / SLOW_OUTER))
 
+    def extended(self, y_hat):
+        """As it is: beyond it are zeros."""
+        return y_hat
+
     def call(self, y_hat, scales, blocks=None):
         """`blocks` may stand in for its own."""
         return self.with_activations(y_hat, scales, blocks)[0]
 
     def with_activations(self, y_hat, scales, blocks=None):
         """(image, activations inside each block)."""
+        t, activations = self.features(y_hat, scales, blocks)
+        return self.image(t), activations
+
+    def features(self, y_hat, scales, blocks=None):
+        """(features at 1/8, activations inside each block)."""
         latent_scale, *block_scales = split_scales(scales)
         t, activation = self.latent_block(y_hat, latent_scale)
         activations = [activation]
@@ -95,10 +122,25 @@ class SynthesisTransform(Network):
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
             t, activation = block(t, scale)
             activations.append(activation)
-        return self.image(t), activations
+        return t, activations
+
+    def stored(self):
+        """As `AnalysisTransform.stored`."""
+        blocks = of_blocks(self.latent_block), of_blocks(*self.blocks)
+        first = self.first, SLOW_INNER, 1.0
+        return [*blocks[0], first, *blocks[1], *plain(self.last)]
+
+    def stored_factors(self):
+        """Variables that its graph multiplies by, in order of use."""
+        return []
+
+    def feature_weights(self):
+        """Those that `features` takes."""
+        layers = self.latent_block, self.first, *self.blocks
+        return [variable for layer in layers for variable in layer.variables]
 
     def image(self, t):
-        """The image from the features at 1/8."""
+        """The image from the features."""
         return ops.depth_to_space(ops.cast(self.last(t), "float32"), 8) * SLOW_OUTER
 
     def pullback(self, gradient, scales, activations):

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from codec.networks.bundle import GRAPHS, Bundle
 
-SIDE_PX = 512
+SIDE_PX = 1408  # 2 megapixels; what is mirrored beyond borders counts, too
 DECODER = ("scales", "mean_context", "synthesis")
 ENCODER = ("analysis", "hyper_analysis", "scales", "mean_context")
 

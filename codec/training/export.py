@@ -23,6 +23,7 @@ from codec.networks.bundle import (
     FAST,
     GRADIENT,
     PULLBACK,
+    bundle_digest,
     graph_file,
     read_bundle,
 )
@@ -343,6 +344,7 @@ def export(
         "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
         "tune": tune,
+        "architecture": codec.architecture,
         "halos": asdict(ARCHITECTURES[codec.architecture].halos),
         "hyper_table_sets": len(hyper_tables),
     }
@@ -370,3 +372,4 @@ def report(folder, integer, skip_below):
     bounds = ", ".join(str(bound) for *_, bound in integer)
     print(f"largest partial sums of the scale network: {bounds}; limit {EXACT_LIMIT}")
     print(f"residuals with a table index below {skip_below} are not coded")
+    print(f"SHA-256 of the bundle: {bundle_digest(folder).hex()}")

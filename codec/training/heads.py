@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from codec.training.block_transforms import SynthesisTransform
+from codec.training.architectures import ARCHITECTURES
 from codec.training.colors import chroma
 from codec.training.degradation import gray, halved, noisy, worn
 from codec.training.dimensions import BLOCK_SCALES, CHANNELS, LATENT_PX, LATENTS
@@ -27,10 +27,25 @@ SHARPNESS = 2.6  # exponent on probabilities before their mean is taken
 CHROMA_FACTOR = 8  # sides of the picture are as many times those of the chroma
 
 
-class ImageHead(SynthesisTransform):
+class ImageHead(Network):
     """The synthesis, trained to come near another picture than the one encoded."""
 
     factor = 1
+
+    def __init__(self, architecture):
+        super().__init__()
+        self.synthesis = ARCHITECTURES[architecture].synthesis()
+
+    def build(self, latents_shape, scales_shape):
+        """Layers are built when they are called: not all of the synthesis are."""
+
+    def call(self, latents, scales):
+        """Image [B, H, W, 3], `factor` times as large."""
+        return self.image(self.synthesis.features(latents, scales)[0])
+
+    def image(self, t):
+        """The image from the features of the synthesis."""
+        return self.synthesis.image(t)
 
     def loss(self, latents, scales, target):
         """Mean logarithm of the squared error, so that all pictures count alike (Chen
@@ -41,8 +56,7 @@ class ImageHead(SynthesisTransform):
 
     def start(self, synthesis):
         """Copy the weights of a SynthesisTransform."""
-        copy_features(self, synthesis)
-        self.last.set_weights(synthesis.last.get_weights())
+        self.synthesis.set_weights(synthesis.get_weights())
 
     def error(self, latents, scales, target):
         """Mean squared error, range 1."""
@@ -57,27 +71,22 @@ class UpscaleHead(ImageHead):
 
     factor = 2
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, architecture):
+        super().__init__(architecture)
         self.last = conv(2 * CHANNELS, 3)
         self.finish = conv(192, 3)
 
     def image(self, t):
         t = ops.depth_to_space(ops.cast(self.last(t), "float32"), 2)
-        return ops.depth_to_space(ops.cast(self.finish(t), "float32"), 8)
+        image = ops.depth_to_space(ops.cast(self.finish(t), "float32"), 8)
+        beyond = 16 * self.synthesis.border  # of its cells, which are half as large
+        return image[:, beyond:-beyond, beyond:-beyond] if beyond else image
 
     def start(self, synthesis):
-        copy_features(self, synthesis)
-
-
-def copy_features(head, synthesis):
-    """The weights of all but the last layer."""
-
-    def layers(network):
-        return network.latent_block, network.first, *network.blocks
-
-    for own, other in zip(layers(head), layers(synthesis), strict=True):
-        own.set_weights(other.get_weights())
+        """Copy the weights of its features."""
+        pairs = self.synthesis.feature_weights(), synthesis.feature_weights()
+        for own, other in zip(*pairs, strict=True):
+            own.assign(other)
 
 
 class ColorHead(Network):
@@ -87,7 +96,8 @@ class ColorHead(Network):
 
     factor = 1
 
-    def __init__(self):
+    def __init__(self, architecture):
+        """Of any architecture, which it does not depend on."""
         super().__init__()
         grid = np.arange(-COLOR_REACH, COLOR_REACH + 1, dtype="float32") * COLOR_STEP
         self.grid = grid
@@ -157,8 +167,9 @@ KINDS = {
 }
 
 
-def build_head(kind):
-    head = KINDS[kind].network()
+def build_head(kind, architecture):
+    """A head of `KINDS` for the latents of an architecture, its weights drawn."""
+    head = KINDS[kind].network(architecture)
     head(
         np.zeros((1, 4, 4, LATENTS), "float32"),
         np.zeros((1, 1, 1, sum(BLOCK_SCALES)), "float32"),

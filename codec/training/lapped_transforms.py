@@ -20,7 +20,15 @@ from codec.training.dimensions import (
     LATENT_WIDTH,
     LATENTS,
 )
-from codec.training.layers import Network, Residual, adjoint, conv, split_scales
+from codec.training.layers import (
+    Network,
+    Residual,
+    adjoint,
+    conv,
+    of_blocks,
+    plain,
+    split_scales,
+)
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, lapped_coder
 
@@ -89,6 +97,14 @@ class AnalysisTransform(Network):
         y = ops.cast(self.last(t * SLOW_LATENTS), "float32")
         return self.latent_block(y)[0]
 
+    def stored(self):
+        """Convolutions in order of use: (layer, constant before it, constant after it)
+        that its graph has in the weights.
+        """
+        last = self.last, SLOW_LATENTS, 1.0
+        blocks = of_blocks(*self.blocks), of_blocks(self.latent_block)
+        return [*plain(self.first), *blocks[0], last, *blocks[1]]
+
 
 def synthesis_kernels():
     """(up, last) of the synthesis at the start: from 2 x 2 latents the 2 x 2 blocks of
@@ -114,6 +130,8 @@ class SynthesisTransform(Network):
 
     `scales` [B, 1, 1, sum(BLOCK_SCALES)] weigh the blocks according to quality.
     """
+
+    border = 1  # cells beyond the picture, of latents and features, on every side
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -142,6 +160,11 @@ class SynthesisTransform(Network):
 
     def with_activations(self, y_hat, scales, blocks=None):
         """(image, activations inside each block)."""
+        t, activations = self.features(y_hat, scales, blocks)
+        return self.image(t), activations
+
+    def features(self, y_hat, scales, blocks=None):
+        """(features at 1/8 up to a cell beyond the borders, activations inside)."""
         latent_scale, *block_scales = split_scales(scales)
         t, activation = self.latent_block(self.extended(y_hat), latent_scale)
         activations = [activation]
@@ -150,9 +173,29 @@ class SynthesisTransform(Network):
         for block, scale in zip(blocks or self.blocks, block_scales, strict=True):
             t, activation = block(t, scale)
             activations.append(activation)
+        return t, activations
+
+    def image(self, t):
+        """The image from the features."""
         x_hat = ops.cast(self.last(t * SLOW_PIXELS), "float32")
         # Cells of 8 x 8 pixels that lie half beyond the border.
-        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4], activations
+        return ops.depth_to_space(x_hat, 8)[:, 4:-4, 4:-4]
+
+    def stored(self):
+        """As `AnalysisTransform.stored`."""
+        blocks = of_blocks(self.latent_block), of_blocks(*self.blocks)
+        up, last = (self.up, SLOW_LATENTS, 1.0), (self.last, SLOW_PIXELS, 1.0)
+        return [*blocks[0], up, *blocks[1], last]
+
+    def stored_factors(self):
+        """Variables that its graph multiplies by, in order of use."""
+        return [self.mirror_down, self.mirror_across]
+
+    def feature_weights(self):
+        """Those that `features` takes."""
+        layers = self.latent_block, self.up, *self.blocks
+        weights = [variable for layer in layers for variable in layer.variables]
+        return [self.mirror_down, self.mirror_across, *weights]
 
     def pullback(self, gradient, scales, activations):
         """Gradient with respect to the latents, given that of the image [B, H, W, 3]

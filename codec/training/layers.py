@@ -59,5 +59,15 @@ def adjoint(layer, gradient):
     return ops.conv(gradient, kernel, padding=layer.padding)
 
 
+def plain(*layers):
+    """Places of convolutions in a graph, as `stored` gives them, with no constants."""
+    return [(layer, 1.0, 1.0) for layer in layers]
+
+
+def of_blocks(*blocks):
+    """Places of the convolutions of residual blocks, see `plain`."""
+    return plain(*(layer for block in blocks for layer in (block.wide, block.out)))
+
+
 def split_scales(scales):
     return ops.split(scales, np.cumsum(BLOCK_SCALES)[:-1].tolist(), axis=-1)

@@ -16,18 +16,22 @@ RIDGE = 1e-6  # of the mean variance of the features
 class Preview(Network):
     """Latents after the inverse gain [B, h, w, LATENTS] -> image [B, 8 h, 8 w, 3].
 
-    Linear; a light stand-in for the synthesis followed by a reduction of its output.
+    Linear; a light stand-in for a SynthesisTransform followed by a reduction of its
+    output, with the same beyond the borders.
     """
 
-    def __init__(self):
+    def __init__(self, synthesis):
         super().__init__()
         side = LATENT_PX // PREVIEW_FACTOR
-        self.first = conv(PREVIEW_WIDTH, 3, use_bias=False)
+        self.extended = synthesis.extended
+        padding = "valid" if synthesis.border else "same"
+        self.first = conv(PREVIEW_WIDTH, 3, padding=padding, use_bias=False)
         self.last = conv(3 * side**2, 1)
 
     def call(self, y_hat):
         side = LATENT_PX // PREVIEW_FACTOR
-        return ops.depth_to_space(self.last(self.first(y_hat)), side)
+        t = self.first(self.extended(y_hat))
+        return ops.depth_to_space(self.last(t), side)
 
 
 def fit_preview(codec, images, tables, skip_below):
@@ -57,7 +61,7 @@ def fit_preview(codec, images, tables, skip_below):
     predicted = weights.T @ covariance @ weights
     directions = np.linalg.eigh(predicted)[1][:, : -PREVIEW_WIDTH - 1 : -1]
     kernel = weights @ directions
-    preview = Preview()
+    preview = Preview(codec.synthesis)
     preview(np.zeros((1, 1, 1, LATENTS), "float32"))
     preview.first.kernel.assign(kernel.reshape(preview.first.kernel.shape))
     preview.last.kernel.assign(directions.T[None, None])
@@ -66,19 +70,26 @@ def fit_preview(codec, images, tables, skip_below):
 
 
 def decode(codec, code_image, image, code, rounding):
-    """(latents in image units [h, w, LATENTS], decoded image [H, W, 3]) of an image."""
+    """(latents in image units with a ring around them [h + 2, w + 2, LATENTS], decoded
+    image [H, W, 3]) of an image.
+    """
     inverse_gain, block_scales = decoder_vectors(codec, code)
     *_, y_hat = code_image(image, code, rounding)
     latents = ops.convert_to_tensor(y_hat) * inverse_gain
     decoded = codec.synthesis(latents, block_scales)
-    return ops.convert_to_numpy(latents)[0], ops.convert_to_numpy(decoded)[0]
+    extended = ops.convert_to_numpy(codec.synthesis.extended(latents))[0]
+    zeros = 1 - codec.synthesis.border
+    extended = np.pad(extended, ((zeros, zeros), (zeros, zeros), (0, 0)))
+    return extended, ops.convert_to_numpy(decoded)[0]
 
 
 def neighborhoods(latents):
-    """[h, w, C] -> float64 [h w, 9 C + 1]: the 3 x 3 latents around each, and 1."""
-    height, width, _ = latents.shape
-    padded = np.pad(latents.astype(float), ((1, 1), (1, 1), (0, 0)))
-    parts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    """[h + 2, w + 2, C] -> float64 [h w, 9 C + 1]: the 3 x 3 latents around each that
+    is not at the edge, and 1.
+    """
+    height, width = (side - 2 for side in latents.shape[:2])
+    latents = latents.astype(float)
+    parts = [latents[i : i + height, j : j + width] for i in range(3) for j in range(3)]
     parts.append(np.ones((height, width, 1)))
     return np.concatenate(parts, axis=-1).reshape(height * width, -1)
 

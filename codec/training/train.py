@@ -158,14 +158,17 @@ def fit(
         f"{len(probability)} tiles, backend {keras.backend.backend()}",
         flush=True,
     )
+    still = kept(model.trainable_variables)
+    decays = len(still) < len(model.trainable_variables)
     optimizer = Soap(
         Plateau(learning_rate, min(RISE_STEPS, steps // 10), steps, min(decay, steps)),
-        weight_decay=WEIGHT_DECAY,
+        # Keras on PyTorch cannot decay no variable, as there is none in some heads.
+        weight_decay=WEIGHT_DECAY if decays else None,
         global_clipnorm=1.0,
         use_ema=True,
         ema_momentum=EMA_MOMENTUM,
     )
-    optimizer.exclude_from_weight_decay(kept(model.trainable_variables))
+    optimizer.exclude_from_weight_decay(still)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     state = read_state(folder)
     first_step = state.pop("step")

@@ -5,7 +5,6 @@ from keras import ops
 
 from codec.networks.bundle import read_bundle
 from codec.networks.quantization import rounding_by_table
-from codec.training.architectures import SHIPPED
 from codec.training.checkpoints import read_checkpoint, read_state
 from codec.training.data import load_pool
 from codec.training.degradation import GRAY_SHARE, gray
@@ -26,8 +25,9 @@ class HeadModel(PoolModel):
     """
 
     def __init__(self, kind, bundle, pools, batch):
-        super().__init__(build_head(kind), kind, pools, batch)
-        self.codec = build_codec(SHIPPED)
+        architecture = bundle.architecture
+        super().__init__(build_head(kind, architecture), kind, pools, batch)
+        self.codec = build_codec(architecture)
         start_from(self.codec, bundle)
         self.trained.start(self.codec.synthesis)
         self.codec.trainable = False
@@ -55,7 +55,7 @@ class HeadModel(PoolModel):
 
     def state(self):
         """What a run is of, for its checkpoints."""
-        return {"goal": self.goal}
+        return {"goal": self.goal, "architecture": self.codec.architecture}
 
     def validate(self, images):
         """Rows of level and PSNR; see `ColorHead.error` for that of colors."""
@@ -94,10 +94,10 @@ def load_head(folder):
     """A head with the last weights of a run; trained to the end, they are better than
     the averages, which are slow to forget weights drawn at random.
     """
-    goal = read_state(folder).get("goal")
-    if goal not in KINDS:
+    state = read_state(folder)
+    if state.get("goal") not in KINDS:
         raise SystemExit(f"{folder} is no run of a head")
-    head = build_head(goal)
+    head = build_head(state["goal"], state["architecture"])
     arrays = read_checkpoint(folder)
     for variable in head.trainable_variables:
         variable.assign(arrays[variable.path])

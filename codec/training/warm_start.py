@@ -10,11 +10,12 @@ import re
 import numpy as np
 from keras import ops
 
-from codec.training.block_transforms import SLOW_INNER
+from codec.training.dimensions import LATENTS
 from codec.training.entropy_networks import HYPER_STEP
+from codec.training.layers import plain
 from codec.training.mean_context import HYPER_INPUT, SLOW_MEAN
 from codec.training.quality import anchor_levels, log_gain_at_start
-from codec.training.stored_weights import convolutions
+from codec.training.stored_weights import convolutions, factors
 
 LOGISTIC_SPREAD = np.pi / np.sqrt(3)  # standard deviation of a logistic of width 1
 
@@ -25,6 +26,10 @@ def start_from(codec, bundle):
         layer.kernel.assign(kernel / (before * after))
         if layer.use_bias:
             layer.bias.assign(bias / after)
+    variables = codec.synthesis.stored_factors()
+    found = factors(bundle.graph("synthesis"), LATENTS)
+    for variable, values in zip(variables, found, strict=True):
+        variable.assign(values)
     start = ops.convert_to_numpy(log_gain_at_start(anchor_levels()))[:, None]
     codec.log_gain.assign(bundle.log_gain - start)
     codec.log_inverse_gain.assign(bundle.log_inverse_gain + start)
@@ -62,23 +67,11 @@ def is_of(layer, name, kernel):
 
 def in_order_of_use(codec):
     """Per graph its convolutions: (layer, constant before it, constant after it)."""
-    analysis, synthesis, mean = codec.analysis, codec.synthesis, codec.mean_context
-
-    def plain(layers):
-        return [(layer, 1.0, 1.0) for layer in layers]
-
-    def residual(*blocks):
-        return plain(layer for block in blocks for layer in (block.wide, block.out))
-
+    mean = codec.mean_context
     return {
-        "analysis": [
-            *plain([analysis.first]),
-            *residual(*analysis.blocks),
-            (analysis.last, 1.0, SLOW_INNER),
-            *residual(analysis.latent_block),
-        ],
+        "analysis": codec.analysis.stored(),
         "hyper_analysis": [
-            *plain([codec.hyper_analysis.first]),
+            *plain(codec.hyper_analysis.first),
             (codec.hyper_analysis.last, 1.0, HYPER_STEP),
         ],
         "scales": [
@@ -87,16 +80,10 @@ def in_order_of_use(codec):
         ],
         "mean_context": [
             (mean.up[0], HYPER_INPUT, 1.0),
-            *plain(mean.up[1:]),
-            *plain([mean.hyper]),
+            *plain(*mean.up[1:], mean.hyper),
             *context_layers(mean),
         ],
-        "synthesis": [
-            *residual(synthesis.latent_block),
-            (synthesis.first, SLOW_INNER, 1.0),
-            *residual(*synthesis.blocks),
-            *plain([synthesis.last]),
-        ],
+        "synthesis": codec.synthesis.stored(),
     }
 
 
@@ -111,7 +98,7 @@ def context_layers(mean):
     # The converter drops some of their names, and puts them in this order.
     known = sorted(mean.known, key=place)
     rest = [*later, *known, *mean.mix, *mean.correct]
-    return [(first, 1.0, SLOW_MEAN), *((layer, 1.0, 1.0) for layer in rest)]
+    return [(first, 1.0, SLOW_MEAN), *plain(*rest)]
 
 
 def moments(stack):

@@ -17,6 +17,12 @@ typedef v128_t vector;
 
 EXPORT const char source[] = SOURCE_SHA256;
 
+/* Larger of a value and its multiple by a `slope` of at most 1: 1 changes nothing, 0 is
+a ReLU, between them it leaks. */
+static inline vector activated(vector value, float slope) {
+  return wasm_f32x4_max(value, wasm_f32x4_mul(value, wasm_f32x4_splat(slope)));
+}
+
 static inline vector multiply_add(vector a, vector b, vector sum) {
 #ifdef __wasm_relaxed_simd__
   return wasm_f32x4_relaxed_madd(a, b, sum);
@@ -59,7 +65,7 @@ EXPORT void surround(const float *from, float *to, int rows, int columns, int ch
 after the other in the input: `run` of them, in `row_count` rows `row` apart. */
 static inline void block(const float *in, int step, int row, int row_count, int run,
                          const float *weights, const float *bias, float *out,
-                         int out_step, int count, int rectify) {
+                         int out_step, int count, float slope) {
   vector low[PIXELS], high[PIXELS];
   for (int p = 0; p < PIXELS; p++) {
     low[p] = wasm_v128_load(bias);
@@ -78,13 +84,12 @@ static inline void block(const float *in, int step, int row, int row_count, int 
       }
     }
   }
-  vector zero = wasm_f32x4_splat(0);
 #pragma clang loop unroll(full)
   for (int p = 0; p < PIXELS; p++) {
     vector one = low[p], other = high[p];
-    if (rectify) {
-      one = wasm_f32x4_max(one, zero);
-      other = wasm_f32x4_max(other, zero);
+    if (slope < 1) {
+      one = activated(one, slope);
+      other = activated(other, slope);
     }
     if (p < count) {
       wasm_v128_store(out + p * out_step, one);
@@ -93,11 +98,12 @@ static inline void block(const float *in, int step, int row, int row_count, int 
   }
 }
 
-/* Convolution of an array that is `surround`ed by (kernel - 1) / 2 zeros. Weights as
-`pack` gives them; groups share inputs and outputs evenly. */
+/* Convolution of an array with kernel - 1 more rows and columns than what it makes, which
+are `rows` and `columns`. Weights as `pack` gives them; groups share inputs and outputs
+evenly. */
 EXPORT void convolve(const float *in, const float *weights, const float *bias, float *out,
                      int rows, int columns, int inputs, int outputs, int groups,
-                     int kernel, int rectify) {
+                     int kernel, float slope) {
   int row = (columns + kernel - 1) * inputs, own = inputs / groups;
   /* With several groups, kernels are 1 x 1, so that a run is within a pixel. */
   int run = kernel * own, taps = kernel * run, per_group = outputs / groups;
@@ -107,7 +113,7 @@ EXPORT void convolve(const float *in, const float *weights, const float *bias, f
         int left = columns - x;
         block(in + y * row + x * inputs + o / per_group * own, inputs, row, kernel, run,
               weights + o * taps, bias + o, out + (y * columns + x) * outputs + o,
-              outputs, left < PIXELS ? left : PIXELS, rectify);
+              outputs, left < PIXELS ? left : PIXELS, slope);
       }
 }
 
@@ -173,11 +179,11 @@ at least one after it, to multiples of OUT. `scratch` has 36 BLOCKS (inputs + ou
 floats, `nothing` as many zeros as there are outputs. */
 EXPORT void convolve_winograd(const float *in, const float *weights, const float *bias,
                               float *out, int rows, int columns, int inputs, int outputs,
-                              int rectify, float *scratch, const float *nothing) {
+                              float slope, float *scratch, const float *nothing) {
   int across = (columns + OUT - 1) / OUT, count = across * ((rows + OUT - 1) / OUT);
   int row = (across * OUT + 2) * inputs;
   float *seen = scratch, *made = scratch + IN * IN * BLOCKS * inputs;
-  vector d[IN * IN], zero = wasm_f32x4_splat(0);
+  vector d[IN * IN];
   for (int first = 0; first < count; first += BLOCKS) {
     int blocks = count - first < BLOCKS ? count - first : BLOCKS;
     for (int b = 0; b < blocks; b++) {
@@ -197,7 +203,7 @@ EXPORT void convolve_winograd(const float *in, const float *weights, const float
           block(seen + (i * BLOCKS + b) * inputs, inputs, 0, 1, inputs,
                 weights + (i * outputs + o) * inputs, nothing + o,
                 made + (i * BLOCKS + b) * outputs + o, outputs,
-                blocks - b < PIXELS ? blocks - b : PIXELS, 0);
+                blocks - b < PIXELS ? blocks - b : PIXELS, 1);
     for (int b = 0; b < blocks; b++) {
       int y = (first + b) / across * OUT, x = (first + b) % across * OUT;
       for (int c = 0; c < outputs; c += 4) {
@@ -209,7 +215,7 @@ EXPORT void convolve_winograd(const float *in, const float *weights, const float
         for (int i = 0; i < OUT && y + i < rows; i++)
           for (int k = 0; k < OUT && x + k < columns; k++) {
             vector value = wasm_f32x4_add(d[i * IN + k], add);
-            if (rectify) value = wasm_f32x4_max(value, zero);
+            if (slope < 1) value = activated(value, slope);
             wasm_v128_store(out + ((y + i) * columns + x + k) * outputs + c, value);
           }
       }
@@ -239,12 +245,12 @@ EXPORT void combine(int operator, const float *a, const float *b, float *out, in
           out + i, combined(wasm_v128_load(a + i), wasm_v128_load(b + j), operator));
 }
 
-enum { RELU, FLOOR, ROUND };
+enum { ACTIVATE, FLOOR, ROUND };
 
-EXPORT void change(int operator, const float *in, float *out, int count) {
+EXPORT void change(int operator, const float *in, float *out, int count, float slope) {
   for (int i = 0; i < count; i += 4) {
     vector value = wasm_v128_load(in + i);
-    if (operator == RELU) value = wasm_f32x4_max(value, wasm_f32x4_splat(0));
+    if (operator == ACTIVATE) value = activated(value, slope);
     if (operator == FLOOR) value = wasm_f32x4_floor(value);
     if (operator == ROUND) value = wasm_f32x4_nearest(value);
     wasm_v128_store(out + i, value);

@@ -16,16 +16,18 @@ const OPERATORS = {
   19: "relu",
   26: "spaceToDepth",
   41: "subtract",
+  45: "slice",
   49: "split",
   53: "cast",
   57: "minimum",
+  98: "leakyRelu",
   102: "splitUnevenly",
   116: "round",
 };
 const COMBINE = { add: 0, subtract: 1, multiply: 2, minimum: 3 };
-const CHANGE = { relu: 0, floor: 1, round: 2 };
+const CHANGE = { relu: 0, leakyRelu: 0, floor: 1, round: 2 };
 const RELU_ACTIVATION = 1;
-const SAME = 0;
+const SAME = 0; // zeros around the input, so that the output is as large; or VALID
 // Inputs times outputs of a convolution for which Winograd's weights, 36 for each, are
 // worth their memory. Larger ones are at a resolution where they cost little.
 const WINOGRAD_MAX = 2 ** 15;
@@ -55,6 +57,11 @@ class Flat {
   integer(table, number, otherwise = 0) {
     const at = this.field(table, number);
     return at ? this.data.getInt32(at, true) : otherwise;
+  }
+
+  float(table, number) {
+    const at = this.field(table, number);
+    return at ? this.data.getFloat32(at, true) : 0;
   }
 
   long(table, number) {
@@ -140,13 +147,14 @@ export class Graph {
     const options = flat.field(table, 4) && flat.table(table, 4);
     if (kind === "convolve") {
       const [outputs, rows, columns, own] = this.tensors[ins[1]].shape;
-      const plain =
-        flat.byte(options, 0) === SAME &&
-        [1, 2, 4, 5].every((number) => flat.integer(options, number, 1) === 1);
-      if (!plain || rows !== columns || outputs % 8) throw new Error("odd convolution");
+      const same = flat.byte(options, 0) === SAME;
+      const plain = [1, 2, 4, 5].every((n) => flat.integer(options, n, 1) === 1);
+      if (!plain || rows !== columns || outputs % 8 || (same && rows % 2 === 0))
+        throw new Error("odd convolution");
       const taps = rows * columns * own;
       Object.assign(step, { kernel: rows, own, outputs, ins: ins.slice(0, 1) });
-      step.rectify = flat.byte(options, 3) === RELU_ACTIVATION;
+      step.border = same ? (rows - 1) / 2 : 0;
+      step.slope = flat.byte(options, 3) === RELU_ACTIVATION ? 0 : 1;
       step.winograd = !this.exact && rows === 3 && own * outputs <= WINOGRAD_MAX;
       const weights = this.floats(ins[1]);
       const { call } = this.kernels;
@@ -161,14 +169,40 @@ export class Graph {
     }
     if (kind === "depthToSpace" || kind === "spaceToDepth")
       step.side = flat.integer(options, 0);
+    if (kind === "leakyRelu") step.slope = flat.float(options, 0);
+    if (kind === "concatenate") step.axis = (flat.integer(options, 0) + 4) % 4;
     if (kind === "split") step.ins = ins.slice(1);
     if (kind === "splitUnevenly") step.ins = ins.slice(0, 1);
+    if (kind === "slice")
+      Object.assign(step, { ins: ins.slice(0, 1), ...this.spans(flat, options, ins) });
     for (const n of step.ins) {
       const { shape, type, data } = this.tensors[n];
       if (data.length && !this.constants.has(n))
         this.constants.set(n, { address: this.floats(n), shape: shape.slice(-3) });
     }
     return step;
+  }
+
+  /** The [start, stop] of the rows and columns that a slice takes, counted from the end
+   * if they are negative; no stop is the end. */
+  spans(flat, options, [, ...ins]) {
+    const [begin, end, strides] = ins.map((number) => this.integers(number));
+    const [fromStart, toEnd, ...rest] = [0, 1, 2, 3, 4].map((n) =>
+      flat.integer(options, n),
+    );
+    const [images, rows, columns, channels] = begin.map((start, axis) => [
+      fromStart & (1 << axis) ? 0 : start,
+      toEnd & (1 << axis) ? undefined : end[axis],
+    ]);
+    const whole = [images, channels].every(([start, stop]) => !start && !stop);
+    if (!whole || rest.some(Boolean) || strides.some((step) => step !== 1))
+      throw new Error("odd slice");
+    return { rows, columns };
+  }
+
+  integers(number) {
+    const { data } = this.tensors[number];
+    return [...new Int32Array(data.slice().buffer)];
   }
 
   /** Address of a constant as float32. */
@@ -225,20 +259,19 @@ export class Graph {
   }
 
   convolve(step, [array]) {
-    const { kernel, own, outputs, weights, bias } = step;
+    const { kernel, own, outputs, weights, bias, border, slope } = step;
     const { call } = this.kernels;
-    const [rows, columns, inputs] = array.shape;
+    const inputs = array.shape[2];
+    const [rows, columns] = array.shape.map((side) => side + 2 * border - kernel + 1);
     const out = this.make([rows, columns, outputs]);
-    const rectify = step.rectify ? 1 : 0;
-    const border = (kernel - 1) / 2;
     const multiple = step.winograd ? BLOCK_PX : 1;
     const [height, width] = [rows, columns].map(
-      (side) => Math.ceil(side / multiple) * multiple + 2 * border,
+      (side) => Math.ceil(side / multiple) * multiple + kernel - 1,
     );
     let from = array;
-    if (border) {
+    if (height !== array.shape[0] || width !== array.shape[1]) {
       from = this.make([height, width, inputs]);
-      const sizes = [rows, columns, inputs, border, height, width];
+      const sizes = [...array.shape, border, height, width];
       call.surround(array.address, from.address, ...sizes);
     }
     const addresses = [from.address, weights, bias, out.address];
@@ -246,14 +279,14 @@ export class Graph {
       const scratch = this.make([SCRATCH, inputs + outputs, 1]);
       const zeros = this.kernels.put(new Float32Array(outputs));
       const sizes = [rows, columns, inputs, outputs];
-      call.convolve_winograd(...addresses, ...sizes, rectify, scratch.address, zeros);
+      call.convolve_winograd(...addresses, ...sizes, slope, scratch.address, zeros);
       this.kernels.release(scratch.address);
       this.kernels.release(zeros);
     } else {
       const sizes = [rows, columns, inputs, outputs, inputs / own, kernel];
-      call.convolve(...addresses, ...sizes, rectify);
+      call.convolve(...addresses, ...sizes, slope);
     }
-    if (border) this.kernels.release(from.address);
+    if (from !== array) this.kernels.release(from.address);
     return [out];
   }
 
@@ -271,10 +304,10 @@ export class Graph {
     return [out];
   }
 
-  change({ kind }, [array]) {
+  change({ kind, slope = 0 }, [array]) {
     const out = this.make(array.shape);
     const size = count(array.shape);
-    this.kernels.call.change(CHANGE[kind], array.address, out.address, size);
+    this.kernels.call.change(CHANGE[kind], array.address, out.address, size, slope);
     return [out];
   }
 
@@ -314,15 +347,33 @@ export class Graph {
     });
   }
 
-  concatenate(_, arrays) {
-    const [rows, columns] = arrays[0].shape;
-    const channels = arrays.reduce((sum, { shape }) => sum + shape[2], 0);
-    const out = this.make([rows, columns, channels]);
+  /** Arrays side by side along an axis, of [1, rows, columns, channels]. */
+  concatenate({ axis }, arrays) {
+    const shape = [...arrays[0].shape];
+    shape[axis - 1] = arrays.reduce((sum, array) => sum + array.shape[axis - 1], 0);
+    const out = this.make(shape);
+    const runs = count(shape.slice(0, axis - 1));
+    const whole = count(shape) / runs;
     let to = out.address;
-    for (const { address, shape } of arrays) {
-      this.kernels.call.copy(address, shape[2], to, channels, shape[2], rows * columns);
-      to += 4 * shape[2];
+    for (const array of arrays) {
+      const width = count(array.shape) / runs;
+      this.kernels.call.copy(array.address, width, to, whole, width, runs);
+      to += 4 * width;
     }
+    return [out];
+  }
+
+  slice(step, [array]) {
+    const [rows, columns, channels] = array.shape;
+    const span = ([start, stop], size) =>
+      [start, stop ?? size].map((edge) => (edge < 0 ? size + edge : Math.min(edge, size)));
+    const [top, bottom] = span(step.rows, rows);
+    const [left, right] = span(step.columns, columns);
+    const out = this.make([bottom - top, right - left, channels]);
+    const first = array.address + 4 * (top * columns + left) * channels;
+    const width = (right - left) * channels;
+    const { copy } = this.kernels.call;
+    copy(first, columns * channels, out.address, width, width, bottom - top);
     return [out];
   }
 }
