@@ -9,11 +9,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import click
 import numpy as np
+from PIL import Image
 
 import codec
 from benchmarks.environment import write_versions
@@ -24,6 +26,7 @@ from benchmarks.scaling import timed
 
 FILES = 2000
 SIDES_PX = (256, 512)  # least and most
+SQUARES_PX = (256, 256)
 PER_FOLDER = 100
 PSNR_MIN_DB = 20.0  # of a file that is right
 
@@ -43,7 +46,12 @@ class Run:
     wrong: int
 
 
-def make_tree(paths: Sequence[Path], folder: Path, count: int) -> float:
+def make_tree(
+    paths: Sequence[Path],
+    folder: Path,
+    count: int,
+    sides_px: tuple[int, int] = SIDES_PX,
+) -> float:
     """Crops of the images, half of them reduced first; returns their megapixels."""
     random = np.random.default_rng(0)
     images = [load_rgb(path) for path in paths]
@@ -51,7 +59,7 @@ def make_tree(paths: Sequence[Path], folder: Path, count: int) -> float:
     for number in range(count):
         image = images[number % len(images)].reduce(1 + number % 2)
         width, height = (
-            min(int(random.integers(*SIDES_PX, endpoint=True)), side)
+            min(int(random.integers(*sides_px, endpoint=True)), side)
             for side in image.size
         )
         left = int(random.integers(image.width - width + 1))
@@ -63,12 +71,19 @@ def make_tree(paths: Sequence[Path], folder: Path, count: int) -> float:
     return pixels / 1e6
 
 
-def wrong_outputs(source: Path, target: Path) -> int:
+def coded_picture(place: Path) -> Image.Image:
+    return codec.decode(place.with_name(f"{place.name}.aec"))
+
+
+def wrong_outputs(
+    source: Path,
+    target: Path,
+    output_of: Callable[[Path], Image.Image] = coded_picture,
+) -> int:
     count = 0
     for path in sorted(source.rglob("*.png")):
-        coded = target / path.relative_to(source).with_name(f"{path.name}.aec")
         try:
-            decoded = codec.decode(coded.read_bytes())
+            decoded = output_of(target / path.relative_to(source))
         except (OSError, codec.CodecError):
             count += 1
             continue
@@ -83,6 +98,11 @@ def call(*arguments: object) -> list[str]:
 
 def recursive(source: Path, target: Path, *options: str) -> None:
     command = call("encode", "-r", source, "-o", target, *options)
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def decoded(source: Path, target: Path) -> None:
+    command = call("decode", "-r", source, "-o", target)
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -168,22 +188,30 @@ COMMANDS = {
 }
 
 
+SQUARES_ENCODED, SQUARES_DECODED = SQUARES = (
+    "a process per core, squares of 256 pixels",
+    "a process per core, these decoded to PNG",
+)
+
+
 def runs(paths: Sequence[Path], count: int) -> Iterator[Run]:
+    def ran(name: str, call: Callable[[], None], wrong: Callable[[], int]) -> Run:
+        seconds, _ = timed(call)
+        speeds = count / seconds, megapixels / seconds
+        return Run(name, count, megapixels, seconds, *speeds, wrong())
+
     with tempfile.TemporaryDirectory() as place:
         source = Path(place, "in")
         megapixels = make_tree(paths, source, count)
         for number, (name, command) in enumerate(COMMANDS.items()):
-            target = Path(place, f"out-{number}")
-            seconds, _ = timed(lambda: command(source, target))  # noqa: B023
-            yield Run(
-                name,
-                count,
-                megapixels,
-                seconds,
-                count / seconds,
-                megapixels / seconds,
-                wrong_outputs(source, target),
-            )
+            trees = source, Path(place, f"out-{number}")
+            yield ran(name, partial(command, *trees), partial(wrong_outputs, *trees))
+        squares, coded, back = (Path(place, name) for name in ("256", "aec", "png"))
+        megapixels = make_tree(paths, squares, count, SQUARES_PX)
+        call = partial(recursive, squares, coded)
+        yield ran(SQUARES_ENCODED, call, partial(wrong_outputs, squares, coded))
+        wrong = partial(wrong_outputs, squares, back, load_rgb)
+        yield ran(SQUARES_DECODED, partial(decoded, coded, back), wrong)
 
 
 @click.command()

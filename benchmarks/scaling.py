@@ -24,6 +24,9 @@ from benchmarks.results import write_rows
 T = TypeVar("T")
 MEGAPIXELS = (1, 4, 16, 64, 100, 16384 * 8192 / 1e6)
 REGION_PX = 512
+# Width and height; and a 24 MP photograph, for its thumbnail.
+SHAPES = ((6000, 4000), (8192, 8192), (131072, 512), (512, 131072))
+THUMBNAIL = 1 / 8
 MIB = 2**20
 
 
@@ -44,10 +47,32 @@ class Scaling:
     decode_peak_mib: float
 
 
+@dataclass(frozen=True)
+class Shape:
+    """As `Scaling`, of a picture of other sides, and of its thumbnail, `THUMBNAIL` as
+    large.
+    """
+
+    width: int
+    height: int
+    encode_s: float
+    decode_s: float
+    thumbnail_s: float
+    pixels_mib: float
+    encode_peak_mib: float
+    decode_peak_mib: float
+    thumbnail_peak_mib: float
+
+
 def mosaic(paths: Sequence[Path], megapixels: float) -> NDArray[np.uint8]:
-    """A picture of 2 : 1, uint8 [H, W, 3], filled with the images row by row."""
+    """A picture of 2 : 1, as `filled`."""
     width = round((megapixels * 1e6 * 2) ** 0.5)
-    out = np.empty((round(megapixels * 1e6 / width), width, 3), np.uint8)
+    return filled(paths, width, round(megapixels * 1e6 / width))
+
+
+def filled(paths: Sequence[Path], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture, uint8 [H, W, 3], filled with the images row by row."""
+    out = np.empty((height, width, 3), np.uint8)
     number = top = 0
     while top < len(out):
         left, height = 0, len(out)
@@ -76,30 +101,33 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
 
 
 def encode_alone(
-    paths: Sequence[Path], megapixels: float
+    make: Callable[..., NDArray[np.uint8]], *arguments: Any
 ) -> tuple[float, float, bytes]:
     """(seconds, peak, file)."""
-    image = mosaic(paths, megapixels)
+    image = make(*arguments)
     seconds, data = timed(partial(codec.encode, image))
     return seconds, peak_mib(), data
 
 
-def decode_alone(data: bytes, region: Any = None) -> tuple[float, float]:
+def decode_alone(data: bytes, options: dict[str, Any]) -> tuple[float, float]:
     """(seconds, peak)."""
-    seconds, _ = timed(partial(codec.decode, data, region=region))
+    seconds, _ = timed(partial(codec.decode, data, **options))
     return seconds, peak_mib()
 
 
-def measure(paths: Sequence[Path], megapixels: float) -> Scaling:
-    def alone(function: Callable[..., T], *arguments: Any) -> T:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            return pool.submit(function, *arguments).result()
+def alone(function: Callable[..., T], *arguments: Any) -> T:
+    """The result of a call in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
-    encode_s, encode_peak, data = alone(encode_alone, paths, megapixels)
-    decode_s, decode_peak = alone(decode_alone, data)
+
+def measure(paths: Sequence[Path], megapixels: float) -> Scaling:
+    encode_s, encode_peak, data = alone(encode_alone, mosaic, paths, megapixels)
+    decode_s, decode_peak = alone(decode_alone, data, {})
     info = codec.read_info(data)
     middle = (info.width - REGION_PX) // 2, (info.height - REGION_PX) // 2
-    region_s, _ = alone(decode_alone, data, (*middle, REGION_PX, REGION_PX))
+    region = *middle, REGION_PX, REGION_PX
+    region_s, _ = alone(decode_alone, data, {"region": region})
     return Scaling(
         megapixels=megapixels,
         bytes=len(data),
@@ -109,6 +137,23 @@ def measure(paths: Sequence[Path], megapixels: float) -> Scaling:
         pixels_mib=3 * info.width * info.height / MIB,
         encode_peak_mib=encode_peak,
         decode_peak_mib=decode_peak,
+    )
+
+
+def measure_shape(paths: Sequence[Path], width: int, height: int) -> Shape:
+    encode_s, encode_peak, data = alone(encode_alone, filled, paths, width, height)
+    decode_s, decode_peak = alone(decode_alone, data, {})
+    thumbnail_s, thumbnail_peak = alone(decode_alone, data, {"scale": THUMBNAIL})
+    return Shape(
+        width=width,
+        height=height,
+        encode_s=encode_s,
+        decode_s=decode_s,
+        thumbnail_s=thumbnail_s,
+        pixels_mib=3 * width * height / MIB,
+        encode_peak_mib=encode_peak,
+        decode_peak_mib=decode_peak,
+        thumbnail_peak_mib=thumbnail_peak,
     )
 
 
@@ -142,7 +187,12 @@ def scaling(folder: Path, output: Path, sizes: Sequence[float]) -> None:
     for megapixels in sorted(sizes):
         rows.append(measure(paths, megapixels))
         click.echo(rows[-1])
+    shapes = []
+    for shape in SHAPES:
+        shapes.append(measure_shape(paths, *shape))
+        click.echo(shapes[-1])
     formats = {"megapixels": ".6g"}
     write_rows(output / "scaling.csv", Scaling, rows, formats)
+    write_rows(output / "scaling_shapes.csv", Shape, shapes)
     write_versions(output / "scaling_versions.json", {"images": len(paths)})
     plot(output / "scaling.png", rows)

@@ -235,12 +235,17 @@ def start_ups(paths: Sequence[Path], rounds: int) -> Iterator[StartUp]:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "photo.png"
         Image.fromarray(mosaic(paths, 0.6)[:512, :768]).save(image)
-        for command in ("encode", "info", "decode"):
-            source = image if command == "encode" else image.with_suffix(".aec")
-            call = [sys.executable, "-m", "codec", command, str(source)]
-            call += ["--force"] if command != "info" else []
+        coded = str(image.with_suffix(".aec"))
+        for command in (
+            ["--help"],
+            ["encode", str(image), "--force"],
+            ["info", coded],
+            ["decode", coded, "--force"],
+        ):
+            call = [sys.executable, "-m", "codec", *command]
             run = partial(subprocess.run, call, check=True, capture_output=True)
-            yield StartUp(command, median(timed(run)[0] for _ in range(rounds + 1)))
+            seconds = median(timed(run)[0] for _ in range(rounds + 1))
+            yield StartUp(command[0], seconds)
 
 
 @click.command()

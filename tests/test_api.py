@@ -13,7 +13,7 @@ from PIL import Image
 
 import codec
 from codec.coding import symbols
-from codec.coding.symbols import decode_symbols
+from codec.coding.symbols import decode_symbols, narrowed
 from codec.errors import FormatError, UsageError
 from codec.file.container import pack, unpack
 from codec.file.header import DIGEST_BYTES, QUALITY_CODE_MAX
@@ -145,6 +145,15 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     assert np.array_equal(found_residuals, residuals)
     decoded = np.asarray(codec.decode(data), int)
     assert np.abs(decoded - image[0, :70, :130]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(-128, "int8"), (127, "int8"), (-129, "int16"), (128, "int16")]
+)
+def test_residuals_take_as_few_bytes_as_hold_them(value, kind):
+    found = narrowed(np.array([0, value, 5], np.int16))
+    assert found.dtype == kind
+    assert found.tolist() == [0, value, 5]
 
 
 def test_the_symbols_do_not_depend_on_the_number_of_threads(bundle):

@@ -100,7 +100,7 @@ def test_trees_are_encoded_right_whatever_happens_to_a_worker(tmp_path, monkeypa
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     rows = csv_of(tmp_path / "out" / "folders.csv")
-    assert [row["command"] for row in rows] == list(folders.COMMANDS)
+    assert [row["command"] for row in rows] == [*folders.COMMANDS, *folders.SQUARES]
     assert {row["wrong"] for row in rows} == {"0"}
 
 

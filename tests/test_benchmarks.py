@@ -14,7 +14,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import drawings, entropy, graphics, rate_distortion, weaknesses
+from benchmarks import drawings, entropy, graphics, rate_distortion, scaling, weaknesses
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
@@ -386,8 +386,9 @@ def test_codec_that_pillow_lacks(folder, tmp_path, monkeypatch):
     assert result.exit_code == 2 and "cannot write NONE" in result.output
 
 
-def test_scaling_measures_every_size_and_plots(tmp_path):
+def test_scaling_measures_every_size_and_shape_and_plots(tmp_path, monkeypatch):
     picture(320, 200, seed=1).save(tmp_path / "a.png")
+    monkeypatch.setattr(scaling, "SHAPES", ((330, 10), (10, 330)))
     arguments = ["scaling", str(tmp_path), "-o", str(tmp_path / "out")]
     arguments += ["--megapixels", "0.6", "--megapixels", "0.7"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
@@ -398,6 +399,10 @@ def test_scaling_measures_every_size_and_plots(tmp_path):
     for row in rows:
         assert all(value > 0 for value in row.values())
         assert row["decode_peak_mib"] > row["pixels_mib"]
+    with (tmp_path / "out" / "scaling_shapes.csv").open(newline="") as file:
+        shapes = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert [(row["width"], row["height"]) for row in shapes] == [(330, 10), (10, 330)]
+    assert all(value > 0 for row in shapes for value in row.values())
     with Image.open(tmp_path / "out" / "scaling.png") as image:
         assert image.format == "PNG"
 
@@ -427,7 +432,7 @@ def test_speed_measures_all_codecs_in_turn(tmp_path):
     assert ("decode", "synthesis") in stages
     assert ("decode", "analysis") not in stages
     commands = [row["command"] for row in rows("speed_start_up.csv")]
-    assert commands == ["encode", "info", "decode"]
+    assert commands == ["--help", "encode", "info", "decode"]
 
 
 def test_the_shipped_model_keeps_its_limits(bundle):

@@ -130,6 +130,17 @@ def test_help_and_info_start_no_engine():
     assert not modules & FRAMEWORKS
 
 
+def test_a_command_imports_no_other():
+    script = (
+        "import sys\n"
+        "from codec.app.cli import main\n"
+        "main(['verify', '--help'], standalone_mode=False)\n"
+        "place = 'codec.app.commands.'\n"
+        "assert [m for m in sys.modules if m.startswith(place)] == [place + 'verify']\n"
+    )
+    modules_after(script)
+
+
 def test_opening_with_pillow_starts_no_engine(tmp_path, small_file):
     (tmp_path / "photo.aec").write_bytes(small_file)
     script = (

@@ -29,15 +29,32 @@ def small_windows(monkeypatch):
     monkeypatch.setattr(win, "SPAN", 10)
 
 
-def test_cores_tile_a_region_and_halos_end_with_the_picture(small_windows):
-    region = slice(0, 11), slice(1, 13)
-    covered = np.zeros(GRID, int)
-    for window in win.windows(region, GRID, 2):
+@pytest.mark.parametrize(
+    ("columns", "shape", "span"),
+    [
+        (13, {}, 10),
+        (40, {}, 10),
+        (40, {"light": True}, 12),
+    ],
+)
+def test_cores_tile_a_region_and_halos_end_with_the_picture(
+    small_windows, columns, shape, span
+):
+    grid = GRID[0], columns
+    region = slice(0, 11), slice(1, columns)
+    covered = np.zeros(grid, int)
+    for window in win.windows(region, grid, 2, **shape):
         covered[window.core] += 1
-        for core, whole, size in zip(window.core, window.whole, GRID, strict=True):
+        sides = []
+        for core, whole, size, within in zip(
+            window.core, window.whole, grid, region, strict=True
+        ):
             assert whole.start == max(0, core.start - 2)
             assert whole.stop == min(size, core.stop + 2)
-            assert whole.stop - whole.start <= win.SPAN
+            # The halo of the region comes on top.
+            first = max(whole.start, within.start)
+            sides.append(min(whole.stop, within.stop) - first)
+        assert max(sides) <= span
     assert (covered[region] == 1).all()
     assert covered.sum() == covered[region].sum()
 
@@ -67,10 +84,15 @@ def test_rows_are_made_once_until_they_are_forgotten():
     assert single.ravel().tolist() == [4.1, 6.1]
     assert rows[slice(1, 2), column][1].ravel().tolist() == [2.1]
     assert made == [0, 3]
-    rows.forget(4)
+    rows.forget(4)  # all of the first, and most of the second
+    assert rows[slice(4, 6), column][1].ravel().tolist() == [8.1, 10.1]
+    assert made == [0, 3, 5]
     assert rows[slice(3, 6), column][1].ravel().tolist() == [6.1, 8.1, 10.1]
     assert rows[slice(0, 1), column][1].ravel().tolist() == [0.1]
-    assert made == [0, 3, 5, 0]
+    assert made == [0, 3, 5, 3, 0]
+    rows.forget(1)  # little, so it stays
+    assert rows[slice(0, 1), column][1].ravel().tolist() == [0.1]
+    assert made == [0, 3, 5, 3, 0]
 
 
 def test_a_worker_makes_the_band_that_follows_once():

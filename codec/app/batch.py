@@ -34,7 +34,6 @@ from codec.app.reporting import (
     say,
 )
 from codec.app.shards import SHARD_SUFFIX, is_shard
-from codec.app.workers import Task, run
 from codec.errors import CodecError
 from codec.picture.formats import SUFFIXES
 
@@ -227,6 +226,7 @@ def converted_by_worker(
     pairs: Sequence[Pair], conversion: Conversion, timeout_s: float
 ) -> Results:
     """As `converted_here`, in a process that is ended when it takes too long."""
+    from codec.app.workers import Task, run  # takes time to import
 
     def told(result: Converted | str) -> Converted:
         if isinstance(result, str):

@@ -8,20 +8,7 @@ import click
 
 import codec
 from codec.app.command_group import Commands, debug_option
-from codec.app.commands.adapt import adapt
-from codec.app.commands.completion import completion
-from codec.app.commands.corpus import corpus
-from codec.app.commands.decode import decode
-from codec.app.commands.desktop import desktop
-from codec.app.commands.encode import encode
-from codec.app.commands.features import features
-from codec.app.commands.info import info
-from codec.app.commands.search import search
-from codec.app.commands.serve import serve
-from codec.app.commands.verify import verify
-from codec.app.commands.view import view
-from codec.app.commands.web import web
-from codec.app.completion import complete_names_of_files
+from codec.app.command_modules import CommandModules
 from codec.app.files import occupy_closed_streams
 from codec.app.own_process import own_process
 from codec.app.reporting import say
@@ -31,9 +18,17 @@ SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if hasattr(signal, name)
 ]
+COMMANDS = (
+    *("encode", "decode", "view", "info", "verify", "features", "search", "adapt"),
+    *("corpus", "serve", "web", "desktop", "completion"),
+)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    commands=CommandModules(COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(codec.__version__, prog_name="aecodec")
 @debug_option
 @click.pass_context
@@ -61,11 +56,3 @@ def main(context: click.Context) -> None:
         if before not in (signal.SIG_IGN, None):  # nobody else's business
             signal.signal(number, stop)
             context.call_on_close(partial(signal.signal, number, before))
-
-
-for command in (
-    *(encode, decode, view, info, verify, features, search, adapt, corpus, serve),
-    *(web, desktop, completion),
-):
-    main.add_command(command)
-complete_names_of_files(main)

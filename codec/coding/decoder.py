@@ -32,6 +32,8 @@ from codec.options import DecodeOptions, Region
 from codec.picture.metadata import INFO_KEYS
 from codec.progress import Progress, no_progress
 
+PASTED_PX = 256  # rows of pixels that become a part of the picture at once
+
 
 def decode_picture(
     container: Container,
@@ -132,9 +134,10 @@ def decode_colors(
 
         left, top = output.sides(part[0] - region[0], stride), 0
         for band in decode_bands(container, networks, part, output, damage, told):
-            colors = Image.fromarray(band)
-            image.paste(colors.convert("L") if gray else colors, (left, top))
-            top += len(band)
+            for start in range(0, len(band), PASTED_PX):  # Pillow copies them twice
+                colors = Image.fromarray(band[start : start + PASTED_PX])
+                image.paste(colors.convert("L") if gray else colors, (left, top))
+                top += colors.height
     return image
 
 

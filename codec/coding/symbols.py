@@ -87,9 +87,10 @@ def symbol_rows(
     cells: Spans,
     damage: dict[int, str] | None = None,
 ) -> Rows:
-    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C]), the
-    same on every machine. Tiles outside `cells`, and those that a layer covers, are
-    zeros. Rows of tiles are decoded while networks work on the rows above.
+    """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C], or
+    int8 where they fit), the same on every machine. Tiles outside `cells`, and those
+    that a layer covers, are zeros. Rows of tiles are decoded while networks work on the
+    rows above.
 
     FormatError names a damaged tile. If `damage` is given, damaged tiles are zeros
     instead, and what is wrong is put there by their number in raster order.
@@ -114,7 +115,7 @@ def symbol_rows(
             payloads[number] = tile.network
     unit = bundle.latents_per_cell
 
-    def make(row: slice) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    def make(row: slice) -> tuple[NDArray[np.int32], NDArray[Any]]:
         height, width = row.stop - row.start, columns[-1].stop
         hyper_latents = np.zeros((1, height, width, bundle.hyper_channels), np.int32)
         shape = 1, height * unit, width * unit, bundle.latent_channels
@@ -131,9 +132,18 @@ def symbol_rows(
                 for part in tile:
                     part[...] = 0
                 note(damage, number, container.damaged(number, error))
-        return hyper_latents, residuals
+        return hyper_latents, narrowed(residuals)
 
     return Rows(rows, [1, unit], make, ThreadPoolExecutor(1))
+
+
+def narrowed(residuals: NDArray[np.int16]) -> NDArray[Any]:
+    """In int8 if they fit, as nearly all do: the most that decoding keeps of wide
+    pictures, besides the pixels.
+    """
+    small = np.iinfo(np.int8)
+    fit = small.min <= residuals.min() and residuals.max() <= small.max
+    return residuals.astype(np.int8) if fit else residuals
 
 
 def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None:
@@ -145,7 +155,7 @@ def note(damage: dict[int, str] | None, number: int, error: FormatError) -> None
 
 def decode_symbols(
     container: Container, networks: Networks
-) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """The symbols of the whole picture, as of `symbol_rows`."""
     cells = all_cells(container.header, networks.bundle.stride_px)
     hyper_latents, residuals = symbol_rows(container, networks, cells)[cells]

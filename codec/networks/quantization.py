@@ -38,9 +38,9 @@ def rounding_by_table(
     is rounded to the nearest. Residuals of tables under `skip_below` are not coded.
     """
     rounding = np.full(256, NOT_CODED, np.float32)
-    for table in range(skip_below, len(tables.length)):
-        zero = -tables.minimum[table]
-        one = min(zero + 1, tables.length[table] - 1)  # the escape, if there is no 1
-        bits = PRECISION_BITS - np.log2(tables.frequency[table, [zero, one]])
-        rounding[table] = np.clip(rounding_for(bits[1] - bits[0], rate_share), 0, 0.5)
+    coded = np.arange(skip_below, len(tables.length))
+    zero = -tables.minimum[coded]
+    one = np.minimum(zero + 1, tables.length[coded] - 1)  # the escape, if there is no 1
+    bits = PRECISION_BITS - np.log2(tables.frequency[coded, [zero, one]])
+    rounding[coded] = np.clip(rounding_for(bits[1] - bits[0], rate_share), 0, 0.5)
     return rounding

@@ -29,7 +29,8 @@ class Rows:
     ) -> None:
         self.bands, self.units, self.make = bands, units, make
         self.worker = worker
-        self.made: dict[int, Sequence[Array]] = {}
+        # By number of the band: the first row that is kept, and all from there on.
+        self.made: dict[int, tuple[int, Sequence[Array]]] = {}
         self.ahead: dict[int, Future[Sequence[Array]]] = {}
 
     def __getitem__(self, spans: Spans) -> list[Array]:
@@ -37,19 +38,20 @@ class Rows:
         rows, columns = spans
         near = [i for i, band in enumerate(self.bands) if overlap(band, rows)]
         for i in near:
+            start = self.bands[i].start
             if i in self.ahead:
-                self.made[i] = self.ahead.pop(i).result()
-            elif i not in self.made:
-                self.made[i] = self.make(self.bands[i])
+                self.made[i] = start, self.ahead.pop(i).result()
+            elif i not in self.made or self.made[i][0] > max(start, rows.start):
+                self.made[i] = start, self.make(self.bands[i])
         after = near[-1] + 1
         known = after in self.made or after in self.ahead
         if self.worker and after < len(self.bands) and not known:
             self.ahead[after] = self.worker.submit(self.make, self.bands[after])
 
         def part(number: int, i: int) -> Array:
-            start, stop = self.bands[i].start, self.bands[i].stop
+            (start, arrays), stop = self.made[i], self.bands[i].stop
             inside = slice(max(rows.start, start) - start, min(rows.stop, stop) - start)
-            return cut(self.made[i][number], (inside, columns), self.units[number])
+            return cut(arrays[number], (inside, columns), self.units[number])
 
         return [
             np.concatenate([part(number, i) for i in near], axis=1)
@@ -57,8 +59,14 @@ class Rows:
         ]
 
     def forget(self, stop: int) -> None:
-        """Drop the bands that end at or before `stop`. If rows of them are asked for
-        once more, they are made once more.
+        """Drop the rows before `stop`, or most of them. If they are asked for once
+        more, they are made once more.
         """
-        for i in [i for i in self.made if self.bands[i].stop <= stop]:
-            del self.made[i]
+        for i, (start, arrays) in list(self.made.items()):
+            after = self.bands[i].stop - stop
+            if after <= 0:
+                del self.made[i]
+            elif stop - start >= after:  # the more rows there are, the longer to copy
+                pairs = zip(arrays, self.units, strict=True)
+                kept = [part[:, (stop - start) * unit :].copy() for part, unit in pairs]
+                self.made[i] = stop, kept

@@ -20,8 +20,8 @@ from codec.networks.runtime import Networks
 from codec.networks.windows import (
     Spans,
     Window,
+    bands,
     cut,
-    parts,
     relative,
     widened,
     windows,
@@ -72,24 +72,35 @@ class WindowedNetworks:
         result: Callable[..., Array],
         region: Spans | None = None,
         steps: int = 1,
+        light: bool = False,
     ) -> Rows:
         """Rows of an array with `unit` elements to a cell, of `region` or of the whole
         picture. `result` makes the core of a window from the `inputs` in the window. If
         a window takes several `steps`, `result` calls `advance` after all but the last.
+        `light` is that of `windows`.
         """
         rows, columns = region or (slice(0, self.grid[0]), slice(0, self.grid[1]))
-        bands = parts(rows, halo)
-        self.steps += len(bands) * len(parts(columns, halo)) * steps
+        of_band = {
+            band.start: windows((band, columns), self.grid, halo, light)
+            for band in bands(rows, halo, light)
+        }
+        self.steps += sum(map(len, of_band.values())) * steps
 
         def make(band: slice) -> Sequence[Array]:
-            cores = []
-            for window in windows((band, columns), self.grid, halo):
+            made = np.empty(0)
+            for number, window in enumerate(of_band[band.start]):
                 near = (array for rows in inputs for array in rows[window.whole])
-                cores.append(result(window, *near))
+                core = result(window, *near)
+                if not number:
+                    width = (columns.stop - columns.start) * unit
+                    shape = 1, core.shape[1], width, core.shape[3]
+                    made = np.empty(shape, core.dtype)
+                place = relative(window.core, (band, columns))
+                cut(made, place, unit)[...] = core
                 self.advance()
-            return [np.concatenate(cores, axis=2)]
+            return [made]
 
-        return Rows(bands, [unit], make)
+        return Rows(bands(rows, halo, light), [unit], make)
 
     def pixels(self, rgb: Array, window: Window) -> Array:
         """The window of a picture uint8 [H, W, 3], extended to whole cells."""
@@ -168,7 +179,9 @@ class WindowedNetworks:
             latents = self.latents(symbols, vectors) * vectors["inverse_gain"]
             return cut(latents, window.inner, self.cell_latents)
 
-        return self.by_windows(self.cell_latents, self.halos.mean, [symbols], result)
+        return self.by_windows(
+            self.cell_latents, self.halos.mean, [symbols], result, light=True
+        )
 
     def synthesize(
         self, symbols: Rows, vectors: dict[str, Array], region: Spans, output: Output
@@ -186,4 +199,6 @@ class WindowedNetworks:
             return cut(part, relative(window.core, near), output.cell_px)
 
         halo = self.halos.mean + output.halo
-        return self.by_windows(output.cell_px, halo, [symbols], result, region)
+        return self.by_windows(
+            output.cell_px, halo, [symbols], result, region, light=output.light
+        )
