@@ -16,14 +16,12 @@ class Output:
     """A picture made of decoded latents.
 
     `make(latents, vectors)` gives uint8 [1, H, W, 3] with `cell_px` rows and columns
-    for every cell. Right are those that have a `halo` of cells around them. It is
-    `light` if that takes less memory than the latents do.
+    for every cell. Right are those that have a `halo` of cells around them.
     """
 
     make: Callable[[Array, dict[str, Array]], Array]
     cell_px: int
     halo: int
-    light: bool = False
 
     def sides(self, pixels: int, stride_px: int) -> int:
         """Pixels of the output, for so many `pixels` of the picture; rounded up."""
@@ -50,4 +48,4 @@ def preview_of(networks: Networks) -> Output:
 
     bundle = networks.bundle
     cell_px = bundle.stride_px // bundle.preview_factor
-    return Output(make, cell_px, bundle.halos.synthesis, light=True)
+    return Output(make, cell_px, bundle.halos.synthesis)

@@ -20,8 +20,8 @@ from codec.networks.runtime import Networks
 from codec.networks.windows import (
     Spans,
     Window,
-    bands,
     cut,
+    parts,
     relative,
     widened,
     windows,
@@ -72,23 +72,18 @@ class WindowedNetworks:
         result: Callable[..., Array],
         region: Spans | None = None,
         steps: int = 1,
-        light: bool = False,
     ) -> Rows:
         """Rows of an array with `unit` elements to a cell, of `region` or of the whole
         picture. `result` makes the core of a window from the `inputs` in the window. If
         a window takes several `steps`, `result` calls `advance` after all but the last.
-        `light` is that of `windows`.
         """
         rows, columns = region or (slice(0, self.grid[0]), slice(0, self.grid[1]))
-        of_band = {
-            band.start: windows((band, columns), self.grid, halo, light)
-            for band in bands(rows, halo, light)
-        }
-        self.steps += sum(map(len, of_band.values())) * steps
+        bands = parts(rows, halo)
+        self.steps += len(bands) * len(parts(columns, halo)) * steps
 
         def make(band: slice) -> Sequence[Array]:
             made = np.empty(0)
-            for number, window in enumerate(of_band[band.start]):
+            for number, window in enumerate(windows((band, columns), self.grid, halo)):
                 near = (array for rows in inputs for array in rows[window.whole])
                 core = result(window, *near)
                 if not number:
@@ -100,7 +95,7 @@ class WindowedNetworks:
                 self.advance()
             return [made]
 
-        return Rows(bands(rows, halo, light), [unit], make)
+        return Rows(bands, [unit], make)
 
     def pixels(self, rgb: Array, window: Window) -> Array:
         """The window of a picture uint8 [H, W, 3], extended to whole cells."""
@@ -179,9 +174,7 @@ class WindowedNetworks:
             latents = self.latents(symbols, vectors) * vectors["inverse_gain"]
             return cut(latents, window.inner, self.cell_latents)
 
-        return self.by_windows(
-            self.cell_latents, self.halos.mean, [symbols], result, light=True
-        )
+        return self.by_windows(self.cell_latents, self.halos.mean, [symbols], result)
 
     def synthesize(
         self, symbols: Rows, vectors: dict[str, Array], region: Spans, output: Output
@@ -199,6 +192,4 @@ class WindowedNetworks:
             return cut(part, relative(window.core, near), output.cell_px)
 
         halo = self.halos.mean + output.halo
-        return self.by_windows(
-            output.cell_px, halo, [symbols], result, region, light=output.light
-        )
+        return self.by_windows(output.cell_px, halo, [symbols], result, region)

@@ -15,7 +15,6 @@ Spans = tuple[slice, slice]  # rows and columns
 # Longest side of a window with its halo: 1536 pixels. A region of at most this size is
 # one window, and its halo comes on top.
 SPAN = 24
-LIGHT = 5 / 4  # times that, where no network makes a picture of full size
 
 
 @dataclass(frozen=True)
@@ -31,34 +30,21 @@ class Window:
         return relative(self.core, self.whole)
 
 
-def windows(
-    region: Spans, grid: tuple[int, int], halo: int, light: bool = False
-) -> list[Window]:
+def windows(region: Spans, grid: tuple[int, int], halo: int) -> list[Window]:
     """Windows in raster order, whose cores together are `region`. `grid` is the rows
-    and columns of cells of the picture. `light` ones take little memory for a cell and
-    may be larger.
+    and columns of cells of the picture.
     """
-    rows, columns = (parts(span, halo, longest_side(light)) for span in region)
     return [
         Window((row, column), widened((row, column), grid, halo))
-        for row in rows
-        for column in columns
+        for row in parts(region[0], halo)
+        for column in parts(region[1], halo)
     ]
 
 
-def bands(rows: slice, halo: int, light: bool = False) -> list[slice]:
-    """The rows of cells of every row of windows."""
-    return parts(rows, halo, longest_side(light))
-
-
-def longest_side(light: bool) -> int:
-    return int(SPAN * LIGHT) if light else SPAN
-
-
-def parts(span: slice, halo: int, longest: int) -> list[slice]:
+def parts(span: slice, halo: int) -> list[slice]:
     """The span in as few parts as fit into windows, of nearly equal length."""
     size = span.stop - span.start
-    count = 1 if size <= longest else -(-size // (longest - 2 * halo))
+    count = 1 if size <= SPAN else -(-size // (SPAN - 2 * halo))
     edges = [span.start + size * i // count for i in range(count + 1)]
     return [slice(*edge) for edge in itertools.pairwise(edges)]
 
