@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from codec.training.dimensions import (
-    ANALYSIS_BLOCKS,
     BLOCKS,
     CHANNELS,
     LATENT_WIDTH,
@@ -25,6 +24,7 @@ from codec.training.layers import (
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, block_coder
 
+ANALYSIS_BLOCKS = 6  # residual blocks at 1/8
 # Factors on a layer whose weights are as much larger: Adam moves every weight by about
 # its learning rate, so these layers, near their best from the start, learn slower.
 SLOW_OUTER = 0.03

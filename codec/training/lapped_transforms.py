@@ -12,9 +12,8 @@ from functools import cache
 import numpy as np
 from keras import ops
 
-from codec.networks.bundle import FIRST_HALOS
+from codec.networks.bundle import Halos
 from codec.training.dimensions import (
-    ANALYSIS_BLOCKS,
     BLOCKS,
     CHANNELS,
     LATENT_WIDTH,
@@ -32,6 +31,7 @@ from codec.training.layers import (
 from codec.training.mean_context import LATENT_ORDER
 from codec.training.transform_coder import Kernel, lapped_coder
 
+ANALYSIS_BLOCKS = 3  # residual blocks at 1/8; six do hardly more, see RUNS.md
 LEAK = 0.1  # of the activations, see `activate`
 BORDER_PX = 8  # that a picture is extended by on every side
 # Factors on a layer whose weights are as much larger: Adam moves every weight by about
@@ -40,10 +40,10 @@ BORDER_PX = 8  # that a picture is extended by on every side
 SLOW_PIXELS = 0.01
 SLOW_LATENTS = 0.03
 # Analysis: a latent sees 16 pixels by the latent block, 8 by the overlap, and 8 by each
-# of six blocks, 72. Synthesis: a pixel sees the 8 x 8 block beside it, by three blocks
+# of three blocks, 48. Synthesis: a pixel sees the 8 x 8 block beside it, by three blocks
 # the one that begins 32 pixels away, from which two latents and by the latent block
-# another one are seen, 64. The other networks are the same.
-HALOS = FIRST_HALOS
+# another one are seen, 64. The other networks are those of `blocks`.
+HALOS = Halos(analysis=1, hyper_analysis=1, mean=3, synthesis=1)
 
 
 @cache
