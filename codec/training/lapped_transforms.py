@@ -40,7 +40,7 @@ BORDER_PX = 8  # that a picture is extended by on every side
 SLOW_PIXELS = 0.01
 SLOW_LATENTS = 0.03
 # Analysis: a latent sees 16 pixels by the latent block, 8 by the overlap, and 8 by each
-# of three blocks, 48. Synthesis: a pixel sees the 8 x 8 block beside it, by three blocks
+# of three blocks, 48. Synthesis: a pixel sees the 8 x 8 block beside it, by its blocks
 # the one that begins 32 pixels away, from which two latents and by the latent block
 # another one are seen, 64. The other networks are those of `blocks`.
 HALOS = Halos(analysis=1, hyper_analysis=1, mean=3, synthesis=1)
