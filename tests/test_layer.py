@@ -86,6 +86,13 @@ def test_a_smooth_photograph_is_not_taken_for_drawn():
     assert content.may_be_drawn(colors.repeat(20, 0).repeat(20, 1))
 
 
+def test_a_frame_of_one_color_makes_no_drawing_of_a_photograph_of_any_size():
+    for height, width in ((4096, 64), (64, 4096), (512, 512), (300, 40)):
+        framed = picture(height, width)
+        framed[0], framed[-1], framed[:, 0], framed[:, -1] = 0, 0, 0, 0
+        assert not content.may_be_drawn(framed)
+
+
 @pytest.mark.parametrize("value", [(255, 255, 255), (1, 2, 3)])
 def test_a_flat_picture_is_its_color(value):
     image = np.full((1100, 1500, 3), value, np.uint8)

@@ -15,7 +15,7 @@ RUNS_MIN = 0.15  # of the pixels; Kodak's photographs have at most 0.11
 # have 0.04 or 0.3.
 EDGE_LEVELS, EDGES_MIN = 8, 0.01  # of the pixels after a run
 COMMON_MIN = 0.1  # of a sample
-SAMPLE = 4096  # pixels
+SAMPLE_SIDE = 64  # rows and columns of a sample
 FEW_COLORS = 32  # of a sample
 FLAT_MIN = 0.04  # of the cells, for a color to be one that is kept as it is
 FLAT_COLORS_MAX = 8
@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]  # [H, W]
 
 def may_be_drawn(rgb: Colors) -> bool:
     """Whether a picture might be better for the layer. Looks at a few pixels."""
-    pixels = packed(rgb.reshape(-1, 3)[:: max(1, rgb[..., 0].size // SAMPLE)])
+    pixels = packed(sample(rgb))
     colors, counts = np.unique(pixels, return_counts=True)
     if len(colors) <= FEW_COLORS:
         return True
@@ -47,6 +47,17 @@ def may_be_drawn(rgb: Colors) -> bool:
     edges = np.count_nonzero(after > EDGE_LEVELS)
     common = counts.max() >= COMMON_MIN * len(pixels)
     return bool(common or edges > EDGES_MIN * len(after))
+
+
+def sample(rgb: Colors) -> Colors:
+    """Pixels on a grid of at most SAMPLE_SIDE rows and columns. Every n-th pixel would
+    be in one column where the width divides n, and frames have one color.
+    """
+    rows, columns = (
+        (np.arange(count) + 0.5) * side // count
+        for side, count in ((side, min(side, SAMPLE_SIDE)) for side in rgb.shape[:2])
+    )
+    return rgb[np.ix_(rows.astype(int), columns.astype(int))]
 
 
 def count_colors(rgb: NDArray[np.uint8]) -> int:
