@@ -195,8 +195,8 @@ SQUARES_ENCODED, SQUARES_DECODED = SQUARES = (
 
 
 def runs(paths: Sequence[Path], count: int) -> Iterator[Run]:
-    def ran(name: str, call: Callable[[], None], wrong: Callable[[], int]) -> Run:
-        seconds, _ = timed(call)
+    def ran(name: str, work: Callable[[], None], wrong: Callable[[], int]) -> Run:
+        seconds, _ = timed(work)
         speeds = count / seconds, megapixels / seconds
         return Run(name, count, megapixels, seconds, *speeds, wrong())
 
@@ -208,8 +208,8 @@ def runs(paths: Sequence[Path], count: int) -> Iterator[Run]:
             yield ran(name, partial(command, *trees), partial(wrong_outputs, *trees))
         squares, coded, back = (Path(place, name) for name in ("256", "aec", "png"))
         megapixels = make_tree(paths, squares, count, SQUARES_PX)
-        call = partial(recursive, squares, coded)
-        yield ran(SQUARES_ENCODED, call, partial(wrong_outputs, squares, coded))
+        work = partial(recursive, squares, coded)
+        yield ran(SQUARES_ENCODED, work, partial(wrong_outputs, squares, coded))
         wrong = partial(wrong_outputs, squares, back, load_rgb)
         yield ran(SQUARES_DECODED, partial(decoded, coded, back), wrong)
 

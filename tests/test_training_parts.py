@@ -195,6 +195,10 @@ def test_a_kernel_is_rounded_such_that_its_results_change_little():
 
     assert (error(found, found_bias) < 0.3 * error(plain, bias)).all()
 
+    nothing, same = rounded_kernel(0 * kernel, bias, moments.of_scaled(np.ones(27)))
+    assert not nothing.any()
+    assert np.array_equal(same, bias)
+
 
 def test_an_equalized_block_computes_nearly_the_same_in_channels_of_range_1():
     watched, x = watched_block()

@@ -144,8 +144,7 @@ def file_of_score(encoder: Encoder, score: float, stages: Stages) -> tuple[bytes
     def seen(image: Image.Image) -> NDArray[np.uint8]:
         return np.asarray((icc and in_srgb(image, icc)) or image.convert("RGB"))
 
-    image = Image.fromarray(picture.rgb)
-    original = seen(image.convert("L") if picture.gray else image)
+    original = seen(Image.fromarray(luma(picture.rgb) if picture.gray else picture.rgb))
 
     def measure(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)

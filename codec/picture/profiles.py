@@ -118,8 +118,8 @@ def coded_profile(primaries: int, transfer: int) -> bytes | None:
 
 
 def in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image | None:
-    """CMYK or Lab samples as colors of sRGB, by their profile; none if it is none for
-    them.
+    """Samples as colors of sRGB, by their profile, those outside of it cut off; none if
+    it is none for them.
     """
     try:
         if image.mode == "LAB":

@@ -114,14 +114,15 @@ def ssimulacra2(
     other: NDArray[np.uint8],
     alpha: NDArray[np.uint8] | None = None,
 ) -> float:
-    """The score of colors of sRGB, both uint8 [H, W, 3]: 100 for equal ones, about 90
-    where no difference is seen, 70 high quality, 30 low; may be negative.
+    """The score of colors of sRGB, both uint8 of one shape [H, W, 3]: 100 for equal
+    ones, about 90 where no difference is seen, 70 high quality, 30 low; may be negative.
 
     With `alpha`, uint8 [H, W], that of both, they are seen on a dark gray and on a
     light one, and the lower score counts. Sides of less than 225 pixels are made as
     long by mirror images: the package leaves out the coarse scales of such pictures and
     gives their weights to others, so that small ones score high however they look.
     """
+    assert reference.shape == other.shape
     lacking = [(0, max(0, SIDE_MIN_PX - side)) for side in reference.shape[:2]]
     if any(after for _, after in lacking):
         reference, other = (

@@ -94,7 +94,9 @@ def save_weights(folder, file):
 
 
 def set_weights(codec, source):
-    """Set the weights of a codec to those of a run, or of a file of `save_weights`."""
+    """Set the weights of a codec to those of a run, or of a file of `save_weights`, and
+    print those that it has no place for.
+    """
     if source.is_dir():
         weights = averaged_weights(source)
     else:
@@ -103,7 +105,9 @@ def set_weights(codec, source):
     for variable in codec.trainable_variables:
         if variable.path not in weights:
             raise SystemExit(f"{source} has no {variable.path}")
-        variable.assign(weights[variable.path].astype("float32"))
+        variable.assign(weights.pop(variable.path).astype("float32"))
+    if weights:
+        print(f"left out of {source}: {', '.join(sorted(weights))}")
 
 
 def load_codec(folder):

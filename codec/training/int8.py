@@ -21,7 +21,12 @@ from codec.file.header import QUALITY_CODE_MAX
 from codec.networks.quantization import rounding_by_table
 from codec.training.calibration import coder_of, decoder_vectors
 from codec.training.layers import activate
-from codec.training.weight_rounding import LEVELS, SecondMoments, rounded_kernel
+from codec.training.weight_rounding import (
+    LEVELS,
+    SMALLEST,
+    SecondMoments,
+    rounded_kernel,
+)
 
 SCOPE = "int8"  # of the names of what is quantized
 ADJOINT = "adjoint"  # likewise of what has its weights alone in int8, for size
@@ -29,7 +34,6 @@ SAMPLES = 1000  # places of each picture
 RANGES = np.geomspace(
     1, 0.1, 12, dtype=np.float32
 )  # that are tried, of the largest magnitude
-SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
 
 
 class Watched:

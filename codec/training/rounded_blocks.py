@@ -9,11 +9,10 @@ from keras import ops
 
 from codec.training.layers import activate
 from codec.training.rate import straight_through
-from codec.training.weight_rounding import LEVELS
+from codec.training.weight_rounding import LEVELS, SMALLEST, TINIEST
 
 # A batch has less extreme values than the tiles that the ranges of a bundle come from.
 RANGE_MARGIN = 1.5
-SMALLEST = 0.01  # range of a channel, as at export
 
 
 def rounded(x, largest):
@@ -35,7 +34,7 @@ def convolved(x, ranges, layer):
     by_input = ops.reshape(ranges, (-1, 1))
     kernel = layer.kernel * by_input
     limit = ops.max(ops.abs(ops.stop_gradient(kernel)), (0, 1, 2), keepdims=True)
-    kernel = rounded(kernel, ops.maximum(limit, 1e-9)) / by_input
+    kernel = rounded(kernel, ops.maximum(limit, TINIEST)) / by_input
     x, kernel = (ops.cast(v, layer.compute_dtype) for v in (rounded(x, ranges), kernel))
     return ops.cast(ops.conv(x, kernel, padding=layer.padding), "float32") + layer.bias
 

@@ -95,7 +95,7 @@ def load_head(folder):
     the averages, which are slow to forget weights drawn at random.
     """
     state = read_state(folder)
-    if state.get("goal") not in KINDS:
+    if state.get("goal") not in KINDS or "architecture" not in state:
         raise SystemExit(f"{folder} is no run of a head")
     head = build_head(state["goal"], state["architecture"])
     arrays = read_checkpoint(folder)

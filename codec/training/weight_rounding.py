@@ -9,6 +9,8 @@ Transformers", ICLR 2023).
 import numpy as np
 
 LEVELS = 127  # on either side of zero
+SMALLEST = 0.01  # range of a channel; the engine allows no large ratios
+TINIEST = 1e-9  # largest weight of an output
 DAMPING = 0.003  # of the mean second moment, added to each
 
 
@@ -37,7 +39,7 @@ def rounded_kernel(kernel, bias, moments):
     """
     flat = kernel.reshape(-1, kernel.shape[-1]).astype(float)
     inputs, outputs = flat.shape
-    step = np.abs(flat).max(0) / LEVELS
+    step = np.maximum(np.abs(flat).max(0), TINIEST) / LEVELS
     largest = np.abs(flat).argmax(0), np.arange(outputs)
     kept = np.zeros(flat.shape)  # the largest stay, and with them the steps
     kept[largest] = LEVELS * np.sign(flat[largest])
