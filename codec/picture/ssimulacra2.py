@@ -115,7 +115,7 @@ def ssimulacra2(
     alpha: NDArray[np.uint8] | None = None,
 ) -> float:
     """The score of colors of sRGB, both uint8 of one shape [H, W, 3]: 100 for equal
-    ones, about 90 where no difference is seen, 70 high quality, 30 low; may be negative.
+    ones, about 90 where no difference is seen, 70 high quality, 30 low; negative, too.
 
     With `alpha`, uint8 [H, W], that of both, they are seen on a dark gray and on a
     light one, and the lower score counts. Sides of less than 225 pixels are made as
