@@ -184,6 +184,7 @@ def test_no_input_is_wrong_usage(command):
 
 def test_an_unknown_command_is_wrong_usage():
     assert "No such command" in is_refused("transcode", "photo.png")
+    assert "Did you mean one of: 'decode', 'encode'" in is_refused("encod", "photo.png")
 
 
 BAD_PICTURES = {

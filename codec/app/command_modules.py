@@ -10,7 +10,8 @@ from codec.app.completion import complete_names_of_files
 
 class CommandModules(MutableMapping[str, click.Command]):
     """Commands by name, each in a module of its name in `codec.app.commands`, so that
-    a call takes no time to import the others.
+    a call takes no time to import the others. Click looks for the names that are like
+    a wrong one among the keys, not in a `list_commands` of ours.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
