@@ -216,9 +216,7 @@ def test_an_equalized_block_computes_nearly_the_same_in_channels_of_range_1():
 
 @pytest.mark.parametrize("leak", [0.0, 0.1])
 @pytest.mark.parametrize("constant_scale", [True, False])
-def test_a_branch_in_int8_comes_near_to_the_block(
-    monkeypatch, tmp_path, constant_scale, leak
-):
+def test_a_branch_in_int8_comes_near_to_the_block(tmp_path, constant_scale, leak):
     """And in training no less is lost than in the graph."""
     watched, x = watched_block(leak)
     block = int8.Equalized(watched, 0)
@@ -239,7 +237,6 @@ def test_a_branch_in_int8_comes_near_to_the_block(
     added = np.abs(expected - x).max((0, 1, 2))  # by channel
     assert np.abs(found - expected).max() > 0
     assert (np.abs(found - expected) < 0.05 * added).all()
-    monkeypatch.setattr(rounded_blocks, "RANGE_MARGIN", 1)
     rounded, _ = rounded_blocks.Rounded(watched.block)(x)
     in_training, in_the_graph = (
         np.square(result - expected).mean() for result in (rounded, found)

@@ -31,9 +31,8 @@ from codec.training.weight_rounding import (
 SCOPE = "int8"  # of the names of what is quantized
 ADJOINT = "adjoint"  # likewise of what has its weights alone in int8, for size
 SAMPLES = 1000  # places of each picture
-RANGES = np.geomspace(
-    1, 0.1, 12, dtype=np.float32
-)  # that are tried, of the largest magnitude
+# That are tried, of the largest magnitude.
+RANGES = np.geomspace(1, 0.1, 12, dtype=np.float32)
 
 
 class Watched:

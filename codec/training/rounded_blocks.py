@@ -2,7 +2,8 @@
 straight-through gradients (after Jacob et al., "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3).
 
-As in `codec.training.int8`, but ranges are those of the batch.
+As in `codec.training.int8`, but ranges are the largest magnitudes of the batch, and
+kernels are rounded to the nearest.
 """
 
 from keras import ops
@@ -10,9 +11,6 @@ from keras import ops
 from codec.training.layers import activate
 from codec.training.rate import straight_through
 from codec.training.weight_rounding import LEVELS, SMALLEST, TINIEST
-
-# A batch has less extreme values than the tiles that the ranges of a bundle come from.
-RANGE_MARGIN = 1.5
 
 
 def rounded(x, largest):
@@ -24,7 +22,7 @@ def rounded(x, largest):
 def range_of(x):
     """The largest magnitude by channel [1, 1, 1, C] of x [B, H, W, C]."""
     largest = ops.max(ops.abs(ops.stop_gradient(x)), (0, 1, 2), keepdims=True)
-    return ops.maximum(RANGE_MARGIN * largest, SMALLEST)
+    return ops.maximum(largest, SMALLEST)
 
 
 def convolved(x, ranges, layer):
