@@ -31,7 +31,7 @@ from codec.networks.adaptation import (
     patches_of,
     unpack_model,
 )
-from codec.networks.bundle import CONFIG, Bundle, graph_file
+from codec.networks.bundle import CONFIG, FIRST_ARCHITECTURE, Bundle, graph_file
 from codec.networks.runtime import Networks
 from codec.networks.shipped import DEFAULT_MODEL_ID, TUNES, load_bundle, model_name
 
@@ -500,5 +500,7 @@ def test_all_signatures_of_a_graph_get_the_new_weights(refinable):
     assert error == pytest.approx(np.sum((decoded - image.astype(float)) ** 2), rel=0.1)
     small = np.float32(1e-3 * error / np.sum(slope**2))
     after, _ = networks.error_gradient(latents - small * slope, **vectors, image=image)
-    # Backward kernels in int8 stay those of the base, here twice as large.
-    assert 0.45 < (error - after) / (1e-3 * error) < 1.1
+    # Backward kernels in int8, which models exported by now have, stay those of the
+    # base, here twice as large.
+    least = 0.9 if refinable.architecture == FIRST_ARCHITECTURE else 0.45
+    assert least < (error - after) / (1e-3 * error) < 1.1
