@@ -514,9 +514,13 @@ def ended_cleanly(process):
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_a_signal_ends_what_is_worked_on(odd):
+@pytest.mark.parametrize("exit_code_is_known", [True, False])
+def test_a_signal_ends_what_is_worked_on(odd, exit_code_is_known):
     script = (
-        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "import os, sys; sys.path[:0] = sys.argv[2:]\n"
+        "wait = os.waitpid\n"
+        "def lost(*process): wait(*process); raise ChildProcessError\n"
+        f"if not {exit_code_is_known}: os.waitpid = lost\n"
         "from test_service import odd_show, pictures\n"
         "pictures.show = odd_show\n"
         "from codec.app.cli import main\n"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,8 @@ def serve(
     if host in LOOPBACK:  # so that no page of another site reads it by its own name
         app = TrustedHostMiddleware(app, LOOPBACK)
     allow_connections()
+    # It warns of processes that were ended twice and whose exit code nobody reads.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:  # its text says the address again
