@@ -437,6 +437,7 @@ def test_an_output_that_ends_in_a_slash_is_a_folder():
     [
         ("--bpp", "1.5", {"rate_bpp": 1.5}),
         ("--size", "2k", {"size_bytes": 2000}),
+        ("--size", "2kB", {"size_bytes": 2000}),
         ("--size", "0.0015M", {"size_bytes": 1500}),
         ("--psnr", "25", {"psnr_db": 25.0}),
         ("--ssimulacra2", "50", {"ssimulacra2": 50.0}),

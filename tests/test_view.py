@@ -178,6 +178,14 @@ def test_without_a_display_there_is_a_hint(coded, no_window, monkeypatch):
     assert not no_window
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others always have a display")
+def test_a_display_that_is_not_there_is_named(coded, monkeypatch):
+    pytest.importorskip("tkinter")
+    monkeypatch.setenv("DISPLAY", ":98765")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert ":98765" in fails("view", "photo.aec")
+
+
 LOOKING = """
 import sys
 import tkinter

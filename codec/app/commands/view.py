@@ -13,7 +13,7 @@ from codec.app.reporting import debugging, explained, run_all, say
 from codec.app.screen import Shown, open_for_screen
 from codec.errors import UsageError
 
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+X11, WAYLAND = DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 @click.command()
@@ -51,7 +51,9 @@ def view(files: Sequence[str], max_pixels: int) -> None:
 def window_of(
     files: Sequence[str], load: Callable[[str], Shown | str]
 ) -> Callable[[], None] | None:
-    """What shows the files in a window, if there can be one."""
+    """What shows the files in a window, if there can be one. UsageError if the only
+    display that is named cannot be reached.
+    """
     try:
         import tkinter
 
@@ -60,7 +62,9 @@ def window_of(
         return None
     try:
         return Window(files, load).run
-    except tkinter.TclError:  # no display of X11
+    except tkinter.TclError as error:  # no display of X11
+        if os.environ.get(X11) and not os.environ.get(WAYLAND):
+            raise UsageError(str(error)) from None
         return None
 
 
