@@ -9,7 +9,7 @@ from pictures import picture, psnr
 from PIL import Image, ImageDraw
 
 import codec
-from codec.coding import content
+from codec.coding import content, decoder
 from codec.coding.choice import Choice
 from codec.errors import FormatError
 from codec.file.container import pack, unpack
@@ -165,6 +165,11 @@ def mixed():
     covered[:512, 512:] = covered[512:, :300] = covered[512:, 512:] = True
     image[:512, 512:], image[512:, :300] = 255, 7
     image[512:, 512:] = text(288, 188)
+    return layered(image, covered), image
+
+
+def layered(image, covered):
+    """The file of a picture whose layer is what is covered, in tiles of 512 px."""
     options = EncodeOptions(quality=50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("codec.coding.encoder.TILE_LOG2", 9)
@@ -175,7 +180,7 @@ def mixed():
             False,
             Stages(no_progress),
         ).with_layer(covered)
-        return encoder.file(options.quality_code()), image
+        return encoder.file(options.quality_code())
 
 
 def test_tiles_have_what_suits_them(mixed):
@@ -216,6 +221,27 @@ def test_what_a_layer_covers_is_decoded_without_networks(monkeypatch):
     data = codec.encode(text())
     monkeypatch.setattr("codec.networks.runtime.load_graph", None)
     assert np.array_equal(decoded(data), text())
+
+
+def test_windows_that_a_layer_covers_are_decoded_without_networks(monkeypatch):
+    image = picture(128, 3072)
+    image[:, 512:] = 255
+    covered = np.zeros(image.shape[:2], bool)
+    covered[:, 512:] = True
+    data = layered(image, covered)
+    made = []
+    synthesize = Networks.synthesize
+
+    def counted(self, latents, *vectors):
+        made.append(16 * latents.shape[2])
+        return synthesize(self, latents, *vectors)
+
+    monkeypatch.setattr(Networks, "synthesize", counted)
+    found = decoded(data)
+    assert len(made) == 1
+    monkeypatch.setattr(decoder, "cells_of_tiles", lambda *tiles: None)
+    assert np.array_equal(decoded(data), found)
+    assert len(made) > 2
 
 
 def test_damage_of_a_layer_is_located_and_the_rest_salvaged(mixed):

@@ -15,7 +15,14 @@ from PIL import Image
 from codec.coding.extras import add_extras
 from codec.coding.layers import Layer
 from codec.coding.symbols import symbol_rows
-from codec.coding.tiles import STRIP_PX, all_cells, cells_of, grid_of, whole
+from codec.coding.tiles import (
+    STRIP_PX,
+    all_cells,
+    cells_of,
+    cells_of_tiles,
+    grid_of,
+    whole,
+)
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
@@ -167,7 +174,8 @@ def decode_bands(
     factor = stride // output.cell_px
     if layer.covers and factor:
         return layer.over(layer.blank(factor, progress), factor)
-    bands = network_bands(container, networks, region, output, damage, progress)
+    idle = cells_of_tiles(container.header, stride, layer.whole)
+    bands = network_bands(container, networks, region, output, idle, damage, progress)
     return layer.over(bands, factor) if layer.tiles else bands
 
 
@@ -176,10 +184,11 @@ def network_bands(
     networks: Networks,
     region: Region,
     output: Output,
+    idle: NDArray[np.bool_],
     damage: dict[int, str] | None,
     progress: Progress,
 ) -> Iterator[NDArray[np.uint8]]:
-    """As `decode_bands`, without the layer."""
+    """As `decode_bands`, without the layer, which covers the `idle` cells."""
     bundle = networks.bundle
     stride = bundle.stride_px
     grid = grid_of(container.header, stride)
@@ -188,7 +197,7 @@ def network_bands(
     halo = bundle.halos.mean + output.halo
     symbols = symbol_rows(container, networks, widened(cells, grid, halo), damage)
     vectors = bundle.vectors(container.header.quality_code)
-    windowed = WindowedNetworks(networks, grid, progress)
+    windowed = WindowedNetworks(networks, grid, progress, idle)
     image = windowed.synthesize(symbols, vectors, cells, output)
     left, top, width, height = (output.sides(n, stride) for n in region)
     first_column = left - cells[1].start * output.cell_px

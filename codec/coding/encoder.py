@@ -6,7 +6,6 @@ latents, hyper-latents -> mean and context -> residuals = round(latents - mean)
 hyper-latents, residuals, table index -> payloads -> file
 """
 
-import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from codec.coding.extras import extra_chunks
 from codec.coding.layering import Layering
 from codec.coding.symbols import encode_tile
-from codec.coding.tiles import STRIP_PX, cells_of, grid_of, tile_cells
+from codec.coding.tiles import STRIP_PX, cells_of, cells_of_tiles, grid_of, tile_cells
 from codec.file.container import pack
 from codec.file.header import DIGEST_BYTES, Header
 from codec.file.layer import LayerTile
@@ -64,7 +63,8 @@ class Encoder:
         self.header = header_of(picture, networks.bundle)
         self.chunks = extra_chunks(picture)
         beneath = layering.beneath() if layering else picture.rgb
-        idle, stride_px = self.idle_cells(), networks.bundle.stride_px
+        stride_px = networks.bundle.stride_px
+        idle = cells_of_tiles(self.header, stride_px, self.covered)
         width = self.header.width
         # Refined latents depend on what is refined with them, so that is all at once.
         starts = [0] if refinement else range(0, width, STRIP_PX)
@@ -93,15 +93,6 @@ class Encoder:
     def covered(self) -> Collection[int]:
         """Numbers of the tiles that a layer covers."""
         return self.layering.whole if self.layering else ()
-
-    def idle_cells(self) -> NDArray[np.bool_]:
-        """The cells of those tiles, [rows, columns]."""
-        stride_px = self.networks.bundle.stride_px
-        idle = np.zeros(grid_of(self.header, stride_px), bool)
-        cells = itertools.product(*tile_cells(self.header, stride_px))
-        for number, place in enumerate(cells):
-            idle[place] = number in self.covered
-        return idle
 
     def file(self, code: int, rate_share: float = RATE_SHARE) -> bytes:
         """The file of a quality code.

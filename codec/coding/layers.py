@@ -32,6 +32,7 @@ class Layer:
         # By row of tiles: number, columns and layer of those that have one.
         self.tiles: dict[int, list[tuple[int, slice, LayerTile]]] = {}
         left, top, width, height = region
+        self.whole: set[int] = set()  # tiles that it covers
         self.covers = True  # all of the region
         tiles = itertools.product(*tile_spans(container.header))
         for number, (rows, columns) in enumerate(tiles):
@@ -47,7 +48,9 @@ class Layer:
             if isinstance(tile, LayerTile):
                 row = self.tiles.setdefault(rows.start // self.header.tile_px, [])
                 row.append((number, columns, tile))
-            self.covers &= isinstance(tile, LayerTile) and tile.covers
+                if tile.covers:
+                    self.whole.add(number)
+            self.covers &= number in self.whole
 
     def blank(self, factor: int, progress: Progress) -> Iterator[Band]:
         """Bands of nothing, a row of tiles each, `factor` times smaller. `progress` is

@@ -3,6 +3,12 @@
 A cell is the square of `stride_px` pixels that one hyper-latent stands for.
 """
 
+import itertools
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
 from codec.file.header import Header
 from codec.networks.windows import Spans
 from codec.options import Region
@@ -33,6 +39,16 @@ def tile_cells(header: Header, stride_px: int) -> Slices:
         for spans in tile_spans(header)
     )
     return rows, columns
+
+
+def cells_of_tiles(
+    header: Header, stride_px: int, numbers: Collection[int]
+) -> NDArray[np.bool_]:
+    """Which cells [rows, columns] are of the tiles with these numbers."""
+    cells = np.zeros(grid_of(header, stride_px), bool)
+    for number, place in enumerate(itertools.product(*tile_cells(header, stride_px))):
+        cells[place] = number in numbers
+    return cells
 
 
 def cells_of(start_px: int, size_px: int, stride_px: int) -> slice:

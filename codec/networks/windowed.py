@@ -37,7 +37,8 @@ class WindowedNetworks:
 
     Arrays have the shapes of `Networks`, for the whole picture. `vectors` are those of
     `Bundle.vectors`. `progress` is called with the share of the windows that are done,
-    counted since `restart`. Symbols of `idle` cells [rows, columns] are zero.
+    counted since `restart`. Symbols of `idle` cells [rows, columns] are zero, and
+    their pixels are of no use.
     """
 
     def __init__(
@@ -184,6 +185,9 @@ class WindowedNetworks:
         """
 
         def result(window: Window, *symbols: Array) -> Array:
+            if (idle := self.idle[window.core]).all():
+                sides = (side * output.cell_px for side in idle.shape)
+                return np.zeros((1, *sides, 3), np.uint8)
             latents = self.latents(symbols, vectors)
             # Here the means are right; beyond, in their halo, they are not.
             near = widened(window.core, self.grid, output.halo)
