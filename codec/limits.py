@@ -8,6 +8,7 @@ from codec.errors import UsageError
 
 SIDE_MAX_PX = 2**24 - 1
 EXTENSION_PX = 64  # pictures are extended to multiples of this
+TEXTS_MAX = 4096  # of one picture, a keyword each
 METADATA_MAX_BYTES = 2**24  # of all kinds together, before compression
 MAX_PIXELS = 2**28  # default limit, on the extended picture
 NO_LIMIT = (SIDE_MAX_PX + EXTENSION_PX) ** 2  # the extended picture of any header

@@ -488,7 +488,7 @@ def test_info_says_what_other_files_are(coded):
     assert folder.startswith("aecodec: .: a folder; ")
 
 
-@pytest.mark.parametrize("value", ["", "k", "-1", "10kB", "1e3", "nan", "9" * 400])
+@pytest.mark.parametrize("value", ["", "k", "-1", "10kBB", "1e3", "nan", "9" * 400])
 def test_a_wrong_size_is_wrong_usage(value):
     assert aecodec("encode", "photo.png", "--size", value).exit_code == 2
 

@@ -168,11 +168,61 @@ def test_names_do_not_lead_out_of_the_target(tree):
     assert summary.failures == ["x/../../../evil.png: leads out of its folder"]
 
 
-def test_what_a_damaged_manifest_notes_is_done_again(tree):
+def test_files_that_are_not_of_the_corpus_are_not_replaced(tree):
+    Path("out").mkdir()
+    Path("out/0.png.aec").write_bytes(b"somebody's")
+    tasks, summary = work(job())
+    assert "0.png" not in [task.path for task in tasks]
+    assert summary.failures == [
+        "0.png: 0.png.aec exists, and is not of this corpus; --force replaces it"
+    ]
+    assert Path("out/0.png.aec").read_bytes() == b"somebody's"
+    work(job(), force=True)
+    assert codec.read_info(Path("out/0.png.aec").read_bytes()).width == 56
+
+
+def test_what_a_lost_worker_has_written_is_done_again(tree, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "note", lost_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            work(job())
+    assert Path("out/0.png.aec").exists()
+    assert {row["error"] for row in rows()} == {"not finished"}
+    tasks, summary = work(job())
+    assert len(tasks) == 4
+    assert summary.failures == []
+
+
+def lost_after(count):
+    """`Worker.note`, which is interrupted when it is called once more."""
+    note, calls = Worker.note, []
+
+    def found(self, *arguments):
+        calls.append(arguments)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        return note(self, *arguments)
+
+    return found
+
+
+def test_a_tar_file_in_a_tar_file_is_copied(tree):
+    with tarfile.open("in/shard.tar", "a") as shard:
+        shard.addfile(tarfile.TarInfo("inner.tar"), io.BytesIO())
+    work(job())
+    assert "inner.tar" not in {row["member"] for row in rows()}
+    with tarfile.open("out/shard.tar") as shard:
+        assert "inner.tar" in shard.getnames()
+
+
+def test_what_a_damaged_manifest_notes_is_done_again_with_force(tree):
     work(job())
     (part,) = Path("out/_manifest/encode").iterdir()
     part.write_bytes(part.read_bytes()[:500])
-    assert len(work(job())[0]) == 4
+    tasks, summary = work(job())
+    assert [task.path for task in tasks] == ["broken.png"]
+    assert len(summary.failures) == 3
+    assert len(work(job(), force=True)[0]) == 4
 
 
 def test_what_was_found_wrong_is_encoded_again(tree):

@@ -1,17 +1,20 @@
 """Pictures of all kinds to 8-bit RGB arrays, and padding."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
 import pytest
 from odd_files import saved
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
+from benchmarks.hostile_files import png_chunk
 from codec.errors import FormatError, UsageError
+from codec.limits import MAX_PIXELS
 from codec.picture.alpha import pack_alpha, smooth_where_invisible, unpack_alpha
 from codec.picture.padding import pad, padded_size
-from codec.picture.reading import read_picture
+from codec.picture.reading import picture_in, read_picture
 from codec.picture.vp8l import SIDE_MAX_PX, VP8L_START, pack_lossless
 
 GRAY = np.array([[0, 100, 255], [7, 8, 9]], np.uint8)
@@ -274,6 +277,60 @@ def test_alpha_of_another_kind_is_refused(kind):
     mode = {"color": "RGB", "1 bit": "1"}.get(kind, "L")
     with pytest.raises(FormatError, match="no gray PNG file of 9 x 7 pixels"):
         unpack_alpha(png(Image.new(mode, size)), 9, 7)
+
+
+def test_alpha_with_a_second_header_is_refused():
+    color = png(Image.new("RGB", (9, 7)))
+    with pytest.raises(FormatError, match="alpha: PNG file is not gray"):
+        unpack_alpha(PNG[:33] + color[8:], 9, 7)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_transparent_gray_of_a_png_file_is_that_in_8_bits(bits):
+    data = raw_png(bits, 0, b"\x0f\xff", (1 << bits) - 1)
+    found = picture_in(data, MAX_PIXELS, ())
+    expected = np.unpackbits(np.frombuffer(b"\x0f\xff", np.uint8)).reshape(1, -1, bits)
+    assert np.array_equal(found.alpha == 0, expected.all(-1))
+
+
+def test_a_transparent_color_of_16_bits_is_lost_in_a_line():
+    """In 8 bits others would be transparent, too."""
+    found = picture_in(raw_png(16, 2, bytes(3) + b"\1" * 3, 0, 0, 1), MAX_PIXELS, ())
+    assert found.alpha is None
+    assert "transparency" in found.losses
+
+
+def raw_png(bits, color, row, *key):
+    """A PNG file of one row, with a transparent color."""
+    width = 8 * len(row) // bits // (3 if color else 1)
+    header = struct.pack(">IIBBBBB", width, 1, bits, color, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(f">{len(key)}H", *key)),
+        (b"IDAT", zlib.compress(b"\0" + row)),
+        (b"IEND", b""),
+    )
+    return PNG[:8] + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_zero_may_be_white_in_tiff_files(depth):
+    dark = np.array([[0, 2**depth - 1]], {8: np.uint8, 16: np.uint16}[depth])
+    found = picture_in(saved(Image.fromarray(dark), "TIFF"), MAX_PIXELS, ())
+    assert found.rgb[0, :, 0].tolist() == [0, 255]
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[262] = 0
+    data = saved(Image.fromarray(dark), "TIFF", tiffinfo=tags)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.tag_v2[262] == 0
+    expected = [255, 0] if depth == 16 else image_in_pillow(data)
+    found = picture_in(data, MAX_PIXELS, ())
+    assert found.rgb[0, :, 0].tolist() == expected
+
+
+def image_in_pillow(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)[0].tolist()
 
 
 def test_metadata_behind_the_pixels_are_kept():

@@ -15,6 +15,7 @@ from codec.errors import FormatError
 from codec.file.container import pack, unpack
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
 from codec.networks.runtime import Networks
+from codec.networks.shipped import TUNES, load_bundle
 from codec.options import TARGETS, EncodeOptions
 from codec.picture.avif import pack_lossy
 from codec.picture.reading import Picture
@@ -319,6 +320,16 @@ def test_a_layer_that_is_cut_off_is_refused():
     for payload in (b"", b"\1", b"\1\5\0ab"):
         with pytest.raises(FormatError, match="cut off"):
             unpack_layer_tile(payload)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_a_layer_has_the_quality_of_what_the_model_is_for(tune):
+    """Whatever the options say: an adapted model has no tune of its own."""
+    networks = Networks(load_bundle(TUNES[tune].model_id))
+    choice = Choice(
+        Picture(text()), EncodeOptions(), networks, False, Stages(no_progress)
+    )
+    assert choice.with_layer(None).layering.tune == tune
 
 
 def test_without_avif_the_encoder_goes_without(monkeypatch):

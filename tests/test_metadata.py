@@ -26,8 +26,8 @@ from PIL import Image, ImageCms, ImageOps
 import codec
 from benchmarks.hostile_files import saved
 from codec.errors import FormatError, UsageError
-from codec.limits import MAX_PIXELS
-from codec.picture.exif import forget_the_whole, without_preview
+from codec.limits import MAX_PIXELS, TEXTS_MAX
+from codec.picture.exif import forget_the_whole, orientation_of, without_preview
 from codec.picture.metadata import info_value, packed, photoshop_resource
 from codec.picture.reading import picture_in, read_picture
 
@@ -301,10 +301,33 @@ def test_texts_too_large_together_are_lost_in_a_line():
     assert len(found.metadata["text"]) == pytest.approx(16 * 10**6, rel=1e-4)
 
 
+def test_more_texts_than_a_file_holds_are_lost_in_a_line():
+    image = IMAGE.copy()
+    image.info["text"] = {str(number): "" for number in range(TEXTS_MAX + 3)}
+    found = read_picture(image)
+    assert found.losses == [f"3 of {TEXTS_MAX + 3} texts"]
+    assert len(info_value("text", found.metadata["text"])) == TEXTS_MAX
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "expected"), [(3, 1, 6), (5, 1, 1), (3, 9, 1), (3, 2**24, 1)]
+)
+def test_an_orientation_is_one_short_integer(kind, count, expected):
+    """As TIFF has it; an array of millions is not looked at."""
+    for order, start in (("<", b"II*\0"), (">", b"MM\0*")):
+        entry = struct.pack(f"{order}HHIHH", 274, kind, count, 6, 0)
+        data = start + struct.pack(f"{order}IH", 8, 1) + entry + bytes(4)
+        assert orientation_of(data) == expected
+        assert orientation_of(b"Exif\0\0" + data) == expected
+    assert orientation_of(data[:18]) == orientation_of(b"") == 1
+
+
 def test_metadata_of_ours_that_make_no_sense_are_damage():
     for name, data in (("dpi", b"123"), ("dpi", bytes(8)), ("text", b"a\0b")):
         with pytest.raises(FormatError, match=name):
             info_value(name, data)
+    with pytest.raises(FormatError, match=f"more than {TEXTS_MAX} texts"):
+        info_value("text", bytes(2 * TEXTS_MAX + 1))
     text = {"A": "b", "日": ""}
     assert info_value("text", packed("text", text)) == text
     assert info_value("dpi", packed("dpi", (72, 300.5))) == (72, 300.5)

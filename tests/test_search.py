@@ -21,7 +21,7 @@ from codec.api import (
     sought_picture,
 )
 from codec.app.search import index as index_module
-from codec.app.search.index import BLOCK, State, database_of, opened
+from codec.app.search.index import BLOCK, Index, State, database_of, opened
 from codec.app.search.update import changes, describe
 from codec.errors import UsageError
 from codec.networks import fingerprints
@@ -283,6 +283,30 @@ def test_every_block_is_compared_and_the_best_found(tmp_path):
         even = index.nearest(sought_alike(known), 5, lambda path: int(path) % 2 == 0)
         assert all(int(item.path) % 2 == 0 for item in even)
         assert index.fingerprint("unknown") is None
+
+
+def test_an_answer_is_of_one_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(index_module, "BUSY_S", 0.0)
+    database, sought = tmp_path / "index.db", sought_alike(fingerprint_of(0))
+    with opened(database) as writer, opened(database) as reader:
+        for number in range(BLOCK - 1):
+            writer.put(str(number), STATE, fingerprint_of(number))
+        writer.commit()
+        seen = []
+
+        def one(query, *values):
+            if not seen:
+                seen.append(Index.one(reader, query, *values))
+                writer.put("new", STATE, fingerprint_of(0))
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    writer.commit()
+                return seen[0]
+            return Index.one(reader, query, *values)
+
+        monkeypatch.setattr(reader, "one", one)
+        assert [item.path for item in reader.nearest(sought, 1)] == ["0"]
+        writer.commit()
+        assert len(reader.nearest(sought, 2 * BLOCK)) == BLOCK
 
 
 def test_places_of_removed_pictures_are_used_again(tmp_path):

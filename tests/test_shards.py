@@ -55,6 +55,18 @@ CODED = ["0001.aec", "0001.cls", "0002.aec", "0002.mask.aec"] + [
 ]
 
 
+def test_a_tar_file_with_a_picture_that_failed_is_done_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    pack("in/shard.tar", {"0.png": content_of(picture(9, 9)), "1.png": b"broken"})
+    for _ in range(2):
+        lines = complaints("encode", "-r", "in", "-o", "out")
+        assert "in/shard.tar: 1.png: not an image" in "\n".join(lines)
+    pack("in/shard.tar", {"0.png": content_of(picture(9, 9))})
+    succeeds("encode", "-r", "in", "-o", "out")
+    assert "1 up to date" in succeeds("encode", "-r", "in", "-o", "out").stderr
+
+
 def test_pictures_in_a_tar_file_are_coded_and_the_rest_is_copied(shard):
     text = succeeds("encode", "shard.tar", "-o", "coded.tar", "-q", 40).stderr
     assert text.startswith("shard.tar -> coded.tar: 4 pictures, ")

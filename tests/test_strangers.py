@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import aecodec, fails, names, succeeds
-from odd_files import IMAGE
+from odd_files import IMAGE, jp2_box
 from PIL import Image
 
 import codec
@@ -114,6 +114,26 @@ def test_what_would_take_time_without_end_is_refused(data, reason):
 def test_scans_and_comments_as_usual_are_read():
     for data in (many_scans(80), spoken(1000), saved(IMAGE, "JPEG", progressive=True)):
         assert picture_in(data, SMALL, ()).losses == []
+
+
+def test_the_size_of_an_icon_is_that_of_its_last_header():
+    small, large = (saved(Image.new("L", (n, n)), "PNG") for n in (16, 6000))
+    data = small[:33] + large[8:]
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 8, len(data), 22)
+    icon = struct.pack("<HHH", 0, 1, 1) + entry + data
+    assert list(declared_sizes("ICO", icon)) == [(16, 16), (6000, 6000)]
+    with pytest.raises(UsageError, match="6000 x 6000 pixels is over the limit"):
+        picture_in(icon, SMALL, ())
+
+
+def test_the_size_of_a_jpeg_xl_file_is_in_no_other_box():
+    small, large = b"\xff\x0a\x01", b"\xff\x0a" + bytes([0b11111001, 63, 0, 0])
+    (size,) = declared_sizes("JXL", large)
+    start = b"\0\0\0\x0cJXL \r\n\x87\n"
+    for name, before in ((b"jxlc", b""), (b"jxlp", bytes(4))):
+        boxes = jp2_box(b"free", b"jxlc" + small) + jp2_box(name, before + large)
+        assert list(declared_sizes("JXL", start + boxes)) == [size]
+    assert size != (8, 8)
 
 
 def test_an_icon_of_a_fitting_size_is_read():

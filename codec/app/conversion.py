@@ -23,6 +23,7 @@ from codec.picture.reading import picture_in
 from codec.progress import Progress, no_progress
 
 PNG = ".png"
+OLDER_NS = 2 * 10**9  # the coarsest step of the times that file systems keep
 
 
 def aec_name(name: str) -> str:
@@ -289,6 +290,9 @@ def shard(
     done = [(name, what) for name, what in results if isinstance(what, Converted)]
     losses = [f"{name}: {loss}" for name, what in done for loss in what.losses]
     failures = [f"{name}: {what}" for name, what in results if isinstance(what, str)]
+    if failures:  # so that it counts as older, and the next run tries again
+        old_ns = Path(source).stat().st_mtime_ns - OLDER_NS
+        os.utime(place, ns=(old_ns, old_ns))
     size = Path(target).stat().st_size
     facts, record = f"{len(done)} pictures, {size} bytes", {"pictures": len(done)}
     return Converted(facts, losses, size, failures, record=record)

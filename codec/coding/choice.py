@@ -77,7 +77,7 @@ class Choice:
     def with_layer(self, covered: Mask | None, exact: bool = False) -> Encoder:
         """With a layer of these pixels, or of all."""
         header = header_of(self.picture, self.networks.bundle)
-        tune, effort = self.options.tune, EFFORTS[self.options.effort]
+        tune, effort = self.networks.bundle.tune, EFFORTS[self.options.effort]
         exact = exact or self.options.lossless
         layering = Layering(header, self.picture.rgb, covered, tune, effort, exact)
         return self.made(layering)

@@ -32,14 +32,17 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
 
 
 def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """uint8 [height, width]; FormatError if it has another size."""
+    """uint8 [height, width]; FormatError if it is damaged or of another size."""
     try:
         if data[:1] == VP8L_START:
             return np.asarray(unpack_lossless(data, width, height).getchannel("G"))
         header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
         if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
             raise FormatError(f"no gray PNG file of {width} x {height} pixels")
-        return np.asarray(loaded(PngImageFile, data, width, height))
+        image = loaded(PngImageFile, data, width, height)
+        if image.mode != "L":  # by another header behind the first
+            raise FormatError("PNG file is not gray")
+        return np.asarray(image)
     except FormatError as error:
         raise FormatError(f"alpha: {error}") from None
 

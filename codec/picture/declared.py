@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from itertools import islice
 
 from codec.errors import UsageError
+from codec.picture.embedded import boxes
 from codec.picture.jpeg_markers import SCAN, jpeg_markers
-from codec.picture.png_chunks import SIGNATURE
+from codec.picture.png_chunks import SIGNATURE, png_chunks
 
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, and the marker of the sizes
 ICONS_MAX = 256
 SCANS_MAX = 100  # each goes over all pixels; encoders make 10
 PPM_HEADER_BYTES, PPM_COMMENT = 2**16, re.compile(rb"#[^\r\n]*")
+JXL_START = b"\xff\x0a"
 JXL_RATIOS = [None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)]
 Size = tuple[int, int]
 
@@ -50,7 +52,9 @@ def icons(data: bytes) -> Iterator[Size]:
     for number in range(count):
         (offset,) = struct.unpack_from("<I", data, 6 + 16 * number + 12)
         if data.startswith(SIGNATURE, offset):
-            yield struct.unpack_from(">II", data, offset + 16)
+            for name, header in png_chunks(data[offset:]):
+                if name == b"IHDR":  # the last one counts
+                    yield struct.unpack_from(">II", header)
         else:
             header_bytes, *size = struct.unpack_from("<Iii", data, offset)
             if header_bytes == 12:  # of OS/2
@@ -103,13 +107,10 @@ def jpeg_2000(data: bytes) -> Iterator[Size]:
 
 def jxl(data: bytes) -> Iterator[Size]:
     """Opening decodes. ISO/IEC 18181-1, SizeHeader; bits run from the least one on."""
-    start = 0
-    if not data.startswith(b"\xff\x0a"):
-        whole, part = data.find(b"jxlc"), data.find(b"jxlp")
-        start = whole + 4 if whole >= 0 else part + 8
-    if data[start : start + 2] != b"\xff\x0a":
+    stream = next(jxl_codestreams(data), b"")
+    if not stream.startswith(JXL_START):
         raise UsageError("no JPEG XL codestream found")
-    packed = int.from_bytes(data[start + 2 : start + 18], "little")
+    packed = int.from_bytes(stream[2:18], "little")
     bits = iter(range(128))
 
     def take(count: int) -> int:
@@ -125,6 +126,17 @@ def jxl(data: bytes) -> Iterator[Size]:
     height = side()
     ratio = JXL_RATIOS[take(3)]
     yield (height * ratio[0] // ratio[1] if ratio else side()), height
+
+
+def jxl_codestreams(data: bytes) -> Iterator[bytes]:
+    """The codestream, or its parts, which have a number first."""
+    if data.startswith(JXL_START):
+        yield data
+    for name, content in boxes(data):
+        if name == b"jxlc":
+            yield content
+        elif name == b"jxlp":
+            yield content[4:]
 
 
 READERS = {

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from contextlib import suppress
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -17,6 +18,8 @@ STRUCTURE = (
     | {700, 33723, 34377, 34675}
 )
 ORIENTATION = ExifTags.Base.Orientation
+SHORT = 3  # the type of its value, in TIFF
+BYTE_ORDERS = {b"II": "<", b"MM": ">"}
 SIZES = (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength)
 DETAILS_OF_THE_WHOLE = (
     ExifTags.Base.ExifImageWidth,
@@ -122,13 +125,19 @@ def without_preview(iptc: bytes) -> bytes:
 
 
 def orientation_of(data: bytes) -> int:
-    """1 to 8, as EXIF has it; 1 if it has none, or is damaged."""
-    exif = Image.Exif()
-    try:
-        exif.load(data)
-        found = exif.get(ORIENTATION, 1)
-    except MemoryError:
-        raise
-    except Exception:  # Pillow raises all kinds on damaged data
+    """1 to 8, as EXIF data have it; 1 if they have none, or are damaged. Pillow would
+    take a value of any type and size.
+    """
+    data = data.removeprefix(EXIF_PREFIX)
+    order = BYTE_ORDERS.get(data[:2])
+    if order is None:
         return 1
-    return found if found in range(1, 9) else 1
+    with suppress(struct.error):
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        for number in range(count):
+            place = start + 2 + 12 * number
+            entry = struct.unpack_from(f"{order}HHIH", data, place)
+            if entry[:3] == (ORIENTATION, SHORT, 1) and entry[3] in range(1, 9):
+                return entry[3]
+    return 1

@@ -61,9 +61,12 @@ def readable_suffixes() -> frozenset[str]:
     )
 
 
-def open_picture(data: bytes, max_pixels: int) -> Image.Image:
+def open_picture(
+    data: bytes, max_pixels: int, decoded_max_pixels: int | None = None
+) -> Image.Image:
     """An image of one of FORMATS, no pixel of it decoded yet unless it is small enough;
-    UsageError if it is of no such format or over the limit.
+    UsageError if it is of no such format or over the limit, which may be another one
+    for those that opening takes memory for.
 
     `Image.open` would ask every plugin that there is, and goes by a limit of the whole
     process.
@@ -83,7 +86,8 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
         if not accepted:
             continue
         for width, height in declared_sizes(name, data):
-            check_size(width, height, max_pixels, UsageError)
+            limit = decoded_max_pixels or max_pixels
+            check_size(width, height, limit, UsageError)
         try:
             image: ImageFile.ImageFile = factory(io.BytesIO(data), "")
         except SyntaxError as error:  # another may have the same first bytes

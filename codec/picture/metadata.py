@@ -2,12 +2,13 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from PIL import Image
 
 from codec.errors import FormatError
-from codec.limits import METADATA_MAX_BYTES
+from codec.limits import METADATA_MAX_BYTES, TEXTS_MAX
 from codec.picture.exif import EXIF_PREFIX, exif_of_tiff
 
 # What is kept, and the names in `info` of Pillow's images. "dpi" is (x, y), "text" a
@@ -42,6 +43,9 @@ def read_metadata(image: Image.Image, losses: list[str]) -> dict[str, bytes]:
     INFO_KEYS; what cannot be kept is added to the losses.
     """
     texts, profiles = read_texts(image)
+    if len(texts) > TEXTS_MAX:
+        losses.append(f"{len(texts) - TEXTS_MAX} of {len(texts)} texts")
+        texts = dict(islice(texts.items(), TEXTS_MAX))
     found: dict[str, Any] = {k: image.info.get(key) for k, key in INFO_KEYS.items()}
     found["text"] = texts
     app1 = profiles.get("APP1", b"")
@@ -122,6 +126,8 @@ def info_value(name: str, data: bytes) -> Any:
         x, y = struct.unpack("<II", data)
         return tuple(round(n / DPI, 4) for n in (x, y))
     if name == "text":
+        if data.count(0) > 2 * TEXTS_MAX:  # each takes memory, however short it is
+            raise FormatError(f"more than {TEXTS_MAX} texts")
         *parts, rest = data.decode("utf-8", "replace").split("\0")
         if rest or len(parts) % 2:
             raise FormatError("text data are not whole pairs of keyword and text")

@@ -30,6 +30,8 @@ from codec.picture.samples import (
     swapped,
 )
 
+# Of a transparent color of fewer than 8 bits, which Pillow leaves so, by raw mode.
+KEY_FACTORS = {"L;2": 85, "L;4": 17}
 SHOWN_PX = (1024, 1024)  # in notebooks
 SHAPES = {2: "[H, W]", 3: "[H, W, 3]"}  # by the number of dimensions
 
@@ -136,6 +138,8 @@ def pillow_picture(
     losses = other_contents(image, data)
     raw, deep, is_tiff = raw_modes(image), is_deep(image, data), image.format == "TIFF"
     named = named_profile(image, data, losses)
+    if image.format == "PNG":
+        mend_transparency(image, raw, losses)
     image.load()  # some metadata lie behind the pixels
     metadata = read_metadata(image, losses)
     if named is not None:
@@ -163,6 +167,18 @@ def pillow_picture(
     kept = [name for name in INFO_KEYS if name in metadata and name not in strip]
     metadata = fitting({name: metadata[name] for name in kept}, losses)
     return Picture(rgb, gray, neutral, alpha, metadata, losses)
+
+
+def mend_transparency(image: Image.Image, raw: list[str], losses: list[str]) -> None:
+    """The transparent color of a PNG image that is not loaded yet, in 8 bits as its
+    samples will be; none if it is of 16, as others will be the same in 8.
+    """
+    key = image.info.get("transparency")
+    if key is not None and raw == ["RGB;16B"]:
+        del image.info["transparency"]
+        losses.append("transparency")
+    elif key is not None and raw and raw[0] in KEY_FACTORS:
+        image.info["transparency"] = key * KEY_FACTORS[raw[0]]
 
 
 def upright(image: Image.Image) -> Image.Image:

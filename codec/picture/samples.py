@@ -12,6 +12,7 @@ DEEP = (";16B", ";16L", ";16N", ";12")
 # Of 16 bits, TIFF files of cameras and scanners often hold fewer.
 DEPTHS = (8, 10, 12, 14, 16)
 UPPER_BITS = "all but 8 bits of the samples"
+PHOTOMETRIC = 262  # tag of TIFF
 DARK = 63  # the upper 8 of 16 bits are less than this if 14 are held at most
 
 
@@ -43,7 +44,7 @@ def gray_in_8_bits(
     image: Image.Image, raw: list[str], is_tiff: bool, losses: list[str]
 ) -> Image.Image:
     """An image of mode L from integers of 16 or 32 bits; of TIFF, and of 32 bits, they
-    count from the largest down.
+    count from the largest down. Where zero is white Pillow leaves them so.
     """
     if image.has_transparency_data:
         losses.append("transparency")
@@ -54,7 +55,9 @@ def gray_in_8_bits(
     largest = int(values.max())
     bits = held(largest) if is_tiff else max(16, largest.bit_length())
     losses.append(words_of(bits))
-    return Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+    gray = (values >> (bits - 8)).astype(np.uint8)
+    zero_is_white = is_tiff and image.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined]
+    return Image.fromarray(255 - gray if zero_is_white else gray)
 
 
 def held(largest: int) -> int:

@@ -12,10 +12,11 @@ from codec.api import MAGIC, MODEL_SUFFIX, SUFFIX
 from codec.app.command_group import reporting_options
 from codec.app.files import read
 from codec.app.reporting import run_all, show, tell
+from codec.options import DecodeOptions
 from codec.picture.formats import open_picture, unreadable
 
 NEITHER = "neither an .aec file nor an adapted model"
-MAX_PIXELS = 2**48  # no memory is taken for them
+ANY_SIZE = 2**48  # pixels, where no memory is taken for them
 
 
 @click.command(short_help="Show what a file is.")
@@ -87,7 +88,7 @@ def model_facts(name: str) -> Facts:
 def picture_facts(data: bytes) -> Facts:
     """Of a picture of another format; FormatError if it is none."""
     try:
-        image = open_picture(data, MAX_PIXELS)
+        image = open_picture(data, ANY_SIZE, DecodeOptions.max_pixels)
     except codec.UsageError as error:
         raise codec.FormatError(f"{NEITHER}, and {error}") from None
     except Exception as error:  # Pillow's readers raise all kinds on damaged files

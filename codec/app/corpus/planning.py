@@ -53,10 +53,14 @@ class Job:
     options: EncodeOptions = field(default_factory=EncodeOptions)
 
     @property
+    def pictures(self) -> frozenset[str]:
+        """Suffixes of the pictures, in folders or in tar files."""
+        return frozenset({SUFFIX}) if self.command == "decode" else readable_suffixes()
+
+    @property
     def kinds(self) -> frozenset[str]:
         """Suffixes of the sources."""
-        pictures = {SUFFIX} if self.command == "decode" else readable_suffixes()
-        return frozenset({SHARD_SUFFIX, *pictures})
+        return self.pictures | {SHARD_SUFFIX}
 
     def output(self, path: str) -> str:
         place = PurePosixPath(path)
@@ -113,6 +117,8 @@ def planned(job: Job, force: bool, summary: Summary) -> list[Task]:
             expected = [r for r in rows if r["version"] == version and not r["error"]]
             version = version_to_verify(version, expected, there)
         fault = fault_of(path, output, writers.setdefault(output, path))
+        if not fault and there and path not in done and not (verify or force):
+            fault = f"{output} exists, and is not of this corpus; --force replaces it"
         if fault:
             summary.fail(path, fault)
         elif (

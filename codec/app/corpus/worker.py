@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -29,6 +30,7 @@ from codec.options import DecodeOptions
 from codec.picture.color import psnr_of
 from codec.picture.reading import picture_in
 
+BEGUN = {"error": "not finished"}  # of a task
 PSNR_TOLERANCE_DB = 0.1  # between machines
 
 
@@ -45,36 +47,51 @@ class Worker:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows, also written to the manifest, of a batch of tasks."""
         tasks = [Task(**row) for row in batch.to_pylist()]
+        # So that outputs are known to be of this corpus if the worker is lost.
+        fault = self.note(tasks, [self.row(task) | BEGUN for task in tasks])
+        if fault:
+            rows = [self.row(task) | {"error": fault} for task in tasks]
+            return pa.Table.from_pylist(rows, SCHEMA)
         with own_process():
             rows = [row for task in tasks for row in self.rows(task)]
-        # The same name if it is done again, as its worker was lost just after this.
+        if fault := self.note(tasks, rows):
+            rows = [row | {"error": row.get("error") or fault} for row in rows]
+        return pa.Table.from_pylist(rows, SCHEMA)
+
+    def note(self, tasks: Sequence[Task], rows: Sequence[Row]) -> str | None:
+        """Write the rows of a batch to the manifest; why not, if that fails."""
+        # The same name if it is noted again.
         names = "\n".join(f"{task.path} {task.version}" for task in tasks)
         name = hashlib.sha256(names.encode()).hexdigest()[:32]
         folder = f"{self.target_root}/{MANIFEST}/{self.job.command}"
         try:
             write_manifest(self.target, folder, name, rows)
         except Exception as error:  # file systems raise all kinds
-            what = f"not noted in the manifest: {reason(error)}"
-            rows = [row | {"error": row.get("error") or what} for row in rows]
-        return pa.Table.from_pylist(rows, SCHEMA)
+            return f"not noted in the manifest: {reason(error)}"
+        return None
+
+    def row(self, task: Task) -> Row:
+        """What is known of a task now."""
+        return {
+            "path": task.path,
+            "version": task.version,
+            "source_bytes": task.source_bytes,
+            "output": self.job.output(task.path),
+            "finished": datetime.now(timezone.utc),
+        }
 
     def rows(self, task: Task) -> list[Row]:
         """What became of a file, or of the pictures in a tar file."""
         work = self.verified if self.job.command == "verify" else self.converted
-        start, output = time.perf_counter(), self.job.output(task.path)
+        start = time.perf_counter()
         try:
-            rows = work(task, output) or [{}]  # a tar file without pictures
+            rows = work(task, self.job.output(task.path)) or [
+                {}
+            ]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
             rows = [{"error": reason(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
-        common = {
-            "path": task.path,
-            "version": task.version,
-            "source_bytes": task.source_bytes,
-            "output": output,
-            "seconds": seconds,
-            "finished": datetime.now(timezone.utc),
-        }
+        common = self.row(task) | {"seconds": seconds}
         return [common | row for row in rows]
 
     def converted(self, task: Task, output: str) -> list[Row]:
@@ -85,7 +102,7 @@ class Worker:
             convert, suffix = self.decoded, PNG
         with self.source.open(source, "rb") as file, writing(self.target, target) as to:
             if is_shard(task.path):
-                results = convert_shard(file, to, self.job.kinds, suffix, convert)
+                results = convert_shard(file, to, self.job.pictures, suffix, convert)
                 return [row_of(member, what) for member, what in results]
             data, row = convert(file.read())
             to.write(data)
@@ -121,7 +138,7 @@ class Worker:
             members = {row["member"]: row for row in task.expected}
             rows = []
             for name, content in members_of(file):
-                if not is_of(self.job.kinds, name):
+                if not is_of(self.job.pictures, name):
                     continue
                 data = outputs.get(renamed(name, SUFFIX), b"")
                 try:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -177,18 +178,30 @@ class Index:
         """The `count` pictures most like the one sought, the most alike first, of those
         whose path is `wanted`.
         """
+        with self.moment():
+            return list(islice(self.by_likeness(sought, wanted), count))
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """What is read in it is of one moment, whatever others write."""
+        begun = not self.connection.in_transaction
+        if begun:
+            self.connection.execute("BEGIN")
+        yield
+        if begun:
+            self.connection.rollback()
+
+    def by_likeness(
+        self, sought: Sought, wanted: Callable[[str], bool]
+    ) -> Iterator[Found]:
         likeness = self.likeness(sought)
-        found: list[Found] = []
         for number in np.argsort(-likeness, kind="stable"):
-            if len(found) == count:
-                break
             row = self.one(
                 "SELECT path, size_bytes FROM pictures WHERE id = ?", int(number)
             )
             if row and wanted(path := os.fsdecode(row[0])):
                 alike = min(float(likeness[number]), 1.0)  # it may be rounded up
-                found.append(Found(alike, path, row[1]))
-        return found
+                yield Found(alike, path, row[1])
 
     def likeness(self, sought: Sought) -> NDArray[np.float32]:
         """Of every place among the fingerprints."""
