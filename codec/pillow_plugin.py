@@ -111,10 +111,11 @@ class AecImageFile(ImageFile.ImageFile):
 
     def verify(self) -> None:
         """Raise OSError if a checksum differs or bytes are missing; the image must be
-        opened again to be loaded, as Pillow has it.
+        opened again to be loaded, as Pillow has it. One that is loaded was whole.
         """
         try:
-            verify(self.coded)
+            if self.coded:
+                verify(self.coded)
         except CodecError as error:
             raise OSError(str(error)) from None
         super().verify()

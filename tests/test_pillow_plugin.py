@@ -166,6 +166,12 @@ def test_verify_finds_damage_and_nothing_else(small_file):
         image.verify()
 
 
+def test_what_is_loaded_is_verified(small_file):
+    image = Image.open(io.BytesIO(small_file))
+    image.load()
+    image.verify()
+
+
 def test_metadata_that_are_damaged_are_found_by_verify(small_picture):
     data = bytearray(saved(Image.fromarray(small_picture), xmp=b"<x/>").getvalue())
     data[-1] ^= 1

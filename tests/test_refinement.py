@@ -7,6 +7,7 @@ import pytest
 from pictures import picture, psnr
 
 import codec
+from codec.entropy.tables import Tables
 from codec.file.container import unpack
 from codec.networks import shipped
 from codec.networks.bundle import Bundle
@@ -65,6 +66,11 @@ def test_rate_slopes_are_the_differences_of_code_lengths(bundle):
         )
         assert slopes[table, 1] == pytest.approx(two - one, abs=1e-4)
     assert not slopes[: bundle.skip_below].any()
+
+
+def test_a_table_where_zero_escapes_has_no_slopes():
+    table = Tables(np.array([-1]), np.array([2]), np.full((1, 2), 2**15))
+    assert not rate_slopes(table, 0).any()
 
 
 def test_the_gradient_of_the_error_is_that_of_small_differences(refinable):

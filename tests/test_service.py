@@ -30,7 +30,7 @@ from codec.app import processes
 from codec.app.search import index
 from codec.app.service import pictures, routes, search, server
 from codec.app.service.limits import Limits
-from codec.app.service.pictures import show
+from codec.app.service.pictures import SIDE_MAX, show
 from codec.app.service.routes import application
 from codec.app.service.server import configuration
 
@@ -149,6 +149,15 @@ def test_jpeg_is_on_white(client, served):
     array = np.dstack([picture(40, 40), np.zeros((40, 40), np.uint8)])
     (served / "clear.aec").write_bytes(codec.encode(Image.fromarray(array)))
     assert np.all(np.asarray(image_of(client.get("/clear.aec?format=jpeg"))) > 250)
+
+
+@pytest.mark.parametrize("shape", [(2, 16_384, 3), (16_384, 2, 3)])
+def test_a_picture_is_no_longer_than_webp_can_be(client, served, shape):
+    (served / "long.aec").write_bytes(codec.encode(np.full(shape, 9, np.uint8)))
+    sizes = {
+        image_of(client.get(f"/long.aec?format=webp{q}")).size for q in ("", "&w=256")
+    }
+    assert max(map(max, sizes)) == SIDE_MAX
 
 
 def test_no_picture_is_enlarged(client, served):

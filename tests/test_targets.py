@@ -65,8 +65,9 @@ def test_there_is_no_number_if_the_lowest_is_over_the_limit():
     assert highest(lambda n: n + 5.0, 10, (3.0, 4.0), Line(0, 0.0, 1.0)) is None
 
 
-def test_a_gray_picture_meets_a_psnr_of_its_gray_samples():
-    image = Image.fromarray(picture(256, 320)).convert("L")
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_gray_picture_meets_a_psnr_of_its_gray_samples(mode):
+    image = Image.fromarray(picture(256, 320)).convert("L").convert(mode)
     decoded = codec.decode(codec.encode(image, psnr_db=32))
     assert abs(psnr(decoded, image) - 32) <= 0.1
 

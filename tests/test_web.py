@@ -107,6 +107,40 @@ await once(lazy, "load");
 found.lazy = facts(lazy);
 told(found);
 """
+ODD = """
+import { decode } from "./aec.js";
+import { layerPixels } from "./classic.js";
+import { unpack } from "./container.js";
+import { Kernels, compileKernels } from "./kernels.js";
+import { orientationOf } from "./metadata.js";
+
+const found = { limits: [], orientations: [] };
+const bytes = new Uint8Array(await (await fetch("avif.aec")).arrayBuffer());
+const tile = unpack(bytes, 2 ** 20).tile(0);
+const layer = () => layerPixels(tile, 160, 120).then(() => "decoded", String);
+const real = createImageBitmap;
+const refused = () => Promise.reject(new Error("of another kind"));
+found.whole = await layer();
+globalThis.createImageBitmap = refused;
+found.without = await layer();
+const pixel = (blob) => (blob.size < 400 ? real(blob) : refused());
+globalThis.createImageBitmap = pixel;
+found.damaged = await layer();
+for (const maxPixels of [NaN, "9", 0, 1.5])
+  found.limits.push(await decode("photo.aec", { maxPixels }).catch(String));
+const kernels = new Kernels(await compileKernels());
+found.addresses = new Set([kernels.allocate(0), kernels.allocate(0)]).size;
+for (const [mark, count] of [["II", 1], ["II", 2], ["XX", 1]]) {
+  const exif = new DataView(new ArrayBuffer(26));
+  [...mark].forEach((letter, i) => exif.setUint8(i, letter.charCodeAt(0)));
+  exif.setUint32(4, 8, true);
+  [1, 0x0112, 3].forEach((value, i) => exif.setUint16(8 + 2 * i, value, true));
+  exif.setUint32(14, count, true);
+  exif.setUint16(18, 6, true);
+  found.orientations.push(orientationOf(new Uint8Array(exif.buffer)));
+}
+told(found);
+"""
 MODEL_FILES = """
 import { modelFile, modelOf } from "./models.js";
 const model = await modelOf(HEADER);
@@ -327,10 +361,22 @@ def test_elements_are_like_images(pages):
     assert damaged["error"] == f"AecError: {damaged['message']}"
     assert found["mended"]["complete"]
     assert found["mended"]["error"] is None
-    assert found["wide"] == "AecError: no canvas here is of 100000 x 1 pixels"
+    assert found["wide"] == "Error: no canvas here is of 100000 x 1 pixels"
     assert found["missing"].endswith("nowhere.aec: status 404")
     assert found["waiting"]["state"] is None
     assert found["lazy"]["natural"] == [1300, 1100]
+
+
+def test_odd_options_files_and_browsers(pages):
+    found = pages.run(ODD)
+    assert found["whole"] == "decoded"
+    lacking = "Error: parts of the picture are AVIF, which this browser cannot read"
+    assert found["without"] == lacking
+    assert found["damaged"] == "AecError: picture cannot be decoded"
+    assert len(found["limits"]) == 4
+    assert all("expected a number from 1 on" in error for error in found["limits"])
+    assert found["addresses"] == 2
+    assert found["orientations"] == [6, 1, 1]
 
 
 def test_a_worker_that_cannot_be_loaded_is_replaced(pages, monkeypatch):

@@ -113,7 +113,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
     highest quality.
     """
     picture = encoder.picture
-    samples = luma if picture.gray else np.asarray
+    samples = luma if picture.gray or picture.neutral else np.asarray
 
     def psnr(file: bytes) -> float:
         container = unpack(file, max_pixels=NO_LIMIT)

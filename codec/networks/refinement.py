@@ -196,5 +196,6 @@ def rate_slopes(tables: Tables, skip_below: int) -> NDArray[np.float32]:
         zero = -tables.minimum[table]
         frequency = tables.frequency[table, zero : tables.length[table] - 1]
         bits = PRECISION_BITS - np.log2(frequency)
-        slopes[table, : len(bits) - 1] = np.diff(bits)
+        steps = np.diff(bits)  # none if zero escapes
+        slopes[table, : len(steps)] = steps
     return slopes

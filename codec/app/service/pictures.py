@@ -16,7 +16,7 @@ from codec.app.service.answers import HEADERS, Answer
 from codec.errors import UsageError
 from codec.options import SCALES, DecodeOptions, Region
 
-WIDTH_MAX = 16384
+SIDE_MAX = 16383  # of what is sent, as WebP has it
 SMALL_PX = 512  # wide: decoded to a part of its size mostly
 RAW = "aec"  # the file as it is
 MIME_TYPES = {name: f"image/{name}" for name in ("png", "jpeg", "webp")}
@@ -55,7 +55,7 @@ def view_in(query: dict[str, str]) -> View:
         raise UsageError(f"format is {' or '.join(MIME_TYPES)}")
     if width and not (width.isascii() and width.isdigit()):
         raise UsageError("w is a number of pixels")
-    width_px = min(int(width[:9]), WIDTH_MAX) if width else WIDTH_MAX
+    width_px = min(int(width[:9]), SIDE_MAX) if width else SIDE_MAX
     if not width_px:
         raise UsageError("w is at least 1")
     return View(kind, width_px, region_in(region) if region else None, salvage == "1")
@@ -119,9 +119,10 @@ def picture_of(data: bytes, view: View, max_pixels: int) -> Image.Image:
     stored, image = image.size, upright(image)
     if image.size != stored:
         size = size[::-1]
-    if view.width_px < size[0]:
-        height_px = max(1, round(size[1] * view.width_px / size[0]))
-        image = image.resize((view.width_px, height_px), Image.Resampling.LANCZOS)
+    share = min(1, view.width_px / size[0], SIDE_MAX / size[1])
+    if share < 1:
+        sides = [max(1, round(side * share)) for side in size]
+        image = image.resize(sides, Image.Resampling.LANCZOS)
     if profile:
         image.info["icc_profile"] = profile
     return image

@@ -13,6 +13,8 @@ let lastId = 0;
 /** Let the worker do something; `heard` is called with all it posts before the end. */
 function ask(work, source, { signal, maxPixels = MAX_PIXELS }, heard) {
   return new Promise((resolve, reject) => {
+    if (!Number.isSafeInteger(maxPixels) || maxPixels < 1)
+      throw new RangeError(`maxPixels is ${maxPixels}; expected a number from 1 on`);
     const id = ++lastId;
     const end = (finish) => (value) => {
       calls.delete(id);
@@ -337,7 +339,7 @@ for (const name of ["alt", "loading", "width", "height"])
     },
   });
 
-/** What draws a picture; AecError if the browser has no canvas of its size. */
+/** What draws a picture; an Error if the browser has no canvas of its size. */
 function contextOf(canvas, { width, height, colorSpace }) {
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { colorSpace });
@@ -347,7 +349,7 @@ function contextOf(canvas, { width, height, colorSpace }) {
   try {
     drawn = context.getImageData(...corner).data[3];
   } catch {} // there is no context, or no memory for it
-  if (!drawn) throw new AecError(`no canvas here is of ${width} x ${height} pixels`);
+  if (!drawn) throw new Error(`no canvas here is of ${width} x ${height} pixels`);
   context.clearRect(...corner);
   return context;
 }

@@ -6,6 +6,13 @@ import { FLAT, LOSSY } from "./container.js";
 const VP8L_START = 0x2f;
 const VP8L_SIDE_BITS = 14;
 const PNG_START = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13];
+const AVIF = "image/avif";
+const AVIF_PIXEL =
+  "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZgAAAOltZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0" +
+  "AAAAAAAAAAAAAAAAAAAAAA5waXRtAAAAAAABAAAAHmlsb2MAAAAARAAAAQABAAAAAQAAAQ0AAAAbAAAA" +
+  "KGlpbmYAAAAAAAEAAAAaaW5mZQIAAAAAAQAAYXYwMUNvbG9yAAAAAGhpcHJwAAAASWlwY28AAAAUaXNw" +
+  "ZQAAAAAAAAABAAAAAQAAAA5waXhpAAAAAAEIAAAADGF2MUOBABwAAAAAE2NvbHJuY2x4AAEADQAGgAAA" +
+  "ABdpcG1hAAAAAAAAAAEAAQQBAoMEAAAAI21kYXQSAAoHGAAG2AhoNTIOH/UVwAAsAICQNaKKXrg=";
 const GRAY_8_BITS = [8, 0]; // of a PNG header, after the size
 
 /** RGBA samples [height, width, 4] of a tile's layer; alpha is 0 or 255. */
@@ -34,7 +41,7 @@ async function colorsOf({ kind, colors, mask }, width, height) {
   if (!avifIsOf(colors, width, height))
     throw new AecError("picture is of another size than it should");
   const pixels = await decoded(
-    new Blob([colors], { type: "image/avif" }),
+    new Blob([colors], { type: AVIF }),
     width,
     height,
   );
@@ -113,6 +120,15 @@ function avifIsOf(bytes, width, height) {
   return sizes.length > 0 && sizes.every(([w, h]) => w === width && h === height);
 }
 
+/** Whether a picture of one pixel can be decoded. */
+async function hasAvif() {
+  const pixel = Uint8Array.from(atob(AVIF_PIXEL), (byte) => byte.charCodeAt(0));
+  return createImageBitmap(new Blob([pixel], { type: AVIF })).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** RGBA samples as the file has them, whatever its color space. */
 async function decoded(blob, width, height) {
   const options = { premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -120,6 +136,8 @@ async function decoded(blob, width, height) {
   try {
     bitmap = await createImageBitmap(blob, options);
   } catch {
+    if (blob.type === AVIF && !(await hasAvif()))
+      throw new Error("parts of the picture are AVIF, which this browser cannot read");
     throw new AecError("picture cannot be decoded");
   }
   if (bitmap.width !== width || bitmap.height !== height)

@@ -37,7 +37,7 @@ export class Kernels {
 
   /** Address of new memory, whose content is arbitrary. */
   allocate(bytes) {
-    const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    const size = Math.max(1, Math.ceil(bytes / ALIGNMENT)) * ALIGNMENT; // an address each
     const place = this.free.find(([start, end]) => end - start >= size);
     const address = place[0];
     const missing = address + size + READ_AHEAD_BYTES - this.memory.buffer.byteLength;

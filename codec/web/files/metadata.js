@@ -15,13 +15,16 @@ export function orientationOf(exif) {
   try {
     const data = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
     const little = data.getUint16(0) === 0x4949;
+    if (!little && data.getUint16(0) !== 0x4d4d) return 1;
     const start = data.getUint32(4, little);
     for (let i = 0; i < data.getUint16(start, little); i++) {
       const entry = start + 2 + 12 * i;
-      if (data.getUint16(entry, little) !== ORIENTATION_TAG) continue;
+      const isOne =
+        data.getUint16(entry, little) === ORIENTATION_TAG &&
+        data.getUint16(entry + 2, little) === SHORT &&
+        data.getUint32(entry + 4, little) === 1;
       const value = data.getUint16(entry + 8, little);
-      const isOne = data.getUint16(entry + 2, little) === SHORT;
-      return isOne && value >= 1 && value <= 8 ? value : 1;
+      if (isOne && value >= 1 && value <= 8) return value;
     }
   } catch {} // cut off
   return 1;
