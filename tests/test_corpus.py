@@ -182,28 +182,35 @@ def test_files_that_are_not_of_the_corpus_are_not_replaced(tree):
 
 
 def test_what_a_lost_worker_has_written_is_done_again(tree, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Worker, "note", lost_after(1))
-        with pytest.raises(KeyboardInterrupt):
-            work(job())
-    assert Path("out/0.png.aec").exists()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Worker, "rows", lost_after(3))
+        work(job())
+    assert list(Path("out").rglob("*.aec"))
     assert {row["error"] for row in rows()} == {"not finished"}
     tasks, summary = work(job())
     assert len(tasks) == 4
     assert summary.failures == []
 
 
+def test_a_lost_worker_that_verified_leaves_no_doubt(tree, monkeypatch):
+    work(job())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Worker, "rows", lost_after(1))
+        work(job("verify"))
+    assert [task.path for task in work(job())[0]] == ["broken.png"]
+
+
 def lost_after(count):
-    """`Worker.note`, which is interrupted when it is called once more."""
-    note, calls = Worker.note, []
+    """`Worker.rows`, interrupted when it has done so many files."""
+    work_on, done = Worker.rows, []
 
-    def found(self, *arguments):
-        calls.append(arguments)
-        if len(calls) > count:
+    def rows(self, task):
+        if len(done) == count:
             raise KeyboardInterrupt
-        return note(self, *arguments)
+        done.append(task)
+        return work_on(self, task)
 
-    return found
+    return rows
 
 
 def test_a_tar_file_in_a_tar_file_is_copied(tree):

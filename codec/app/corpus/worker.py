@@ -30,7 +30,7 @@ from codec.options import DecodeOptions
 from codec.picture.color import psnr_of
 from codec.picture.reading import picture_in
 
-BEGUN = {"error": "not finished"}  # of a task
+BEGUN = {"error": "not finished"}  # of a task whose output may be there
 PSNR_TOLERANCE_DB = 0.1  # between machines
 
 
@@ -47,14 +47,16 @@ class Worker:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows, also written to the manifest, of a batch of tasks."""
         tasks = [Task(**row) for row in batch.to_pylist()]
-        # So that outputs are known to be of this corpus if the worker is lost.
-        fault = self.note(tasks, [self.row(task) | BEGUN for task in tasks])
-        if fault:
-            rows = [self.row(task) | {"error": fault} for task in tasks]
-            return pa.Table.from_pylist(rows, SCHEMA)
-        with own_process():
-            rows = [row for task in tasks for row in self.rows(task)]
-        if fault := self.note(tasks, rows):
+        fault = None
+        if self.job.command != "verify":
+            # So that outputs are known to be of this corpus if the worker is lost.
+            fault = self.note(tasks, [self.row(task) | BEGUN for task in tasks])
+        rows = [self.row(task) for task in tasks]
+        if fault is None:
+            with own_process():
+                rows = [row for task in tasks for row in self.rows(task)]
+            fault = self.note(tasks, rows)
+        if fault is not None:
             rows = [row | {"error": row.get("error") or fault} for row in rows]
         return pa.Table.from_pylist(rows, SCHEMA)
 
@@ -85,9 +87,8 @@ class Worker:
         work = self.verified if self.job.command == "verify" else self.converted
         start = time.perf_counter()
         try:
-            rows = work(task, self.job.output(task.path)) or [
-                {}
-            ]  # a tar file without pictures
+            rows = work(task, self.job.output(task.path))
+            rows = rows or [{}]  # a tar file without pictures
         except Exception as error:  # file systems raise all kinds
             rows = [{"error": reason(error)}]
         seconds = (time.perf_counter() - start) / len(rows)
