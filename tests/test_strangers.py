@@ -14,12 +14,12 @@ from odd_files import IMAGE, jp2_box
 from PIL import Image
 
 import codec
-from benchmarks.hostile_files import BOMBS, GHOST, many_scans, saved, spoken
+from benchmarks.hostile_files import BOMBS, GHOST, many_scans, png_chunk, saved, spoken
 from benchmarks.measured_calls import measured
 from codec.app.own_process import own_process
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
-from codec.picture.declared import declared_sizes
+from codec.picture.declared import ICONS_MAX, declared_sizes
 from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed, open_picture
 from codec.picture.reading import picture_in
 
@@ -126,13 +126,40 @@ def test_the_size_of_an_icon_is_that_of_its_last_header():
         picture_in(icon, SMALL, ())
 
 
+def test_icons_that_share_chunks_take_no_time_without_end():
+    png = saved(Image.new("L", (16, 16)), "PNG")
+    data = png[:33] + png_chunk(b"xxxx", b"") * 2000 + png[33:]
+    start = 6 + 16 * ICONS_MAX
+    entries = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 8, len(data), start) * ICONS_MAX
+    with pytest.raises(UsageError, match="an icon of more than 1000 chunks"):
+        list(
+            declared_sizes("ICO", struct.pack("<HHH", 0, 1, ICONS_MAX) + entries + data)
+        )
+
+
+def test_info_decodes_no_bomb(folder):
+    """Where opening decodes; there is no limit where it does not."""
+    large = struct.pack(">II", 20_000, 20_000)
+    png = saved(Image.new("L", (16, 16)), "PNG")
+    png = png[:8] + png_chunk(b"IHDR", large + png[24:29]) + png[33:]
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 8, len(png), 22)
+    Path("bomb.ico").write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + png)
+    Path("large.png").write_bytes(png)
+    assert "20000 x 20000 pixels is over the limit of" in fails("info", "bomb.ico")
+    assert "20000 x 20000 L" in succeeds("info", "large.png").stdout
+
+
 def test_the_size_of_a_jpeg_xl_file_is_in_no_other_box():
     small, large = b"\xff\x0a\x01", b"\xff\x0a" + bytes([0b11111001, 63, 0, 0])
     (size,) = declared_sizes("JXL", large)
     start = b"\0\0\0\x0cJXL \r\n\x87\n"
-    for name, before in ((b"jxlc", b""), (b"jxlp", bytes(4))):
-        boxes = jp2_box(b"free", b"jxlc" + small) + jp2_box(name, before + large)
-        assert list(declared_sizes("JXL", start + boxes)) == [size]
+    parts = (
+        jp2_box(b"jxlp", bytes(4) + large[:2]),
+        jp2_box(b"jxlp", bytes(4) + large[2:]),
+    )
+    for boxes in (jp2_box(b"jxlc", large), b"".join(parts)):
+        data = start + jp2_box(b"free", b"jxlc" + small) + boxes
+        assert list(declared_sizes("JXL", data)) == [size]
     assert size != (8, 8)
 
 

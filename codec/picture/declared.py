@@ -8,13 +8,15 @@ from itertools import islice
 from codec.errors import UsageError
 from codec.picture.embedded import boxes
 from codec.picture.jpeg_markers import SCAN, jpeg_markers
-from codec.picture.png_chunks import SIGNATURE, png_chunks
+from codec.picture.png_chunks import SIGNATURE, spans
 
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, and the marker of the sizes
 ICONS_MAX = 256
+CHUNKS_MAX = 1000  # before the pixels of one icon
 SCANS_MAX = 100  # each goes over all pixels; encoders make 10
 PPM_HEADER_BYTES, PPM_COMMENT = 2**16, re.compile(rb"#[^\r\n]*")
 JXL_START = b"\xff\x0a"
+JXL_HEADER_BYTES = 18  # at most, up to the size
 JXL_RATIOS = [None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)]
 Size = tuple[int, int]
 
@@ -52,14 +54,25 @@ def icons(data: bytes) -> Iterator[Size]:
     for number in range(count):
         (offset,) = struct.unpack_from("<I", data, 6 + 16 * number + 12)
         if data.startswith(SIGNATURE, offset):
-            for name, header in png_chunks(data[offset:]):
-                if name == b"IHDR":  # the last one counts
-                    yield struct.unpack_from(">II", header)
+            yield from icon_sizes(data, offset)
         else:
             header_bytes, *size = struct.unpack_from("<Iii", data, offset)
             if header_bytes == 12:  # of OS/2
                 size = list(struct.unpack_from("<HH", data, offset + 4))
             yield abs(size[0]), abs(size[1]) // 2
+
+
+def icon_sizes(data: bytes, start: int) -> Iterator[Size]:
+    """Of all headers before the pixels of a PNG file in an icon: the last one counts.
+    Icons may share their chunks, so these are not read again and again without end.
+    """
+    for count, (name, place, _) in enumerate(spans(data, start)):
+        if name == b"IDAT":
+            return
+        if count == CHUNKS_MAX:
+            raise UsageError(f"an icon of more than {CHUNKS_MAX} chunks")
+        if name == b"IHDR":
+            yield struct.unpack_from(">II", data, place + 8)
 
 
 def webp(data: bytes) -> Iterator[Size]:
@@ -107,10 +120,10 @@ def jpeg_2000(data: bytes) -> Iterator[Size]:
 
 def jxl(data: bytes) -> Iterator[Size]:
     """Opening decodes. ISO/IEC 18181-1, SizeHeader; bits run from the least one on."""
-    stream = next(jxl_codestreams(data), b"")
+    stream = b"".join(part[:JXL_HEADER_BYTES] for part in jxl_parts(data))
     if not stream.startswith(JXL_START):
         raise UsageError("no JPEG XL codestream found")
-    packed = int.from_bytes(stream[2:18], "little")
+    packed = int.from_bytes(stream[len(JXL_START) : JXL_HEADER_BYTES], "little")
     bits = iter(range(128))
 
     def take(count: int) -> int:
@@ -128,8 +141,8 @@ def jxl(data: bytes) -> Iterator[Size]:
     yield (height * ratio[0] // ratio[1] if ratio else side()), height
 
 
-def jxl_codestreams(data: bytes) -> Iterator[bytes]:
-    """The codestream, or its parts, which have a number first."""
+def jxl_parts(data: bytes) -> Iterator[bytes]:
+    """The codestream, whole or in parts, which have a number first."""
     if data.startswith(JXL_START):
         yield data
     for name, content in boxes(data):

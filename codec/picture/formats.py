@@ -85,8 +85,8 @@ def open_picture(
             continue
         if not accepted:
             continue
+        limit = decoded_max_pixels or max_pixels
         for width, height in declared_sizes(name, data):
-            limit = decoded_max_pixels or max_pixels
             check_size(width, height, limit, UsageError)
         try:
             image: ImageFile.ImageFile = factory(io.BytesIO(data), "")

@@ -23,9 +23,11 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield name, b"" if name == b"IDAT" else data[start + 8 : end - 4]
 
 
-def spans(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, end) of the chunks, lengths and checksums included."""
-    start = len(SIGNATURE)
+def spans(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the chunks of a PNG file that begins at `start`; lengths
+    and checksums are included.
+    """
+    start += len(SIGNATURE)
     while len(data) >= start + 12:
         (size,) = struct.unpack_from(">I", data, start)
         yield data[start + 4 : start + 8], start, start + size + 12
