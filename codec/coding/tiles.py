@@ -3,7 +3,6 @@
 A cell is the square of `stride_px` pixels that one hyper-latent stands for.
 """
 
-import itertools
 from collections.abc import Collection
 
 import numpy as np
@@ -46,8 +45,10 @@ def cells_of_tiles(
 ) -> NDArray[np.bool_]:
     """Which cells [rows, columns] are of the tiles with these numbers."""
     cells = np.zeros(grid_of(header, stride_px), bool)
-    for number, place in enumerate(itertools.product(*tile_cells(header, stride_px))):
-        cells[place] = number in numbers
+    rows, columns = tile_cells(header, stride_px)
+    for number in numbers:
+        row, column = divmod(number, len(columns))
+        cells[rows[row], columns[column]] = True
     return cells
 
 
