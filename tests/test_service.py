@@ -30,7 +30,7 @@ from codec.app import processes
 from codec.app.search import index
 from codec.app.service import pictures, routes, search, server
 from codec.app.service.limits import Limits
-from codec.app.service.pictures import SIDE_MAX, show
+from codec.app.service.pictures import SIDE_MAX_PX, show
 from codec.app.service.routes import application
 from codec.app.service.server import configuration
 
@@ -157,7 +157,7 @@ def test_a_picture_is_no_longer_than_webp_can_be(client, served, shape):
     sizes = {
         image_of(client.get(f"/long.aec?format=webp{q}")).size for q in ("", "&w=256")
     }
-    assert max(map(max, sizes)) == SIDE_MAX
+    assert max(map(max, sizes)) == SIDE_MAX_PX
 
 
 def test_no_picture_is_enlarged(client, served):

@@ -9,6 +9,7 @@ from PIL import Image
 from codec.errors import UsageError
 from codec.options import STRIPPABLE
 from codec.picture.reading import picture_in
+from codec.picture.vp8l import SIDE_MAX_PX
 
 CODECS: dict[str, dict[str, Any]] = {  # by the format: how well it can, options
     "jpeg": {"optimize": True, "progressive": True},
@@ -17,7 +18,7 @@ CODECS: dict[str, dict[str, Any]] = {  # by the format: how well it can, options
 }
 QUALITY_MAX = 100
 COMPARED_MAX_PIXELS = 2**20  # so that seconds are enough
-COMPARED_SIDE_MAX_PX = 16383  # of WebP, the least of all formats
+COMPARED_SIDE_MAX_PX = SIDE_MAX_PX  # of WebP, the least of all formats
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from codec.app.picture_files import file_bytes, upright
 from codec.app.service.answers import HEADERS, Answer
 from codec.errors import UsageError
 from codec.options import SCALES, DecodeOptions, Region
+from codec.picture.vp8l import SIDE_MAX_PX
 
-SIDE_MAX = 16383  # of what is sent, as WebP has it
 SMALL_PX = 512  # wide: decoded to a part of its size mostly
 RAW = "aec"  # the file as it is
 MIME_TYPES = {name: f"image/{name}" for name in ("png", "jpeg", "webp")}
@@ -55,7 +55,7 @@ def view_in(query: dict[str, str]) -> View:
         raise UsageError(f"format is {' or '.join(MIME_TYPES)}")
     if width and not (width.isascii() and width.isdigit()):
         raise UsageError("w is a number of pixels")
-    width_px = min(int(width[:9]), SIDE_MAX) if width else SIDE_MAX
+    width_px = min(int(width[:9]), SIDE_MAX_PX) if width else SIDE_MAX_PX
     if not width_px:
         raise UsageError("w is at least 1")
     return View(kind, width_px, region_in(region) if region else None, salvage == "1")
@@ -119,7 +119,7 @@ def picture_of(data: bytes, view: View, max_pixels: int) -> Image.Image:
     stored, image = image.size, upright(image)
     if image.size != stored:
         size = size[::-1]
-    share = min(1, view.width_px / size[0], SIDE_MAX / size[1])
+    share = min(1, view.width_px / size[0], SIDE_MAX_PX / size[1])
     if share < 1:
         sides = [max(1, round(side * share)) for side in size]
         image = image.resize(sides, Image.Resampling.LANCZOS)
