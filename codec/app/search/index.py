@@ -187,13 +187,16 @@ class Index:
         begun = not self.connection.in_transaction
         if begun:
             self.connection.execute("BEGIN")
-        yield
-        if begun:
-            self.connection.rollback()
+        try:
+            yield
+        finally:
+            if begun:
+                self.connection.rollback()
 
     def by_likeness(
         self, sought: Sought, wanted: Callable[[str], bool]
     ) -> Iterator[Found]:
+        """As `nearest`, of all pictures."""
         likeness = self.likeness(sought)
         for number in np.argsort(-likeness, kind="stable"):
             row = self.one(

@@ -75,7 +75,7 @@ def serve(
     if host in LOOPBACK:  # so that no page of another site reads it by its own name
         app = TrustedHostMiddleware(app, LOOPBACK)
     allow_connections()
-    # It warns of processes that were ended twice and whose exit code nobody reads.
+    # It warns where the exit code of a process is lost, which nobody reads here.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
