@@ -11,6 +11,7 @@ from codec.coding.symbols import channel_index, tile_symbols
 from codec.file.container import unpack
 from codec.networks.bundle import Bundle, read_bundle
 from codec.networks.runtime import Networks
+from codec.options import PHOTO
 from codec.training.data import read_images
 
 QUALITIES = (1, 20, 40, 60, 80, 100)
@@ -36,7 +37,7 @@ def evaluate(folder: Path, images: tuple[Path, ...]) -> None:
     for quality in QUALITIES:
         rows = []
         for picture in pictures:
-            data = api.encode(picture, quality=quality, bundle=bundle)
+            data = api.encode(picture, quality=quality, content=PHOTO, bundle=bundle)
             decoded = np.asarray(api.decode(data, bundle=bundle), float)
             mse = np.mean((decoded - picture) ** 2)
             pixels = picture.shape[0] * picture.shape[1]

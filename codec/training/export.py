@@ -28,6 +28,7 @@ from codec.networks.bundle import (
     read_bundle,
 )
 from codec.networks.distortions import OBJECTIVE_PX
+from codec.options import PHOTO
 from codec.training import health
 from codec.training.architectures import ARCHITECTURES
 from codec.training.calibration import anchor_vectors, calibrate
@@ -357,7 +358,7 @@ def check_payloads(bundle, images):
     """Payloads against the ideal code length of the tables, over all qualities."""
     found = ideal = 0.0
     for image, quality in zip(images, np.linspace(1, 100, len(images)), strict=True):
-        data = api.encode(image, quality=quality, bundle=bundle)
+        data = api.encode(image, quality=quality, content=PHOTO, bundle=bundle)
         found += 8 * sum(length for *_, length in unpack(data).spans)
         ideal += ideal_bits(data, bundle)
     excess = found / ideal - 1

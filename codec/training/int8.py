@@ -92,7 +92,8 @@ def best_range(values, largest):
         rounded = np.clip(np.rint(values / step), -LEVELS, LEVELS) * step
         return np.square(rounded - values).mean(0)
 
-    return largest * RANGES[np.argmin([error(share) for share in RANGES], 0)]
+    best = RANGES[np.argmin([error(share) for share in RANGES], 0)]
+    return np.maximum(largest * best, SMALLEST)
 
 
 class Equalized:

@@ -11,7 +11,7 @@ from codec.training.validation import validate
 
 class PoolModel(keras.Model):
     """A `trained` network and pools of images on the device, uint8 [N, side, side, 3],
-    that it is trained on for a `goal`; inputs are crop positions [batch, 4].
+    that it is trained on for a `goal`; inputs are crop positions [batch, 6].
     """
 
     def __init__(self, trained, goal, pools, batch):

@@ -16,11 +16,11 @@ import codec
 from codec.errors import FormatError
 from codec.networks.adaptation import ADAPTABLE, buffers, pack_model, unpack_model
 from codec.networks.bundle import Bundle
-from codec.networks.shipped import load_bundle
+from codec.networks.shipped import TUNES, load_bundle
 
 PICTURE = np.zeros((64, 64, 3), np.uint8)
 CODED = 64  # one in so many that are read codes the picture
-BASE = 7
+BASE = TUNES["psnr"].model_id
 EDIT_BYTES = 5  # before what it puts in: member, kind, place (2), length
 LONGEST = 2000  # buffers that are edited, in bytes
 
