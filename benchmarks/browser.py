@@ -18,7 +18,7 @@ from benchmarks.measurement import image_paths
 from benchmarks.options import folder_argument, megapixels_option, output_option
 from benchmarks.results import write_rows
 from benchmarks.speed import QUALITIES, picture
-from codec.web.site import media_type, site_files
+from codec.web.site import FILES, media_type, site_files
 
 OURS, OTHER = "aecodec", "avif-fast"
 MEGAPIXELS = (0.4, 2.0, 12.0)
@@ -82,12 +82,15 @@ class Download:
 
 
 def downloads() -> Iterator[Download]:
-    """The modules, each of the two WebAssembly files, of which one is fetched, and
-    models.
+    """The modules of the decoder, each of the two WebAssembly files, of which one is
+    fetched, and models; not the pages around it.
     """
     groups: dict[str, list[bytes]] = {}
+    decoder = {path.name for path in FILES.iterdir()}
     for path, data in site_files().items():
         folder, _, rest = path.partition("/")
+        if not rest and path not in decoder:
+            continue
         name = f"model {rest.partition('/')[0]}" if rest.count("/") else path
         groups.setdefault("modules" if folder.endswith(".js") else name, []).append(
             data

@@ -205,6 +205,15 @@ CODECS = {
             advanced={"tune": "psnr"},
         ),
         pillow_codec(
+            "avif-ssimulacra2",
+            "AVIF: Pillow, 4:4:4, speed 4, tune=ssimulacra2",
+            STEPS_OF_10,
+            "AVIF",
+            subsampling="4:4:4",
+            speed=4,
+            advanced={"tune": "ssimulacra2"},
+        ),
+        pillow_codec(
             "avif-fast",
             "AVIF: Pillow, 4:4:4, speed 6",
             FEW,

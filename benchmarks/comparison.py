@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ class Comparison:
 
     `percent` is that of the mean curves over all the quality from `low` to `high` that
     both reach; `common_percent` over the range that all codecs of the run reach; the
-    others are taken image by image, of those that have one.
+    others are taken image by image, of those that have one. The mean is that of the
+    ratios of rates, along a logarithm: where a codec's number means a quality and not a
+    step, mean curves mix easy with hard pictures, and only it compares like with like.
     """
 
     codec: str
@@ -35,6 +37,7 @@ class Comparison:
     common_percent: float
     common_low: float
     common_high: float
+    image_mean: float
     image_median: float
     image_least: float
     image_most: float
@@ -102,10 +105,16 @@ def comparison(
         metric,
         *percent_of(averages, everything),
         *percent_of(averages, shared),
+        mean_percent(images),
         median(images),
         min(images),
         max(images),
     )
+
+
+def mean_percent(percents: Iterable[float]) -> float:
+    """Of differences in rate, by the geometric mean of the ratios."""
+    return 100 * math.expm1(fmean(math.log1p(value / 100) for value in percents))
 
 
 def common_range(

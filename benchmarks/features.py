@@ -80,7 +80,7 @@ def rows_of(folder: Path) -> Iterator[Classification]:
         files = []
         for name in names:
             with Image.open(folder / name) as image:
-                files.append(codec.encode(image, quality=quality))
+                files.append(codec.encode(image, quality=quality, content="photo"))
         rate = float(np.mean([codec.read_info(data).rate_bpp for data in files]))
         for method, describe in METHODS.items():
             describe(files[0])  # loads what it needs

@@ -249,8 +249,8 @@ def report(
     pictures = {name: viewer(folder / name, rates_bpp) for name in tqdm(names)}
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         introduction=html.escape(
-            f"The learned image codec aecodec, model {versions['model']}, beside the "
-            f"codecs people use. Curves are means over {versions['images']} images. "
+            "The learned image codec aecodec beside the codecs people use. "
+            f"Curves are means over {versions['images']} images. "
             "Rates are those of whole files."
         ),
         **parts,

@@ -10,6 +10,8 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
+import click
+
 from benchmarks.measurement import Distortion, Measurement
 from benchmarks.metrics import METRICS
 
@@ -78,14 +80,18 @@ def write_rows(
 
 
 def read_rows(path: Path, kind: type[T]) -> list[T]:
-    """The rows that `write_rows` wrote; none if there is no file of such rows."""
+    """The rows that `write_rows` wrote; none if there is no file. UsageError if it has
+    other columns.
+    """
     if not path.exists():
         return []
     types = get_type_hints(kind)
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames != list(types):
-            return []
+            raise click.UsageError(
+                f"{path} has other columns than are measured now; remove it"
+            )
         return [kind(**{k: types[k](v) for k, v in row.items()}) for row in reader]
 
 

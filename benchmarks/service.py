@@ -21,6 +21,7 @@ from benchmarks.environment import write_versions
 from benchmarks.measurement import image_paths, load_rgb
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import write_rows
+from benchmarks.scaling import peak_mib
 
 REQUESTS = {  # by name: what is asked of a picture
     "thumbnail": "?w=256&format=jpeg",
@@ -28,7 +29,8 @@ REQUESTS = {  # by name: what is asked of a picture
     "picture": "?format=jpeg",
     "file": "?format=aec",
 }
-EACH = 3  # of every client
+EACH = 3  # of every client at once
+ALONE = 50  # of one alone
 
 
 @dataclass(frozen=True)
@@ -50,26 +52,32 @@ class Load:
 
 
 def load(port: int, server: int, names: Sequence[str], kind: str, clients: int) -> Load:
+    """After one request that does not count."""
     times: list[float] = []
     errors: list[str] = []
     together = threading.Barrier(clients)
 
+    def ask(chosen: random.Random) -> None:
+        start = time.perf_counter()
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=300)
+            connection.request("GET", f"/{chosen.choice(names)}{REQUESTS[kind]}")
+            answer = connection.getresponse()
+            if answer.status != 200 or not answer.read():
+                errors.append(str(answer.status))
+            connection.close()
+        except OSError as error:
+            errors.append(str(error))
+        times.append(time.perf_counter() - start)
+
     def client(number: int) -> None:
         chosen = random.Random(number)
         together.wait()
-        for _ in range(EACH):
-            start = time.perf_counter()
-            try:
-                connection = HTTPConnection("127.0.0.1", port, timeout=300)
-                connection.request("GET", f"/{chosen.choice(names)}{REQUESTS[kind]}")
-                answer = connection.getresponse()
-                if answer.status != 200 or not answer.read():
-                    errors.append(str(answer.status))
-                connection.close()
-            except OSError as error:
-                errors.append(str(error))
-            times.append(time.perf_counter() - start)
+        for _ in range(ALONE if clients == 1 else EACH):
+            ask(chosen)
 
+    ask(random.Random(clients))
+    del times[:]
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(client, range(clients)))
@@ -91,13 +99,7 @@ def load(port: int, server: int, names: Sequence[str], kind: str, clients: int) 
 def peak_mib_of(server: int) -> float:
     """Of a process of Linux and those that it has started."""
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    return sum(map(own_peak_mib, [str(server), *children]))
-
-
-def own_peak_mib(process: str) -> float:
-    status = Path(f"/proc/{process}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return sum(peak_mib(process) for process in (server, *children))
 
 
 @contextlib.contextmanager
@@ -133,4 +135,7 @@ def service(folder: Path, output: Path, clients: int) -> None:
                 rows.append(row)
                 click.echo(row)
     write_rows(output / "service.csv", Load, rows)
-    write_versions(output / "service_versions.json", {"requests of a client": EACH})
+    write_versions(
+        output / "service_versions.json",
+        {"requests of a client": EACH, "of one alone": ALONE},
+    )

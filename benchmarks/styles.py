@@ -56,6 +56,7 @@ STYLES = {
     "webp": Style(GREEN, "dashdot", "diamond"),
     "avif": Style(BLUE, "solid", "triangle-down", 2),
     "avif-psnr": Style(BLUE, "dot", "diamond"),
+    "avif-ssimulacra2": Style(BLUE, "dashdot", "cross"),
     "avif-fast": Style(SKY, "dash", "x"),
     "avif-420": Style(SKY, "dashdot", "star"),
     "jpeg2000": Style(PINK, "dot", "star"),

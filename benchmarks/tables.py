@@ -10,13 +10,19 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 import click
 
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS
-from benchmarks.comparison import Comparison, Row, measured, points
+from benchmarks.comparison import (
+    Comparison,
+    Range,
+    mean_percent,
+    measured,
+    points,
+)
 from benchmarks.graphics import OURS_LOSSLESS, Advantage, Drawing
 from benchmarks.heads import Use
 from benchmarks.measurement import Measurement
@@ -29,13 +35,15 @@ OURS = "aecodec"
 QUALITIES = (1, 20, 40, 60, 80, 100)
 RIVAL = "avif"
 UNREFINED = "aecodec-psnr"
-SUMMARIZED = (
-    (OURS, "ssimulacra2"),
-    (OURS, "cvvdp"),
-    (OURS, "butteraugli"),
-    (OURS, "ms_ssim"),
-    (OURS, "psnr"),
-    (UNREFINED, "psnr"),
+EVERYTHING = -math.inf, math.inf
+SUMMARIZED: Sequence[tuple[str, str, Range, str]] = (
+    (OURS, "ssimulacra2", EVERYTHING, ""),
+    (OURS, "ssimulacra2", (50, math.inf), " of 50 and more"),
+    (OURS, "cvvdp", EVERYTHING, ""),
+    (OURS, "butteraugli", EVERYTHING, ""),
+    (OURS, "ms_ssim", EVERYTHING, ""),
+    (OURS, "psnr", EVERYTHING, ""),
+    (UNREFINED, "psnr", EVERYTHING, " of `--tune psnr`"),
 )
 EFFORTS = {
     "aecodec-e1": "1 to 3: analysis in int8",
@@ -88,9 +96,9 @@ def bd_rates(folder: Path) -> str:
         return [
             label(row.codec),
             percent(row.common_percent),
-            percent(row.percent),
+            percent(row.image_mean),
             spread,
-            *(percent(other.percent) for other in others),
+            *(percent(other.image_mean) for other in others),
         ]
 
     first = in_psnr[0]
@@ -103,35 +111,35 @@ def bd_rates(folder: Path) -> str:
 
 def summary(folder: Path) -> str:
     """Against AVIF: photographs, and drawn pictures; the best and the worst one."""
-    averages = read_rows(existing(folder / "kodak_summary.csv"), Average)
     rows = read_rows(existing(folder / "kodak.csv"), Measurement)
     images = sorted({row.image for row in rows})
 
-    def against_avif(rows: Sequence[Row], codec: str, metric: str) -> float:
-        avif = points((row for row in rows if row.codec == RIVAL), metric)
-        ours = points((row for row in rows if row.codec == codec), metric)
-        return bd_rate(*avif, *ours).percent
+    def cells(what: str, found: Sequence[float]) -> list[str]:
+        numbers = mean_percent(found), min(found), max(found)
+        return [f"{len(found)} {what}", *map(percent, numbers)]
 
-    def of_photographs(codec: str, metric: str) -> list[str]:
-        single = [
-            against_avif([row for row in rows if row.image == image], codec, metric)
+    def of_photographs(
+        codec: str, metric: str, between: Range, suffix: str
+    ) -> list[str]:
+        def curve(image: str, name: str) -> tuple[list[float], list[float]]:
+            here = (row for row in rows if (row.image, row.codec) == (image, name))
+            return points(here, metric)
+
+        found = [
+            bd_rate(*curve(image, RIVAL), *curve(image, codec), between).percent
             for image in images
         ]
-        name = "" if codec == OURS else " of `--tune psnr`"
-        what = f"{len(images)} photographs, {METRICS[metric].label}{name}"
-        found = against_avif(averages, codec, metric), min(single), max(single)
-        return [what, *map(percent, found)]
+        return cells(f"photographs, {METRICS[metric].label}{suffix}", found)
 
     drawn = [
         row.percent
         for row in read_rows(existing(folder / "graphics_summary.csv"), Advantage)
         if (row.ours, row.codec) == (OURS, "avif-fast") and not math.isnan(row.percent)
     ]
-    what = f"{len(drawn)} screens, charts and pages, {METRICS['ssimulacra2'].label}"
-    found = fmean(drawn), min(drawn), max(drawn)
     head = ["bytes against AVIF, for the same quality", "mean", "best", "worst"]
     shown = [of_photographs(*case) for case in SUMMARIZED]
-    return table(head, [*shown, [what, *map(percent, found)]])
+    what = f"screens, charts and pages, {METRICS['ssimulacra2'].label}"
+    return table(head, [*shown, cells(what, drawn)])
 
 
 def qualities(folder: Path) -> str:
@@ -304,6 +312,7 @@ def crowd(folder: Path) -> str:
             "answers",
             "503",
             "errors",
+            "unanswered",
             "p50, s",
             "p99, s",
         ],
@@ -315,6 +324,7 @@ def crowd(folder: Path) -> str:
                 row["answered"],
                 row["refused"],
                 row["errors"],
+                unanswered(row),
                 *(
                     f"{float(row[name]):.3f}" if int(row["answered"]) else ""
                     for name in ("p50_s", "p99_s")
@@ -323,6 +333,14 @@ def crowd(folder: Path) -> str:
             for row in csv_rows(folder, "crowd.csv")
         ],
     )
+
+
+def unanswered(row: dict[str, str]) -> str:
+    """Connections of a crowd that still waited at the end; none, if it asks nothing."""
+    if not int(row["answered"]):
+        return ""
+    ended = (int(row[name]) for name in ("answered", "refused", "errors"))
+    return str(int(row["connections"]) - sum(ended))
 
 
 def browser(folder: Path) -> str:
@@ -416,7 +434,7 @@ def graphics(folder: Path) -> str:
     def cells(ours: str, codec: str) -> list[str]:
         here = [r.percent for r in rows if (r.ours, r.codec) == (ours, codec)]
         known = [value for value in here if not math.isnan(value)] or [math.nan]
-        found = fmean(known), median(known), min(known), max(known)
+        found = mean_percent(known), median(known), min(known), max(known)
         count = str(len(known))
         return [label(ours), label(codec), count, *map(percent, found)]
 

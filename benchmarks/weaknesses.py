@@ -15,7 +15,7 @@ from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import ANCHOR, CODECS
 from benchmarks.comparison import points
 from benchmarks.drawings import DRAWN, noise
-from benchmarks.environment import describe_codecs, write_versions
+from benchmarks.environment import describe_codecs, described_codecs, write_versions
 from benchmarks.measurement import Measurement, image_paths, load_rgb, measure_images
 from benchmarks.options import folder_argument, output_option
 from benchmarks.results import average, read_rows, write_rows
@@ -85,9 +85,12 @@ def weaknesses(folder: Path, output: Path, jobs: int) -> None:
     paths = image_paths(folder)
     codecs = [CODECS[name] for name in NAMES]
     photographs = read_rows(output / "kodak.csv", Measurement)
-    if missing := set(NAMES) - {row.codec for row in photographs}:
+    known = described_codecs(output / "kodak_versions.json")
+    there = {name: facts["version"] for name, facts in known.items()}
+    if missing := [c.name for c in codecs if there.get(c.name) != c.version]:
         raise click.UsageError(
-            f"{output} has no results called kodak of {', '.join(sorted(missing))}"
+            f"{output} has no results called kodak of {', '.join(missing)}, "
+            "as they are here"
         )
     made = {kind: [make()] for kind, make in KINDS.items()}
     made[f"photographs of {TINY_PX} x {TINY_PX} pixels"] = tiny(paths)

@@ -116,7 +116,7 @@ def test_the_service_is_asked_by_many(tmp_path):
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     rows = csv_of(tmp_path / "service.csv")
-    assert [int(row["requests"]) for row in rows] == 4 * [3, 12]
+    assert [int(row["requests"]) for row in rows] == 4 * [50, 12]
     assert {row["errors"] for row in rows} == {"0"}
     for row in rows:
         assert 0 < float(row["p50_s"]) <= float(row["p99_s"]) <= float(row["seconds"])

@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import json
 import math
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -18,7 +20,7 @@ from benchmarks import drawings, entropy, graphics, rate_distortion, scaling, we
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
-from benchmarks.comparison import Comparison, compare
+from benchmarks.comparison import Comparison, compare, mean_percent
 from benchmarks.measurement import (
     Distortion,
     Measurement,
@@ -37,10 +39,12 @@ from benchmarks.metrics import (
 from benchmarks.results import Average, average, read_rows, write_rows
 from benchmarks.scaling import mosaic
 from benchmarks.tables import TABLES
+from codec.coding import layering
 from codec.file.container import unpack
 from codec.picture import ssimulacra2 as encoded_to
 from codec.training.complexity import complexities
 
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 RATES = [0.1, 0.25, 0.6, 1.1, 2.3]
 QUALITIES = [26.0, 29.5, 33.0, 36.0, 40.5]
 
@@ -358,6 +362,30 @@ def test_images_without_a_bd_rate_do_not_spoil_the_others():
     assert row.image_median == pytest.approx(-20)
 
 
+def test_the_mean_of_half_and_twice_the_rate_is_none():
+    assert mean_percent([-50, 100]) == pytest.approx(0)
+    assert mean_percent([-20]) == pytest.approx(-20)
+
+
+@pytest.mark.parametrize(
+    ("tune", "ours", "metric"),
+    [("visual", "aecodec", "ssimulacra2"), ("psnr", "aecodec-psnr", "psnr")],
+)
+def test_layers_have_the_quality_of_the_photographs_around_them(tune, ours, metric):
+    """By what AVIF and we reach on the Kodak images."""
+    rows = read_rows(RESULTS / "kodak_summary.csv", Average)
+    here, avif = (
+        {row.quality: getattr(row, metric) for row in rows if row.codec == name}
+        for name in (ours, "avif")
+    )
+    same = np.interp(
+        [here[quality] for quality in layering.QUALITIES],
+        list(avif.values()),
+        list(avif),
+    )
+    assert np.abs(same - layering.AVIF_QUALITY[tune]).max() < 1
+
+
 def test_results_are_replaced_as_a_whole(tmp_path):
     path = tmp_path / "a.csv"
     write_rows(path, Measurement, curve("a", "jpeg", 1, 40))
@@ -371,7 +399,8 @@ def test_results_are_replaced_as_a_whole(tmp_path):
         write_rows(path, Measurement, failing())
     assert path.read_text() == before
     assert len(read_rows(path, Measurement)) == 3
-    assert read_rows(path, Average) == []  # other columns
+    with pytest.raises(click.UsageError, match="other columns"):
+        read_rows(path, Average)
 
 
 def test_folder_without_images(tmp_path):
@@ -410,7 +439,9 @@ def test_scaling_measures_every_size_and_shape_and_plots(tmp_path, monkeypatch):
 def test_speed_measures_all_codecs_in_turn(tmp_path):
     picture(320, 200, seed=1).save(tmp_path / "a.png")
     arguments = ["speed", str(tmp_path), "-o", str(tmp_path / "out"), "--rounds", "1"]
-    arguments += ["--megapixels", "0.1", "--codec", "jpeg", "--codec", "webp"]
+    arguments += ["--megapixels", "0.1"]
+    for name in ("aecodec", "jpeg", "webp"):
+        arguments += ["--codec", name]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
 
@@ -477,6 +508,13 @@ def test_weaknesses_compare_every_kind(folder, tmp_path, monkeypatch):
         for q in (2, 5, 8)
     ]
     write_rows(tmp_path / "kodak.csv", Measurement, photographs)
+    versions = {name: {"version": entry.version} for name, entry in few.items()}
+    facts = {"codecs": versions | {"avif": {"version": "another"}}}
+    (tmp_path / "kodak_versions.json").write_text(json.dumps(facts))
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "kodak of avif," in result.output
+    (tmp_path / "kodak_versions.json").write_text(json.dumps({"codecs": versions}))
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     with (tmp_path / "weaknesses.csv").open(newline="") as file:
