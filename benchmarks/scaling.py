@@ -85,7 +85,7 @@ def filled(paths: Sequence[Path], width: int, height: int) -> NDArray[np.uint8]:
     return out
 
 
-def peak_mib(process: int | str = "self") -> float:
+def peak_mib(process: str = "self") -> float:
     """Largest resident memory of a process so far; on Linux. What `getrusage` tells is
     at least what the process that started it had.
     """

@@ -99,7 +99,7 @@ def load(port: int, server: int, names: Sequence[str], kind: str, clients: int) 
 def peak_mib_of(server: int) -> float:
     """Of a process of Linux and those that it has started."""
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    return sum(peak_mib(process) for process in (server, *children))
+    return sum(peak_mib(process) for process in (str(server), *children))
 
 
 @contextlib.contextmanager
