@@ -496,7 +496,7 @@ def test_damaged_metadata_do_not_stop_the_salvage():
     image, faults = codec.salvage(data[:-1] + bytes([data[-1] ^ 1]))
     assert (image.size, image.mode) == ((40, 30), "RGBA")
     assert image.info == {"exif": b"Exif\0\0II*"}
-    assert faults == ["chunk 0x84 is damaged (checksum differs); left out"]
+    assert faults == ["chunk 0x84 (xmp) is damaged (checksum differs); left out"]
 
 
 def test_bytes_after_the_end_are_salvaged_with_a_fault(small_file):

@@ -151,8 +151,31 @@ def test_several_inputs_to_a_file_are_refused(coded):
     message = is_refused("encode", "photo.png", "other.png", "-o", "photo.aec")
     assert "photo.aec is the name of a file; with several inputs" in message
     Path("file").touch()
-    message = is_refused("encode", "photo.png", "other.png", "-o", "file")
-    assert "file is no folder: File exists" in message
+    line = fails("encode", "photo.png", "other.png", "-o", "file")
+    assert line == "aecodec: cannot make file: File exists"
+
+
+def test_outputs_are_not_named_like_other_kinds(coded):
+    for name in ("model.aecm", "photo.jpg"):
+        assert f"{name} is the name of" in is_refused("encode", "photo.png", "-o", name)
+    for command, name in (("encode", "photo.png"), ("decode", "photo.aec")):
+        line = fails(command, name, "-o", "x.tar")
+        assert line.endswith("x.tar is the name of a tar file, and this is none")
+    assert "is not the name of a file" in is_refused("encode", "photo.png", "-o", "")
+    assert names() == ["photo.aec", "photo.png"]
+
+
+def test_an_aec_file_is_not_encoded_again(coded):
+    line = fails("encode", "photo.aec", "-o", "twice.aec")
+    assert line.endswith("is an .aec file already; `aecodec decode` reads it")
+
+
+def test_metadata_to_strip_are_named_with_commas_between(coded):
+    succeeds(
+        "encode", "photo.png", "-o", "x.aec", "--strip", "EXIF,xmp", "--strip", "icc"
+    )
+    message = is_refused("encode", "photo.png", "-o", "y.aec", "--strip", "exif,maker")
+    assert "maker; expected all, icc" in message
 
 
 def test_a_file_of_the_wrong_kind_is_told_what_it_is(coded):
@@ -438,6 +461,8 @@ def test_an_output_that_ends_in_a_slash_is_a_folder():
         ("--bpp", "1.5", {"rate_bpp": 1.5}),
         ("--size", "2k", {"size_bytes": 2000}),
         ("--size", "2kB", {"size_bytes": 2000}),
+        ("--size", "2KiB", {"size_bytes": 2048}),
+        ("--size", "64.1k", {"size_bytes": 64100}),
         ("--size", "0.0015M", {"size_bytes": 1500}),
         ("--psnr", "25", {"psnr_db": 25.0}),
         ("--ssimulacra2", "50", {"ssimulacra2": 50.0}),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import is_refused, pixels
+from command_line import fails, is_refused, names, pixels, succeeds
 from odd_files import IMAGE
 from pictures import picture
 from PIL import Image
@@ -392,7 +392,7 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
         (("-r", "photos", "-o", "-"), "needs a folder to write to"),
         (("-r", "photos/a.png", "-o", "x"), "photos/a.png is no folder"),
         (("-r", "photos", "photos", "-o", "x"), "takes one folder"),
-        (("-r", "photos", "-o", "photos/a.png"), "is no folder"),
+        (("-r", "photos", "-o", ""), "'' is not the name of a file"),
         (("photos/a.png", "--jobs", "2"), "--jobs is for --recursive"),
         (("-r", "photos", "-o", "x", "--jobs", "0"), "--jobs"),
     ],
@@ -400,6 +400,33 @@ def test_a_run_that_is_stopped_leaves_no_half_of_a_file_and_goes_on():
 def test_wrong_usage_is_refused(arguments, message):
     assert message in is_refused("encode", *arguments)
     assert not Path("x").exists()
+
+
+def test_an_output_folder_that_cannot_be_made_is_named():
+    for more in ((), ("-n",)):
+        line = fails("encode", "-r", "photos", "-o", "photos/a.png", *more)
+        assert line.startswith("aecodec: cannot make photos/a.png: ")
+
+
+def test_a_folder_without_anything_to_do_is_a_failure():
+    line = fails("decode", "-r", "photos", "-o", "x")
+    assert line == "aecodec: photos: no .aec files in it"
+    Path("none").mkdir()
+    assert fails("encode", "-r", "none", "-o", "x").endswith("no pictures in it")
+
+
+def test_trees_are_decoded_to_the_format_that_is_named():
+    Path("jpg").mkdir()
+    Image.fromarray(picture(20, 30)).save("jpg/a.jpg")
+    Image.fromarray(picture(20, 30)).save("jpg/b.png")
+    succeeds("encode", "-r", "jpg", "-o", "coded")
+    succeeds("decode", "-r", "coded", "-o", "back", "--format", "jpg", "-q", "50")
+    assert names("back") == ["a.jpg", "b.png.jpg"]
+    with Image.open("back/a.jpg") as image:
+        assert (image.format, image.size) == ("JPEG", (30, 20))
+    assert "is for JPEG, WEBP, AVIF, not for PNG" in is_refused(
+        "decode", "-r", "coded", "-o", "x", "-q", "50"
+    )
 
 
 def test_salvage_takes_single_files():

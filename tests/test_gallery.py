@@ -426,6 +426,15 @@ def test_samples_of_the_playground_are_where_it_looks_for_them(tmp_path):
                 assert (image.format, image.size) == (kind.upper(), (120, 80))
 
 
+def test_files_of_somebody_else_are_not_replaced(tmp_path):
+    (tmp_path / "icon.svg").write_text("mine")
+    assert f"{tmp_path / 'icon.svg'} exists" in fails("web", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["icon.svg"]
+    succeeds("web", tmp_path, "--force")
+    assert (tmp_path / "icon.svg").read_text() != "mine"
+    succeeds("web", tmp_path)  # files of an older version
+
+
 def test_a_sample_that_is_no_picture_leaves_no_trace(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     line = fails("web", tmp_path / "site", tmp_path / "a.png")

@@ -64,6 +64,50 @@ def test_the_quality_of_the_output_can_be_chosen(suffix, coded):
     assert Path(f"default.{suffix}").read_bytes() == Path(f"95.{suffix}").read_bytes()
 
 
+def test_standard_output_has_the_format_that_is_named(coded):
+    result = succeeds("decode", "photo.aec", "-o", "-", "--format", "WebP")
+    with Image.open(io.BytesIO(result.stdout_bytes)) as image:
+        assert image.format == "WEBP"
+    assert "cannot write .xyz files" in is_refused(
+        "decode", "photo.aec", "--format", "xyz"
+    )
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("suffix", ["ppm", "bmp", "jpg", "gif", "pdf"])
+def test_transparency_that_a_format_does_not_hold_is_lost_on_white(
+    suffix, mode, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    image = Image.new(mode, (40, 40), 0)
+    image.paste(Image.new(mode, (20, 40), "black"), (0, 0))
+    image.putpixel((0, 0), (0,) * (len(mode) - 1) + (128,))  # soft, for GIF
+    image.save("photo.png")
+    succeeds("encode", "photo.png", "--lossless")
+    lines = succeeds("decode", "photo.aec", "-o", f"photo.{suffix}").stderr
+    assert "lost: transparency, which the " in lines
+    if suffix != "pdf":  # which Pillow does not read
+        with Image.open(f"photo.{suffix}") as found:
+            assert not found.has_transparency_data
+            levels = np.asarray(found.convert("L"))
+        assert levels[:, :18].max() < 140
+        assert levels[:, 22:].min() > 250
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp", "avif", "gif", "tga", "ico"])
+def test_whole_transparency_is_kept_where_it_can_be(suffix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    image.paste((200, 10, 10, 255), (0, 0, 20, 40))
+    image.save("photo.png")
+    succeeds("encode", "photo.png", "--lossless")
+    lines = succeeds("decode", "photo.aec", "-o", f"out.{suffix}").stderr
+    assert "transparency" not in lines
+    with Image.open(f"out.{suffix}") as found:
+        alpha = np.asarray(found.convert("RGBA"))[..., 3]
+    assert (alpha[:, 0] == 255).all() and (alpha[:, -1] == 0).all()
+
+
 def test_a_quality_of_what_has_none_is_refused(coded):
     line = fails("decode", "photo.aec", "-o", "x.png", "-q", "50")
     assert "a quality is for JPEG, WEBP, AVIF, not for PNG" in line

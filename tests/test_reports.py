@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import ORIGINAL, aecodec, is_refused, names, succeeds
+from command_line import ORIGINAL, aecodec, fails, is_refused, names, succeeds
 from pictures import picture
 from PIL import Image
 
@@ -153,6 +153,12 @@ def test_a_dry_run_finds_what_would_be_in_the_way(coded):
     assert succeeds("encode", "photo.png", "-n", "-f").stderr
     assert Path("photo.aec").read_bytes() == coded
     assert aecodec("decode", "photo.aec", "-o", "x.psd", "-n").exit_code == 1
+    assert aecodec("decode", "photo.aec", "-f", "-q", "50", "-n").exit_code == 1
+    line = fails("features", "no.aec", "-o", "f.csv", "-n")
+    assert line.startswith("aecodec: no.aec: ")
+    Path("shard.tar").touch()
+    assert "a tar file becomes one" in fails("encode", "shard.tar", "-o", "x.aec", "-n")
+    assert "cannot make" in fails("encode", "photo.png", "-o", "photo.png/out/", "-n")
 
 
 def test_a_dry_run_of_a_tree_lists_what_is_to_do():

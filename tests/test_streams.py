@@ -146,6 +146,17 @@ def test_reports_that_cannot_be_written_change_nothing(coded):
     assert shell("aecodec encode none.png 2>/dev/full").returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("call", ["verify photo.aec", "info photo.aec", "--help"])
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_what_cannot_be_said_is_a_failure_in_one_line(call, output, coded):
+    result = shell(f"aecodec {call} {output}")
+    if call == "--help" and output == ">&-":  # click says nothing, then
+        return
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
 UNGUARDED = """
 from codec.app.cli import main
 main(["encode", "-r", "in", "-o", "out"])

@@ -17,7 +17,7 @@ import codec
 from codec.app.commands import view as command
 from codec.app.screen import Shown, open_for_screen, size_text
 from codec.app.viewer.view import View, dragged, drawn, fitted, zoomed
-from codec.limits import MAX_PIXELS
+from codec.options import DecodeOptions
 from codec.picture.profiles import rgb_profile
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ SWAPPED = rgb_profile(  # red and green have each other's chromaticities
 
 
 def shown(name: str) -> Shown:
-    return open_for_screen(name, MAX_PIXELS)
+    return open_for_screen(name, DecodeOptions())
 
 
 def test_the_title_says_what_a_file_is(coded):
@@ -191,10 +191,11 @@ import sys
 import tkinter
 from codec.app.commands.view import window_of
 from codec.app.screen import open_for_screen
+from codec.options import DecodeOptions
 
 def load(name):
     try:
-        return open_for_screen(name, 2**20)
+        return open_for_screen(name, DecodeOptions(max_pixels=2**20))
     except Exception as error:
         return str(error)
 

@@ -19,6 +19,7 @@ from codec.options import (
     QUALITY_MAX,
     QUALITY_MIN,
     STRIPPABLE,
+    THREADS_MAX,
     TUNES,
     Bundle,
     EncodeOptions,
@@ -74,9 +75,25 @@ def refuse_nonfinite(
     return value
 
 
-def stripped(names: Sequence[str]) -> Sequence[str]:
-    """The metadata that the values of --strip name."""
+def stripped(
+    context: click.Context, option: click.Parameter, values: Sequence[str]
+) -> Sequence[str]:
+    """The metadata that the values of --strip name, with commas between."""
+    names = [name for value in values for name in value.lower().split(",")]
+    if unknown := set(names) - {"all", *STRIPPABLE}:
+        raise click.BadParameter(
+            f"{', '.join(sorted(unknown))}; expected {', '.join(['all', *STRIPPABLE])}"
+        )
     return STRIPPABLE if "all" in names else names
+
+
+def not_empty(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> str | None:
+    """An empty name would stand for this folder."""
+    if value == "":
+        raise click.BadParameter("'' is not the name of a file")
+    return value
 
 
 @contextmanager
@@ -105,6 +122,7 @@ output_option = click.option(
     "-o",
     "--output",
     metavar="FILE|DIR",
+    callback=not_empty,
     help="Output file, or folder with several inputs; - is standard output.",
 )
 force_option = click.option(
@@ -115,14 +133,19 @@ recursive_option = click.option(
     "--recursive",
     is_flag=True,
     help="Convert all files in the folder INPUT and below to the same places in the "
-    "folder of --output, photo.png to photo.png.aec and back. Those that are newer "
-    "there are left as they are, without --force.",
+    "folder of --output: photo.png becomes photo.png.aec, and that photo.png. Those "
+    "that are newer there are left as they are, without --force.",
 )
 jobs_option = click.option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
     help="Processes for --recursive.  [default: as many as cores]",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, THREADS_MAX),
+    help="Threads of the networks, of each process.  [default: as many as cores]",
 )
 timeout_option = click.option(
     "--timeout",
@@ -131,7 +154,7 @@ timeout_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     callback=refuse_nonfinite,
     help="End the work on a picture that takes longer, and go on with the next.  "
-    f"[default with --recursive: {TIMEOUT_S}, with efforts that refine "
+    f"[default with --recursive: {TIMEOUT_S}; to encode with efforts that refine, "
     f"{REFINING_TIMEOUT_S}]",
 )
 preserve_option = click.option(
@@ -192,8 +215,9 @@ lossless_option = click.option(
 )
 strip_option = click.option(
     "--strip",
-    type=click.Choice(["all", *STRIPPABLE]),
+    metavar="NAME[,NAME...]",
     multiple=True,
-    help="Metadata to leave out; repeatable. Without EXIF data the picture is turned "
-    "upright.",
+    callback=stripped,
+    help=f"Metadata to leave out: {', '.join(['all', *STRIPPABLE])}. Without EXIF data "
+    "the picture is turned upright.",
 )

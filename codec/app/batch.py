@@ -1,12 +1,12 @@
 """Many files, or a folder of them, converted: where each goes, and what is reported."""
 
-import contextlib
+import errno
 import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from codec.app.reporting import (
     say,
 )
 from codec.app.shards import SHARD_SUFFIX, is_shard
-from codec.errors import CodecError
+from codec.errors import CodecError, UsageError
 from codec.picture.formats import SUFFIXES
 
 FILES_AT_ONCE = 2
@@ -78,8 +78,8 @@ def plan(
     pairs = [(source, target(source)) for source in inputs]
     writers: dict[str, str] = {}
     for source, name in pairs:
-        key = os.path.realpath(name)
-        if STREAM not in (source, name) and key == os.path.realpath(source):
+        key, own = (os.path.normcase(os.path.realpath(n)) for n in (name, source))
+        if STREAM not in (source, name) and key == own:
             why = "would be replaced by its own output; outputs are named by -o"
             if Path(source).suffix.lower() == conversion.suffix and output is None:
                 why = conversion.made_already
@@ -95,10 +95,19 @@ def plan(
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """UsageError if there is none and none can be made."""
     try:
         folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
-        raise click.UsageError(f"{folder} is no folder: {error.strerror}") from None
+        raise UsageError(f"cannot make {folder}: {error.strerror}") from None
+
+
+def check_folder(folder: Path) -> None:
+    """UsageError as `make_folder`, for what is plain before it is made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        number = errno.EACCES if there.is_dir() else errno.ENOTDIR
+        raise UsageError(f"cannot make {folder}: {os.strerror(number)}")
 
 
 def convert_folder(
@@ -121,7 +130,9 @@ def convert_folder(
     if output is None or output == STREAM:
         raise click.UsageError("--recursive needs a folder to write to, -o FOLDER")
     dry_run = asked(DRY_RUN)
-    if not dry_run:
+    if dry_run:
+        check_folder(Path(output))
+    else:
         readers = Path(inputs[0]).stat().st_mode & 0o777
         make_folder(Path(output), 0o700 | readers)
     summary = convert_tree(
@@ -136,7 +147,9 @@ def convert_folder(
         timeout_s=timeout_s,
         dry_run=dry_run,
     )
-    if not asked(QUIET):
+    if not summary.found:
+        summary.fail(inputs[0], f"no {conversion.sought} in it")
+    elif not (asked(QUIET) or asked(JSON)):
         say(f"{inputs[0]} -> {output}: {summary}")
     if summary.failures:
         sys.exit(1)
@@ -177,7 +190,7 @@ def convert_files(
             say(f"aecodec: {source}: {failure}")
             failures.append(failure)
 
-    with contextlib.closing(results):
+    with closing(results):
         shown = counted(results, len(pairs))
         if not each(shown, lambda item: item[0][0], report) or failures:
             sys.exit(1)
@@ -187,6 +200,7 @@ def rehearse(conversion: Conversion, folder: Path | None, pair: Pair) -> None:
     """Say what would become of a pair, or raise what would keep it from that."""
     if folder and not folder.exists():
         check_source(pair[0])
+        check_folder(folder)
     else:
         conversion.check(*pair)
     tell_planned(*pair)

@@ -29,7 +29,7 @@ COMMANDS = (
     commands=CommandModules(COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(codec.__version__, prog_name="aecodec")
+@click.version_option(codec.__version__, "-V", "--version", prog_name="aecodec")
 @debug_option
 @click.pass_context
 def main(context: click.Context) -> None:

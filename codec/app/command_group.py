@@ -62,20 +62,26 @@ class Commands(click.Group):
     """A group of commands."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        with printable_errors():
+        with one_line(), printable_errors():
             return super().make_context(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
-        try:
-            with printable_errors():
-                return super().invoke(context)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # nobody reads on, and click ends quietly
-            say(f"aecodec: {explained(error, debugging())}")
-            sys.exit(1)
+        with one_line(), printable_errors():
+            return super().invoke(context)
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Of an error that is none of click's; exit status 1."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise  # nobody reads on, and click ends quietly
+        say(f"aecodec: {explained(error, debugging())}")
+        sys.exit(1)
 
 
 @contextlib.contextmanager

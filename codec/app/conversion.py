@@ -10,9 +10,16 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from codec.api import SUFFIX, decode_file, encode_and_tell, read_info, salvage_file
+from codec.api import (
+    MAGIC,
+    SUFFIX,
+    decode_file,
+    encode_and_tell,
+    read_info,
+    salvage_file,
+)
 from codec.app.files import ALREADY_THERE, STREAM, check_target, read, traits, write
-from codec.app.picture_files import file_bytes, format_of
+from codec.app.picture_files import check_quality, file_bytes, format_of
 from codec.app.replacement import replacing
 from codec.app.reporting import JSON, QUIET, asked, say, tell
 from codec.app.shards import SHARD_SUFFIX, convert_shard, is_shard
@@ -31,12 +38,14 @@ def aec_name(name: str) -> str:
     return name if is_shard(name) else f"{name}{SUFFIX}"
 
 
-def png_name(name: str) -> str:
-    """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png."""
+def picture_name(name: str, suffix: str = PNG) -> str:
+    """photo.aec and photo.png.aec become photo.png, photo.jpg.aec photo.jpg.png; and
+    photo.jpg.aec photo.jpg, if that is the `suffix`.
+    """
     if is_shard(name):
         return name
     stem = Path(name).stem
-    return stem if stem.lower().endswith(PNG) else f"{stem}{PNG}"
+    return stem if stem.lower().endswith(suffix) else f"{stem}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class Encoding:
     """
 
     suffix: ClassVar[str] = SUFFIX  # of outputs
+    sought: ClassVar[str] = "pictures"
     made_already: ClassVar[str] = "is an .aec file already; `aecodec decode` reads it"
     updates: ClassVar[bool] = True  # replaces outputs that are older than their input
     options: EncodeOptions
@@ -106,11 +116,14 @@ class Encoding:
         return str(Path(name).with_suffix(SUFFIX))
 
     def with_threads(self, threads: int) -> "Encoding":
+        """With so many for the networks, unless the options say how many."""
+        threads = self.options.threads or threads
         return replace(self, options=replace(self.options, threads=threads))
 
     def check(self, source: str, target: str) -> None:
         """CodecError or OSError for what is plain before the work has begun."""
         check_source(source)
+        check_shard(source, target)
         check_target(target, self.force)
 
     def __call__(
@@ -130,6 +143,8 @@ class Encoding:
         self, content: bytes, progress: Progress = no_progress
     ) -> tuple[bytes, Converted]:
         """(.aec file, what became of it) of the content of a picture file."""
+        if content.startswith(MAGIC):
+            raise UsageError(self.made_already)
         picture = picture_in(content, self.options.max_pixels, self.options.strip)
         data, remark = encode_and_tell(picture, self.options, progress)
         info = read_info(data)
@@ -153,53 +168,59 @@ class Encoding:
 @dataclass(frozen=True)
 class Decoding:
     """An .aec file to a picture of the format that the suffix of the target names, or
-    those in a tar file to PNG in another. CodecError or OSError if that fails, or if
-    there was something to salvage.
+    those in a tar file to pictures in another. CodecError or OSError if that fails, or
+    if there was something to salvage.
     """
 
-    suffix: ClassVar[str] = PNG
+    sought: ClassVar[str] = f"{SUFFIX} files"
     made_already: ClassVar[str] = "is no .aec file; `aecodec encode` makes one of it"
     updates: ClassVar[bool] = False
     options: DecodeOptions
     force: bool
     preserve: bool = False
     quality: int | None = None  # of JPEG, WebP and AVIF
+    suffix: str = PNG  # of outputs that get their names here
 
     @property
     def kinds(self) -> frozenset[str]:
         """As of `Encoding`."""
         return frozenset({SUFFIX, SHARD_SUFFIX})
 
-    @staticmethod
-    def rename(name: str) -> str:
+    def rename(self, name: str) -> str:
         """As of `Encoding`."""
-        return png_name(name)
+        return picture_name(name, self.suffix)
 
-    @staticmethod
-    def beside(name: str) -> str:
-        """As of `Encoding`."""
-        return png_name(name)
+    beside = rename
 
     def with_threads(self, threads: int) -> "Decoding":
+        """As of `Encoding`."""
+        threads = self.options.threads or threads
         return replace(self, options=replace(self.options, threads=threads))
 
     def check(self, source: str, target: str) -> None:
         """As of `Encoding`."""
         check_source(source)
+        check_shard(source, target)
+        if is_shard(source) and self.options.salvage:
+            raise UsageError("nothing is salvaged from a tar file")
         check_target(target, self.force)
-        if not is_shard(source):
-            format_of(target)
+        check_quality(self.format_of(target), self.quality)
+
+    def format_of(self, target: str) -> str:
+        """Pillow's name of what is written to a file, or into a tar file."""
+        named = target != STREAM and not is_shard(target) and Path(target).suffix
+        return format_of(named or self.suffix)
 
     def __call__(
         self, source: str, target: str, progress: Progress = no_progress
     ) -> Converted:
         self.check(source, target)
         if is_shard(source):
-            if self.options.salvage:
-                raise UsageError("nothing is salvaged from a tar file")
-            convert = partial(shard, kinds={SUFFIX}, suffix=PNG, convert=self.converted)
+            convert = partial(
+                shard, kinds={SUFFIX}, suffix=self.suffix, convert=self.converted
+            )
             return convert(source, target, self.force, self.preserve, progress)
-        image_format, like = format_of(target), traits(source, self.preserve)
+        image_format, like = self.format_of(target), traits(source, self.preserve)
         data = read(source)
         faults: list[str] = []
         if self.options.salvage:
@@ -213,8 +234,9 @@ class Decoding:
         return converted
 
     def converted(self, content: bytes) -> tuple[bytes, Converted]:
-        """(PNG file, what became of it) of the content of an .aec file."""
-        return saved(decode_file(content, self.options), "PNG", self.quality)
+        """(picture file, what became of it) of the content of an .aec file."""
+        image = decode_file(content, self.options)
+        return saved(image, format_of(self.suffix), self.quality)
 
 
 def sizes(width: int, height: int) -> str:
@@ -238,8 +260,16 @@ def saved(
 def check_source(source: str) -> None:
     if os.path.isdir(source):
         raise UsageError("a folder; --recursive converts what is in it")
-    if source != STREAM:
-        os.stat(source)  # or it raises
+    if source != STREAM and not os.access(source, os.R_OK):
+        open(source, "rb").close()  # and it raises
+
+
+def check_shard(source: str, target: str) -> None:
+    """UsageError if one is a tar file and the other is none."""
+    if is_shard(source) and not is_shard(target):
+        raise UsageError(f"a tar file becomes one, and {target} is none")
+    if is_shard(target) and not is_shard(source):
+        raise UsageError(f"{target} is the name of a tar file, and this is none")
 
 
 def tell_planned(source: str, target: str) -> None:
@@ -279,8 +309,6 @@ def shard(
         progress(0)
         return convert(content)
 
-    if not is_shard(target):
-        raise UsageError(f"a tar file becomes one, and {target} is none")
     place, like = Path(os.path.realpath(target)), traits(source, preserve)
     try:
         with open(source, "rb") as file, replacing(place, like, force) as new:

@@ -39,6 +39,8 @@ def read(name: str) -> bytes:
         if sys.stdin is None:
             raise UsageError("standard input is closed")
         return read_pieces(sys.stdin.buffer)
+    if os.path.isdir(name):
+        raise UsageError("a folder, not a file")
     with open(name, "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):

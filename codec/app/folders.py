@@ -38,6 +38,11 @@ class Summary:
     bytes_out: int = 0
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def found(self) -> bool:
+        """Whether there was any file to convert."""
+        return bool(self.done or self.to_do or self.up_to_date or self.failures)
+
     def fail(self, name: Path | str, why: str) -> None:
         self.failures.append(f"{name}: {why}")
         reporting.fail(str(name), why)

@@ -3,14 +3,13 @@
 import contextlib
 import io
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from codec.app.files import STREAM
+from codec.api import SUFFIX
 from codec.errors import UsageError
 from codec.picture.exif import ORIENTATION, orientation_of
 from codec.picture.metadata import (
@@ -25,13 +24,16 @@ from codec.picture.metadata import (
 )
 
 QUALITY_DEFAULT = 95
-AEC_SUFFIX = ".aec"  # which Pillow writes, too, where it has learned to
 LOSSY = ("JPEG", "WEBP", "AVIF")  # that take a quality
+IN_JPEG = ("MPO", "PDF")  # which hold JPEG
+ALPHA = ("PNG", "TIFF", "WEBP", "AVIF")  # which hold it
+TRIED_PX = 32  # every format has room for so many
 # What a decoded picture is written with; PNG faster than the decoder is.
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {"PNG": {"compress_level": 2}}
 FULL_CHROMA: dict[str, dict[str, Any]] = {
     "JPEG": {"subsampling": "4:4:4"},
     "AVIF": {"subsampling": "4:4:4"},
+    **{name: {"subsampling": "4:4:4"} for name in IN_JPEG},
 }
 CHROMA_BLOCK_PX = 16
 SQUARES = [min(255, level**2) for level in range(256)]
@@ -50,13 +52,13 @@ JPEG_SEGMENT_MAX_BYTES = 65533
 XMP_TAG = 700  # of TIFF
 
 
-def format_of(target: str) -> str:
-    """Pillow's name of the format that the suffix of `target` stands for."""
-    suffix = Path(target).suffix.lower()
-    if target == STREAM or not suffix:
-        return "PNG"
+def format_of(suffix: str) -> str:
+    """Pillow's name of the format that a suffix such as .png stands for. UsageError if
+    there is none that can be written.
+    """
+    suffix = suffix.lower()
     known = Image.registered_extensions().get(suffix)
-    if known is None or known not in Image.SAVE or suffix == AEC_SUFFIX:
+    if known is None or known not in Image.SAVE or suffix == SUFFIX:
         raise UsageError(f"cannot write {suffix} files")
     return known
 
@@ -69,14 +71,16 @@ def file_bytes(
 
     Where the orientation cannot be kept in EXIF data, the picture is turned upright.
     """
+    check_quality(image_format, quality)
+    losses = []
+    if image.has_transparency_data and not holds_alpha(image, image_format):
+        losses.append(f"transparency, which the {image_format} file cannot hold")
+        image = on_white(image)
     options = dict(SAVE_OPTIONS.get(image_format, {}))
-    if image_format in LOSSY:
+    if image_format in (*LOSSY, *IN_JPEG):
         options["quality"] = quality or QUALITY_DEFAULT
         if needs_full_chroma(image):
             options |= FULL_CHROMA.get(image_format, {})
-    elif quality is not None:
-        raise UsageError(f"a quality is for {', '.join(LOSSY)}, not for {image_format}")
-    losses = []
     if image_format == "GIF" and image.mode != "L":
         losses.append("colors beyond 256")
     kinds = kept_kinds(image, image_format, losses)
@@ -91,6 +95,37 @@ def file_bytes(
         raise UsageError(
             f"cannot write this picture as {image_format}: {error}"
         ) from None
+
+
+def check_quality(image_format: str, quality: int | None) -> None:
+    """UsageError if there is one, and the format takes none."""
+    if quality is not None and image_format not in (*LOSSY, *IN_JPEG):
+        raise UsageError(f"a quality is for {', '.join(LOSSY)}, not for {image_format}")
+
+
+def holds_alpha(image: Image.Image, image_format: str) -> bool:
+    """Whether the format holds the picture's transparency, by a trial: some hold none,
+    GIF only what is whole.
+    """
+    if image_format in ALPHA:
+        return True
+    levels = np.asarray(image.getchannel("A"))
+    level = 128 if ((levels > 0) & (levels < 255)).any() else 0
+    tried = Image.new(image.mode, (TRIED_PX, TRIED_PX))
+    tried.putalpha(level)
+    with contextlib.suppress(Exception):  # every format raises its own
+        coded = io.BytesIO(saved(tried, image_format, {}))
+        with Image.open(coded, formats=[image_format]) as found:
+            return found.convert("RGBA").getpixel((0, 0))[3] == level  # type: ignore[index]
+    return False
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture without transparency, gray if it is."""
+    plain = Image.new("L" if image.mode == "LA" else "RGB", image.size, "white")
+    plain.paste(image.convert(plain.mode), mask=image.getchannel("A"))
+    plain.info |= image.info
+    return plain
 
 
 def kept_kinds(

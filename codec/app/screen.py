@@ -20,15 +20,15 @@ class Shown:
     title: str
 
 
-def open_for_screen(name: str, max_pixels: int) -> Shown:
+def open_for_screen(name: str, options: DecodeOptions) -> Shown:
     """The picture in an .aec file, or in one of the formats that are read here.
     CodecError or OSError if it cannot be shown.
     """
     data = read(name)
     if data.startswith(MAGIC) or Path(name).suffix.lower() == SUFFIX:
-        image = decode_file(data, DecodeOptions(max_pixels=max_pixels))
+        image = decode_file(data, options)
     else:
-        image = pillow_image(picture_in(data, max_pixels, strip=["exif"]))
+        image = pillow_image(picture_in(data, options.max_pixels, strip=["exif"]))
     image = on_screen(image)
     width, height = image.size
     rate_bpp = 8 * len(data) / (width * height)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codec.errors import FormatError, UsageError
 from codec.file.chunks import (
+    ALPHA_CHUNK,
     EMPTY_CHUNKS,
     LAYERED_CHUNK,
     METADATA_NAMES,
@@ -23,6 +24,8 @@ from codec.file.header import Header, read_header, write_header
 from codec.file.layer import LayerTile, pack_layer_tile, unpack_layer_tile
 from codec.file.primitives import CRC_BYTES, Reader, crc
 from codec.limits import MAX_PIXELS, METADATA_MAX_BYTES, check_size
+
+CHUNK_TITLES = {ALPHA_CHUNK: "transparency", **METADATA_NAMES}
 
 
 def pack(
@@ -104,6 +107,8 @@ class Container:
         """
         chunk_id, offset, length = self.spans[number]
         what = f"chunk {chunk_id:#04x}"
+        if chunk_id in CHUNK_TITLES:
+            what += f" ({CHUNK_TITLES[chunk_id]})"
         if chunk_id in TILE_CHUNKS:
             what = f"tile {number + 1} of {self.header.tile_count}"
         end = offset + length

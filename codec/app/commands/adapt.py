@@ -46,7 +46,8 @@ def is_picture(path: Path) -> bool:
 def adapt(
     folder: Path, output: str, tune: str, steps: int, force: bool, max_pixels: int
 ) -> None:
-    """Adapt a model to the pictures in FOLDER, for --model of the other commands.
+    """Adapt a model to the pictures right in FOLDER, for --model of encode, decode,
+    view, features and verify.
 
     Needs the packages of the extra `train`.
     """

@@ -12,13 +12,12 @@ from codec.app.arguments import (
     max_pixels_option,
     quality_option,
     strip_option,
-    stripped,
     tune_option,
     wrong_usage,
 )
 from codec.app.command_group import Commands, dry_run_option, reporting_options
 from codec.app.extras import needs_extra
-from codec.app.reporting import QUIET, asked, run_all, say
+from codec.app.reporting import JSON, QUIET, asked, run_all, say
 from codec.options import EncodeOptions
 
 
@@ -57,7 +56,7 @@ def corpus_arguments(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@corpus.command("encode")
+@corpus.command("encode", short_help="Encode pictures.")
 @corpus_arguments
 @quality_option
 @tune_option
@@ -88,13 +87,13 @@ def encode_corpus(
             effort=effort,
             content=content,
             lossless=lossless,
-            strip=stripped(strip),
+            strip=strip,
             max_pixels=max_pixels,
         )
     run_corpus("encode", source, target, jobs, force, options)
 
 
-@corpus.command("decode")
+@corpus.command("decode", short_help="Decode .aec files.")
 @corpus_arguments
 def decode_corpus(
     source: str, target: str, jobs: int | None, force: bool, max_pixels: int
@@ -104,7 +103,7 @@ def decode_corpus(
     run_corpus("decode", source, target, jobs, force, options)
 
 
-@corpus.command("verify")
+@corpus.command("verify", short_help="Decode, and compare with what was encoded.")
 @corpus_arguments
 def verify_corpus(
     source: str, target: str, jobs: int | None, force: bool, max_pixels: int
@@ -132,7 +131,7 @@ def run_corpus(
             from codec.app.corpus.planning import Job
         job = Job(command, source, target, options)
         summary = convert_corpus(job, jobs, force)
-        if not asked(QUIET):
+        if not (asked(QUIET) or asked(JSON)):
             say(f"{source} -> {target}: {summary}")
         if summary.failures:
             sys.exit(1)

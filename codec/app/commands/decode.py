@@ -14,8 +14,10 @@ from codec.app.arguments import (
     model_option,
     output_option,
     parsed,
+    picture_quality_option,
     preserve_option,
     recursive_option,
+    threads_option,
     timeout_option,
     wrong_usage,
 )
@@ -23,9 +25,18 @@ from codec.app.batch import convert_files, convert_folder
 from codec.app.command_group import dry_run_option, reporting_options
 from codec.app.conversion import Decoding
 from codec.app.parsing import region_in
+from codec.app.picture_files import check_quality, format_of
+from codec.app.shards import is_shard
 from codec.options import PRECISIONS, SCALES, DecodeOptions, Region
 
 SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
+
+
+def suffix_of(name: str) -> str:
+    """.jpg of jpg. UsageError if no such format is written."""
+    suffix = f".{name.lower().removeprefix('.')}"
+    format_of(suffix)
+    return suffix
 
 
 @click.command(short_help="Decode .aec files to pictures.")
@@ -66,11 +77,16 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 @click.option("--upscale", type=click.Choice(["2"]), help="Decode the picture larger.")
 @click.option("--colorize", is_flag=True, help="Make up colors for a gray picture.")
 @click.option(
-    "-q",
-    "--quality",
-    type=click.IntRange(1, 100),
-    help="Quality of a JPEG, WebP or AVIF file that is written.  [default: 95]",
+    "--format",
+    "suffix",
+    metavar="NAME",
+    default="png",
+    show_default=True,
+    callback=parsed(suffix_of),
+    help="Format of outputs that -o does not name, as in folders, tar files and on "
+    "standard output: png, jpg, webp, avif, tif and others.",
 )
+@picture_quality_option
 @click.option(
     "--salvage",
     is_flag=True,
@@ -80,6 +96,7 @@ SCALE_NAMES = {f"1/{round(1 / scale)}": scale for scale in SCALES if scale != 1}
 @model_option
 @recursive_option
 @jobs_option
+@threads_option
 @timeout_option
 @preserve_option
 @force_option
@@ -96,11 +113,13 @@ def decode(
     restore: bool,
     upscale: str | None,
     colorize: bool,
+    suffix: str,
     quality: int | None,
     salvage: bool,
     model: str | None,
     recursive: bool,
     jobs: int | None,
+    threads: int | None,
     timeout_s: float | None,
     preserve: bool,
     force: bool,
@@ -108,8 +127,8 @@ def decode(
 ) -> None:
     """Decode .aec files; - is standard input.
 
-    The suffix of the output names the format, PNG if there is none: photo.aec becomes
-    photo.png, and so do the .aec files in a tar file.
+    The suffix of the output names the format. Without -o, photo.aec becomes photo.png,
+    as do the .aec files in a tar file.
     """
     flags = {"denoise": denoise, "restore": restore, "colorize": colorize}
     heads = [name for name, flag in {**flags, "upscale": upscale}.items() if flag]
@@ -127,9 +146,12 @@ def decode(
             head=heads[0] if heads else None,
             salvage=salvage,
             max_pixels=max_pixels,
+            threads=threads,
             bundle=adapted(model),
         )
-    decoding = Decoding(options, force, preserve, quality)
+        if recursive or any(map(is_shard, inputs)):
+            check_quality(format_of(suffix), quality)
+    decoding = Decoding(options, force, preserve, quality, suffix)
     if recursive:
         convert_folder(inputs, output, decoding, jobs, timeout_s or TIMEOUT_S, force)
         return

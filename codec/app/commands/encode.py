@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from codec.api import SUFFIX
+from codec.api import MODEL_SUFFIX, SUFFIX
 from codec.app.arguments import (
     REFINING_TIMEOUT_S,
     TIMEOUT_S,
@@ -26,7 +26,7 @@ from codec.app.arguments import (
     recursive_option,
     refuse_nonfinite,
     strip_option,
-    stripped,
+    threads_option,
     timeout_option,
     tune_option,
     wrong_usage,
@@ -83,6 +83,7 @@ from codec.picture.formats import SUFFIXES
 @strip_option
 @recursive_option
 @jobs_option
+@threads_option
 @timeout_option
 @preserve_option
 @force_option
@@ -105,6 +106,7 @@ def encode(
     strip: Sequence[str],
     recursive: bool,
     jobs: int | None,
+    threads: int | None,
     timeout_s: float | None,
     preserve: bool,
     force: bool,
@@ -130,8 +132,9 @@ def encode(
             effort=effort,
             content=content,
             lossless=lossless,
-            strip=stripped(strip),
+            strip=strip,
             max_pixels=max_pixels,
+            threads=threads,
             bundle=adapted(model),
         )
     encoding = Encoding(options, force or recursive, preserve)
@@ -140,8 +143,10 @@ def encode(
         default = REFINING_TIMEOUT_S if refines else TIMEOUT_S
         convert_folder(inputs, output, encoding, jobs, timeout_s or default, force)
         return
-    if output and Path(output).suffix.lower() in SUFFIXES and not Path(output).is_dir():
+    suffix = Path(output or "").suffix.lower()
+    if suffix in {*SUFFIXES, MODEL_SUFFIX} and not Path(output or "").is_dir():
+        kind = "a model" if suffix == MODEL_SUFFIX else "a picture"
         raise click.UsageError(
-            f"{output} is the name of a picture, not of a {SUFFIX} file"
+            f"{output} is the name of {kind}, not of a {SUFFIX} file"
         )
     convert_files(inputs, output, encoding, jobs, timeout_s)

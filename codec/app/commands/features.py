@@ -14,7 +14,7 @@ from codec.api import describe_file
 from codec.app import feature_files
 from codec.app.arguments import adapted, force_option, max_pixels_option, model_option
 from codec.app.command_group import dry_run_option, reporting_options
-from codec.app.conversion import tell_planned
+from codec.app.conversion import check_source, tell_planned
 from codec.app.files import check_target, read, write
 from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import counted
@@ -62,12 +62,17 @@ def features(
     """
     if (output is None) == (query is None):
         raise click.UsageError("expected either --output or --query")
+
+    def rehearse(name: str) -> None:
+        check_source(name)
+        tell_planned(name, str(output))
+
     if output is not None:
         if Path(output).suffix.lower() not in feature_files.SUFFIXES:
             raise click.UsageError("--output is a .npz or .csv file")
         run_all([output], str, partial(check_target, force=force))
         if asked(DRY_RUN):
-            run_all(files, str, lambda name: tell_planned(name, output))
+            run_all(files, str, rehearse)
             return
     options = DecodeOptions(max_pixels=max_pixels, bundle=adapted(model))
     start_engine_silently()
@@ -91,9 +96,9 @@ def features(
         data = feature_files.table(output, found)
         run_all([output], str, partial(write, data=data, force=force))
         length = len(next(iter(found.values())))
-        if not asked(JSON):
-            facts = f"{len(found)} of {len(files)} files, {length} numbers each"
-            tell(f"{output}: {facts}", {})
+        facts = f"{len(found)} of {len(set(files))} files, {length} numbers each"
+        record = {"output": output, "pictures": len(found), "numbers": length}
+        tell(f"{output}: {facts}", record)
     if not well:
         sys.exit(1)
 
@@ -105,7 +110,7 @@ def show_nearest(
     distances = [
         (feature_files.distance(sought, other), name) for name, other in found.items()
     ]
-    if not (asked(JSON) or asked(QUIET)):
+    if found and not (asked(JSON) or asked(QUIET)):
         show("distance  file")
     for how_far, name in sorted(distances):
         record = {"file": name, "distance": round(how_far, 4)}

@@ -75,7 +75,7 @@ def search(folder: str, query: str, count: int, max_pixels: int) -> None:
                 pass
         nearest = index.nearest(found[0], count)
     if not nearest and well:
-        raise UsageError(f"no .aec files in {folder}")
+        failed(folder, UsageError("no .aec files in it"))
     if nearest and not (asked(JSON) or asked(QUIET)):
         show("likeness      bytes  file")
     for picture in nearest:

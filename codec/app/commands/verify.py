@@ -80,13 +80,13 @@ def verify(
             }
             tell(f"{name}: whole: {summed([facts], deep)}", record, out=show)
 
-    each(counted(files, len(files)), str, test)
+    well = each(counted(files, len(files)), str, test)
     not_whole = not_read + len(files) - len(found)
     summary = files and (recursive or len(files) > 1)
     if summary and not (asked(QUIET) or asked(JSON)):
         more = f"; {not_whole} damaged or not read" if not_whole else ""
         show(f"{len(found)} of {len(files)} files whole: {summed(found, deep)}{more}")
-    if not_whole:
+    if not_whole or not well:
         sys.exit(1)
 
 

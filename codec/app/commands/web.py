@@ -4,13 +4,17 @@ from pathlib import Path
 
 import click
 
+from codec.app.arguments import force_option
 from codec.app.command_group import debug_option
 from codec.app.files import write
 from codec.app.own_process import start_engine_silently
 from codec.app.progress_bar import is_shown, progress_bar
 from codec.app.reporting import run_all, say
 from codec.app.samples import samples_of
+from codec.errors import UsageError
 from codec.web.site import site_files
+
+DECODER = "aec.js"
 
 
 @click.command()
@@ -18,18 +22,22 @@ from codec.web.site import site_files
 @click.argument(
     "pictures", nargs=-1, type=click.Path(path_type=Path), metavar="[PICTURE...]"
 )
+@force_option
 @debug_option
-def web(folder: Path, pictures: tuple[Path, ...]) -> None:
+def web(folder: Path, pictures: tuple[Path, ...], force: bool) -> None:
     """Write a decoder for browsers into FOLDER, as static files.
 
-    Pages load aec.js and show files by <aec-img src="photo.aec">. Files of an older
-    version are replaced. playground.html shows PICTUREs at some qualities, beside JPEG,
-    WebP and AVIF at the same sizes.
+    Pages load aec.js and show files by <aec-img src="photo.aec">. Where there is an
+    aec.js already, the files of that version are replaced. playground.html shows
+    PICTUREs at some qualities, beside JPEG, WebP and AVIF at the same sizes.
     """
 
     def run(name: str) -> None:
         with progress_bar(name, is_shown()) as progress:
             files = {**site_files(), **samples_of(pictures, progress)}
+        for path in () if force or (folder / DECODER).exists() else files:
+            if (folder / path).exists():
+                raise UsageError(f"{folder / path} exists; --force replaces it")
         for path, data in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from codec.api import SUFFIX
-from codec.app.conversion import aec_name, png_name
+from codec.app.conversion import aec_name, picture_name
 from codec.app.corpus.manifest import (
     MANIFEST,
     SCHEMA,
@@ -64,7 +64,7 @@ class Job:
 
     def output(self, path: str) -> str:
         place = PurePosixPath(path)
-        rename = png_name if self.command == "decode" else aec_name
+        rename = picture_name if self.command == "decode" else aec_name
         return str(place.with_name(rename(place.name)))
 
 

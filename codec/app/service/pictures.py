@@ -85,11 +85,6 @@ def show(file: Path, view: View, known: str, max_pixels: int) -> Answer:
     if view.kind == RAW:
         return Answer(data, headers=headers)
     image = picture_of(data, view, max_pixels)
-    if view.kind == "jpeg" and image.has_transparency_data:
-        on_white = Image.new("RGB", image.size, "white")
-        on_white.paste(image, mask=image.getchannel("A"))
-        on_white.info |= image.info
-        image = on_white
     return Answer(file_bytes(image, view.kind.upper())[0], headers=headers)
 
 
