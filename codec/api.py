@@ -83,7 +83,7 @@ def start_engine() -> None:
 
 
 def encode(
-    image: Image.Image | NDArray[np.uint8] | Picture | Path | str,
+    image: Image.Image | NDArray[np.uint8] | Picture | Path | str | bytes,
     *,
     quality: float | None = None,
     size_bytes: int | None = None,
@@ -102,10 +102,10 @@ def encode(
 ) -> bytes:
     """The image as an .aec file.
 
-    `image` is the name of a picture's file or a Pillow image, whose alpha and metadata
-    are kept, or uint8 [H, W] (gray) or [H, W, 3], or the
-    `codec.picture.reading.Picture` of one. Who opens a Pillow image chooses its decoder
-    and Pillow's own limit; `max_pixels` is tested before it is loaded, but for formats
+    `image` is the name or the bytes of a picture's file or a Pillow image, whose alpha
+    and metadata are kept, or uint8 [H, W] (gray), [H, W, 3] or [H, W, 4] (with alpha),
+    or the `codec.picture.reading.Picture` of one. Who opens a Pillow image chooses its
+    decoder and Pillow's own limit; `max_pixels` is tested before it is loaded, but for formats
     that are decoded as they are opened. Open it and do not load it: colors that the
     file names where Pillow does not look are found in the file. What is not kept is
     told by `codec.picture.reading.read_picture`.
@@ -121,13 +121,14 @@ def encode(
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
-    `effort` 1 (fast analysis) to 9 (slowest, smallest files), see the guide; 7 to 9
-    descend on what the model was trained for.
+    `effort` 1 (fast analysis) to 9 (slowest, smallest files); 1 to 3 are the same, and
+    4 to 6; 7 to 9 descend on what the model was trained for.
 
     `content` says what is coded by the networks, as "photo", and what by lossless WebP
     and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.
-    `lossless` stores all colors exactly. `strip` names metadata to leave out ("icc",
-    "exif", "xmp"; without EXIF data its orientation is applied); `threads` are as many
+    `lossless` stores all colors exactly that can be seen. `strip` names metadata to
+    leave out ("icc", "exif", "xmp", "dpi", "text", "iptc"; without EXIF data its
+    orientation is applied); `threads` are as many
     as there are cores if not given; `progress` is True for a bar, by tqdm, or is called
     with the share of the work that is done, which rises to 1; where it is not known
     what is left, by a guess.
@@ -154,8 +155,9 @@ def encode(
         if strip:
             raise UsageError("strip is for `read_picture` where there is a Picture")
         picture = image
-    elif isinstance(image, str | os.PathLike):
-        picture = picture_in(Path(image).read_bytes(), max_pixels, strip)
+    elif isinstance(image, str | os.PathLike | bytes):
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+        picture = picture_in(data, max_pixels, strip)
     else:
         picture = read_picture(image, strip, max_pixels)
     with told(progress, "encode") as shown:

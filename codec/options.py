@@ -142,7 +142,7 @@ class DecodeOptions:
         if not is_one_of(self.head, (None, *HEADS)):
             raise UsageError(f"head is {self.head!r}; expected {', '.join(HEADS)}")
         if self.region is not None:
-            check_region(self.region)
+            object.__setattr__(self, "region", whole_region(self.region))
         asked = {
             "region": self.region is not None and "region",
             "scale": self.scale != 1 and f"scale {self.scale}",
@@ -225,10 +225,11 @@ def check_strip(names: Any) -> None:
         raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
 
 
-def check_region(region: Any) -> None:
+def whole_region(region: Any) -> Region:
     """UsageError if it is not four whole numbers."""
     try:
-        _, _, _, _ = map(operator.index, region)
+        left, top, width, height = map(operator.index, region)
+        return left, top, width, height
     except (TypeError, ValueError):
         raise UsageError(
             f"region is {region!r}; expected left, top, width, height"

@@ -29,12 +29,15 @@ from codec.errors import CodecError, FormatError
 from codec.file.container import unpack
 from codec.file.header import MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT
-from codec.options import SCALES, TARGETS, DecodeOptions, EncodeOptions
+from codec.options import SCALES, TARGETS, Bundle, DecodeOptions, EncodeOptions
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import read_picture
 
 FORMAT = "AEC"
-OPTIONS = (*TARGETS, "tune", "effort", "content", "lossless")
+OPTIONS = (
+    *TARGETS,
+    *("tune", "effort", "content", "lossless", "strip", "bundle", "threads"),
+)
 
 
 class AecImageFile(ImageFile.ImageFile):
@@ -52,9 +55,10 @@ class AecImageFile(ImageFile.ImageFile):
     fp: IO[bytes] | None
     whole_size: tuple[int, int]
     scale: float
-    coded: bytes = (
-        b""  # what is still to be decoded; a copied or pickled image is loaded
-    )
+    # What is still to be decoded, and how; a copied or pickled image is loaded.
+    coded: bytes = b""
+    bundle: Bundle | None = None
+    threads: int | None = None
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -91,8 +95,14 @@ class AecImageFile(ImageFile.ImageFile):
         if self.coded:
             limit = pixel_limit()
             salvage = ImageFile.LOAD_TRUNCATED_IMAGES
-            options = DecodeOptions(scale=self.scale, salvage=salvage, max_pixels=limit)
             try:
+                options = DecodeOptions(
+                    scale=self.scale,
+                    salvage=salvage,
+                    max_pixels=limit,
+                    bundle=self.bundle,
+                    threads=self.threads,
+                )
                 if salvage:
                     image, _ = salvage_file(self.coded, options)
                 else:
@@ -121,17 +131,25 @@ class AecImageFile(ImageFile.ImageFile):
         super().verify()
 
 
-def open_image(file: str | Path | IO[bytes]) -> AecImageFile:
+def open_image(
+    file: str | Path | IO[bytes],
+    *,
+    bundle: Bundle | None = None,
+    threads: int | None = None,
+) -> AecImageFile:
     """The picture in an .aec file as a Pillow image, which decodes it when its pixels
-    are asked for, and after `draft` or `thumbnail` no larger than it has to be.
+    are asked for, and after `draft` or `thumbnail` no larger than it has to be, with
+    `bundle` and `threads` as of `codec.decode`.
 
     Raises FormatError if it is no whole .aec file, OSError if it cannot be read, also
     when it is decoded.
     """
     try:
-        return AecImageFile(file)
+        image = AecImageFile(file)
     except SyntaxError as error:  # as Pillow has it
         raise FormatError(str(error)) from None
+    image.bundle, image.threads = bundle, threads
+    return image
 
 
 def pixel_limit() -> int:
@@ -143,19 +161,27 @@ def pixel_limit() -> int:
 
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """Options are `quality`, `size_bytes`, `rate_bpp`, `psnr_db`, `ssimulacra2`,
-    `tune`, `effort`, `content` and `lossless`, as of `codec.encode`, and `icc_profile`,
-    `exif`, `xmp`, `dpi`, `text` and `iptc`, by default those in the image's `info`.
+    `tune`, `effort`, `content`, `lossless`, `strip`, `bundle` and `threads`, as of
+    `codec.encode`, but that a quality is of no matter to lossless files, as with WebP;
+    and `icc_profile`, `exif`, `xmp`, `dpi`, `text` and `iptc`, by default those in the
+    image's `info`.
     """
     options = image.encoderinfo
-    image = image.copy()
+    given = {name: options[name] for name in OPTIONS if name in options}
+    if given.get("lossless"):
+        given.pop("quality", None)
+    # A copy of the image would lose what only its own class knows.
+    info, image.info = image.info, dict(image.info)
     for key in set(INFO_KEYS.values()) & set(options):
         image.info[key] = options[key]
-    given = {name: options[name] for name in OPTIONS if name in options}
     try:
         asked = EncodeOptions(max_pixels=NO_LIMIT, **given)
-        data = encode_picture(read_picture(image, max_pixels=NO_LIMIT), asked)
+        picture = read_picture(image, asked.strip, max_pixels=NO_LIMIT)
+        data = encode_picture(picture, asked)
     except CodecError as error:
         raise ValueError(str(error)) from None
+    finally:
+        image.info = info
     file.write(data)
 
 

@@ -189,7 +189,8 @@ def test_a_quality_outside_1_to_100_is_refused(small_picture, quality):
     [
         np.zeros((8, 8, 3), np.float32),
         np.zeros((8, 8, 3), np.uint16),
-        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 5), np.uint8),
+        np.zeros((8, 8, 4), np.uint16),
         np.zeros((8, 8, 1), np.uint8),
         np.zeros((8,), np.uint8),
         np.zeros((1, 8, 8, 3), np.uint8),
@@ -200,6 +201,21 @@ def test_a_quality_outside_1_to_100_is_refused(small_picture, quality):
 def test_an_array_that_is_no_picture_is_refused(array):
     with pytest.raises(UsageError, match="image array has"):
         codec.encode(array)
+
+
+def test_an_array_may_have_alpha_and_a_file_may_be_bytes():
+    image = Image.fromarray(picture(20, 30)).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = codec.encode(image)
+    assert codec.encode(np.asarray(image)) == data
+    image.save(file := io.BytesIO(), "PNG")
+    assert codec.encode(file.getvalue()) == data
+
+
+def test_a_region_may_be_of_any_numbers_that_come_but_once(small_picture):
+    data = codec.encode(small_picture)
+    part = codec.decode(data, region=iter((1, 2, np.int64(8), 8)), threads=np.int64(1))
+    assert part == codec.decode(data, region=(1, 2, 8, 8))
 
 
 @pytest.mark.parametrize("image", [None, object(), [[None]], {}])

@@ -84,6 +84,8 @@ def test_alpha_is_enlarged_too():
     assert alpha.shape == (128, 200)
     assert alpha[:50].max() == 0
     assert alpha[70:].min() == 255
+    part = codec.decode(data, head="upscale", region=(16, 20, 32, 25)).getchannel("A")
+    assert np.array_equal(np.asarray(part), alpha[40:90, 32:96])
 
 
 def test_the_limit_counts_what_is_enlarged():

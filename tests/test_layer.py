@@ -123,6 +123,46 @@ def test_lossless_files_are_exact(mode):
     assert np.array_equal(np.asarray(back), np.asarray(image))
 
 
+def logo() -> Image.Image:
+    """Discs with soft edges and a text, on transparent ground."""
+    random = np.random.default_rng(0)
+    image = Image.new("RGBA", (1024, 1024))
+    for _ in range(14):
+        x, y, radius = random.integers(0, 1024, 3)
+        reach = 20 + radius // 8
+        box = x - reach, y - reach, x + reach, y + reach
+        fill = (*map(int, random.integers(0, 256, 3)), 255)
+        ImageDraw.Draw(image).ellipse(box, fill=fill)
+    image = image.reduce(4)
+    ImageDraw.Draw(image).text((20, 100), "sharp text", fill=(10, 20, 60, 255))
+    return image
+
+
+def test_colors_that_are_not_seen_cost_nearly_nothing():
+    image = logo()
+    file = io.BytesIO()
+    image.save(file, "WEBP", lossless=True, method=6)
+    data = codec.encode(image, lossless=True)
+    assert len(data) < 1.5 * len(file.getvalue())  # which has no alpha of its own
+    found = codec.decode(data)
+    seen = np.asarray(image)[..., 3] > 0
+    assert np.array_equal(np.asarray(found)[seen], np.asarray(image)[seen])
+    assert kinds(codec.encode(image)) != [None]
+
+
+def test_a_photograph_on_transparent_ground_is_one():
+    image = Image.fromarray(picture(256, 256)).convert("RGBA")
+    image.putalpha(Image.radial_gradient("L").point(lambda v: 255 * (v < 120)))
+    assert kinds(codec.encode(image)) == [None]
+
+
+def test_a_picture_without_a_visible_pixel_is_flat():
+    image = Image.fromarray(picture(64, 80)).convert("RGBA")
+    image.putalpha(0)
+    assert kinds(codec.encode(image, lossless=True)) == [FLAT]
+    codec.encode(image, psnr_db=30)
+
+
 def test_lossless_of_a_drawn_picture_is_exact_in_all_tiles():
     data = codec.encode(shaded(), lossless=True)
     info = codec.read_info(data)
@@ -290,7 +330,7 @@ def test_wrong_layers_are_refused(tile, message):
 
 
 def test_a_mask_without_alpha_is_refused():
-    avif = pack_lossy(WHITE, None, 50, 8)
+    avif = pack_lossy(WHITE, None, 50, 8, 1)
     (network,) = tiles(codec.encode(WHITE, content="photo"))
     tile = LayerTile(LOSSY, avif, pack_lossless(WHITE, None), network)
     with pytest.raises(FormatError, match=r"tile 1 of 1 is damaged.*has no alpha"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pictures import picture
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 import codec
 from codec import pillow_plugin
@@ -51,6 +52,37 @@ def test_saving_is_what_encode_gives(small_picture):
         {"ssimulacra2": 50},
     ):
         assert saved(image, **options).getvalue() == codec.encode(image, **options)
+
+
+@pytest.mark.parametrize("kind", ["dark TIFF", "inverted TIFF", "PNG"])
+def test_saving_an_opened_file_is_what_encode_gives(kind, tmp_path):
+    path = str(tmp_path / "file")
+    samples = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    if kind == "PNG":
+        texts = PngInfo()
+        texts.add_text("Author", "somebody")
+        Image.fromarray(picture(30, 40)).save(path, "PNG", pnginfo=texts)
+    else:
+        tags = {262: 0} if kind == "inverted TIFF" else {}
+        Image.fromarray(samples).save(path, "TIFF", tiffinfo=tags)
+    with Image.open(path) as image:
+        expected = codec.encode(image)
+    with Image.open(path) as image:
+        before = dict(image.info)
+        assert saved(image, quality=60).getvalue() == expected
+        assert image.info == before
+
+
+def test_a_quality_is_of_no_matter_to_lossless_files(small_picture):
+    image = Image.fromarray(small_picture)
+    data = saved(image, lossless=True, quality=80).getvalue()
+    assert data == codec.encode(image, lossless=True)
+
+
+def test_metadata_may_be_left_out_on_saving(small_picture):
+    image = Image.fromarray(small_picture)
+    image.info["xmp"] = b"<x/>"
+    assert codec.decode(saved(image, strip=["xmp"]).getvalue()).info == {}
 
 
 def test_the_suffix_names_the_format(tmp_path, small_picture):

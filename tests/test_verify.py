@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 import codec
 from codec.errors import FormatError
-from codec.file.chunks import EMPTY_CHUNKS
+from codec.file.chunks import ALPHA_CHUNK, EMPTY_CHUNKS, METADATA_CHUNKS
 from codec.file.container import pack, unpack
 from codec.limits import NO_LIMIT
 
@@ -70,6 +71,22 @@ def test_a_chunk_that_has_to_be_empty_is(coded, chunk_id):
                 continue
             with pytest.raises(FormatError, match="not empty"):
                 work(data)
+
+
+@pytest.mark.parametrize(
+    ("chunk_id", "payload"),
+    [
+        (ALPHA_CHUNK, b"garbage"),
+        (METADATA_CHUNKS["dpi"], zlib.compress(b"123")),
+        (METADATA_CHUNKS["text"], zlib.compress(b"abc\0")),
+    ],
+)
+def test_what_decode_refuses_is_not_whole(chunk_id, payload, coded):
+    container = unpack(coded)
+    data = pack(container.header, [container.tile(0)], [(chunk_id, payload)])
+    for way in (codec.decode, codec.verify):
+        with pytest.raises(FormatError):
+            way(data)
 
 
 def test_no_network_is_asked(layered, monkeypatch):

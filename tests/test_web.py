@@ -179,7 +179,7 @@ def layered(lossy: bool) -> bytes:
     covered[30:150, :170] = True
     effort = EFFORTS[EFFORT_DEFAULT]
     header = header_of(found, networks.bundle)
-    layer = Layering(header, found.rgb, covered, "visual", effort, not lossy)
+    layer = Layering(header, found.rgb, covered, None, "visual", effort, not lossy, 1)
     encoder = Encoder(found, networks, effort.refinement, False, no_progress, layer)
     data = encoder.file(20000)
     tile = unpack(data).tile(0)

@@ -43,7 +43,7 @@ class Choice:
         content = self.options.content
         if content == GRAPHICS or self.options.lossless:
             return self.with_layer(None)
-        if content == PHOTO or not may_be_drawn(self.picture.rgb):
+        if content == PHOTO or not may_be_drawn(self.picture.rgb, self.picture.visible):
             return self.without_layer()
         drawn = self.with_layer(None)
         self.stages.begin(DRAWN_STAGE)
@@ -52,9 +52,8 @@ class Choice:
         kinds = [tile.kind for tile in tiles if isinstance(tile, LayerTile)]
         if set(kinds) == {FLAT}:
             return drawn
-        flat, photographs = (
-            find(self.picture.rgb) for find in (flat_parts, photographs_in)
-        )
+        flat = flat_parts(self.picture.rgb)
+        photographs = photographs_in(self.picture.rgb, self.picture.visible)
         both = None if flat is None or photographs is None else flat | photographs
         if both is not None and both.mean() >= GROUND_SHARE:  # white stays white
             return self.with_layer(flat, exact=True)
@@ -79,7 +78,10 @@ class Choice:
         header = header_of(self.picture, self.networks.bundle)
         tune, effort = self.networks.bundle.tune, EFFORTS[self.options.effort]
         exact = exact or self.options.lossless
-        layering = Layering(header, self.picture.rgb, covered, tune, effort, exact)
+        layering = Layering(
+            *(header, self.picture.rgb, covered, self.picture.visible),
+            *(tune, effort, exact, self.networks.threads),
+        )
         return self.made(layering)
 
     def made(self, layering: Layering | None) -> Encoder:
@@ -100,4 +102,6 @@ class Choice:
         region, output = whole(container.header), synthesis_of(self.networks)
         image = decode_colors(container, self.networks, region, output)
         found = np.asarray(image.convert("RGB"))
+        if (visible := self.picture.visible) is not None:
+            found = np.where(visible[..., None], found, self.picture.rgb)
         return len(file) * dissimilarity(self.picture.rgb, found)

@@ -2,6 +2,8 @@
 text, charts and pixel art are, for the layer; or some of both.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -28,19 +30,24 @@ Colors = NDArray[np.uint8]  # [H, W, 3]
 Mask = NDArray[np.bool_]  # [H, W]
 
 
-def may_be_drawn(rgb: Colors) -> bool:
-    """Whether a picture might be better for the layer. Looks at a few pixels."""
-    pixels = packed(sample(rgb))
+def may_be_drawn(rgb: Colors, visible: Mask | None = None) -> bool:
+    """Whether a picture might be better for the layer. Looks at a few pixels, of those
+    that are `visible`.
+    """
+    if visible is None:
+        visible = np.ones(rgb.shape[:2], bool)
+    pixels = packed(sample(rgb))[sample(visible)]
     colors, counts = np.unique(pixels, return_counts=True)
     if len(colors) <= FEW_COLORS:
         return True
-    rows = rgb[::ROWS_SEEN]
+    rows, seen = rgb[::ROWS_SEEN], visible[::ROWS_SEEN]
     same = (rows[:, 1:] == rows[:, :-1]).all(-1)
     width = same.shape[1] - RUN
     if width <= 0:
         return False
-    runs = np.logical_and.reduce([same[:, i : i + width] for i in range(RUN)])
-    if runs.mean() < RUNS_MIN:
+    shown = np.logical_and.reduce([seen[:, i : i + width] for i in range(RUN + 2)])
+    runs = np.logical_and.reduce([same[:, i : i + width] for i in range(RUN)]) & shown
+    if runs.sum() <= RUNS_MIN * shown.sum():
         return False
     steps = np.abs(np.diff(rows[:, RUN:].astype(np.int16), axis=1)).max(-1)
     after = steps[runs & ~same[:, RUN:]]
@@ -49,7 +56,7 @@ def may_be_drawn(rgb: Colors) -> bool:
     return bool(common or edges > EDGES_MIN * len(after))
 
 
-def sample(rgb: Colors) -> Colors:
+def sample(rgb: NDArray[Any]) -> NDArray[Any]:
     """Pixels on a grid of at most SAMPLE_SIDE rows and columns. Every n-th pixel would
     be in one column where the width divides n, and frames have one color.
     """
@@ -105,10 +112,12 @@ def flat_parts(rgb: Colors) -> Mask | None:
     return np.asarray(mask) > 0
 
 
-def photographs_in(rgb: Colors) -> Mask | None:
-    """The pixels of photographs in a page, as whole cells; None if there are none."""
-    same = np.zeros(rgb.shape[:2], bool)
-    same[:, 1:] = (rgb[:, 1:] == rgb[:, :-1]).all(-1)
+def photographs_in(rgb: Colors, visible: Mask | None = None) -> Mask | None:
+    """The pixels of photographs in a page, as whole cells; None if there are none.
+    What is not `visible` is of none.
+    """
+    same = np.zeros(rgb.shape[:2], bool) if visible is None else ~visible
+    same[:, 1:] |= (rgb[:, 1:] == rgb[:, :-1]).all(-1)
     varied = by_cells(same).mean(-1) < VARIED_MAX
     if min(varied.shape) <= 2 * PHOTOGRAPH_REACH:
         return None

@@ -5,7 +5,6 @@ hyper-latents, residuals -> mean and context -> latents = mean + residuals
 latents -> synthesis, or another output -> picture
 """
 
-import operator
 from collections.abc import Iterator
 
 import numpy as np
@@ -103,7 +102,7 @@ def is_gray(container: Container) -> bool:
 
 def region_within(header: Header, region: Region) -> Region:
     """The region; UsageError if it is empty or not within the picture."""
-    left, top, width, height = map(operator.index, region)
+    left, top, width, height = region
     if (
         min(left, top) < 0
         or min(width, height) < 1

@@ -169,16 +169,19 @@ class Strip:
         networks = self.networks.networks
         rows, columns = tile_cells(self.header, self.bundle.stride_px)
         offset = self.bundle.index_offset(code)
+        unit, channels = self.bundle.latents_per_cell, self.bundle.latent_channels
+
+        def tile(row: slice, column: slice) -> NDArray[np.uint8]:
+            (part,) = hyper_latents[row, column]
+            if self.idle[row.start, column.start]:  # nothing of it is coded
+                height, width = (unit * side for side in part.shape[1:3])
+                return np.zeros((1, height, width, channels), np.uint8)
+            return networks.table_index(part, offset)
 
         def make(band: slice) -> list[NDArray[np.uint8]]:
-            tiles = [
-                networks.table_index(part, offset)
-                for column in columns
-                for part in hyper_latents[band, column]
-            ]
-            return [np.concatenate(tiles, axis=2)]
+            return [np.concatenate([tile(band, c) for c in columns], axis=2)]
 
-        return Rows(rows, [self.bundle.latents_per_cell], make)
+        return Rows(rows, [unit], make)
 
     def refined(
         self, code: int, hyper_latents: Rows, table_index: Rows, rate_share: float

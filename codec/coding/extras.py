@@ -81,8 +81,13 @@ def add_extra(
     if chunk_id == ALPHA_CHUNK:
         left, top, width, height = region
         alpha = unpack_alpha(payload, header.width, header.height)
-        plane = Image.fromarray(alpha[top : top + height, left : left + width])
-        image.putalpha(plane.reduce(factor).resize(image.size))
+        plane = Image.fromarray(alpha)
+        if factor > 1:  # the whole picture, smaller
+            plane = plane.reduce(factor).resize(image.size)
+        else:
+            box = left, top, left + width, top + height
+            plane = plane.resize(image.size, box=box)
+        image.putalpha(plane)
     elif chunk_id in METADATA_NAMES:
         name = METADATA_NAMES[chunk_id]
         data = inflate(payload, name, room_bytes)

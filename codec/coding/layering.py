@@ -12,7 +12,7 @@ from codec.coding.tiles import tile_spans
 from codec.file.header import QUALITY_CODE_MAX, Header
 from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile
 from codec.options import Effort
-from codec.picture.alpha import smooth_where_invisible
+from codec.picture.alpha import repeated_where_invisible, smooth_where_invisible
 from codec.picture.avif import has_avif, pack_lossy
 from codec.picture.vp8l import EFFORT_MAX, pack_lossless
 from codec.progress import Progress, no_progress
@@ -34,15 +34,21 @@ Mask = NDArray[np.bool_]  # [H, W]
 
 @dataclass
 class Layering:
-    """The layer of a picture: the pixels that are `covered`, all if that is None."""
+    """The layer of a picture: the pixels that are `covered`, all if that is None. The
+    colors are of no matter where they are not `visible`.
+    """
 
     header: Header
     colors: Colors
     covered: Mask | None
+    visible: Mask | None
     tune: str
     effort: Effort
     exact: bool  # whatever it takes
-    exact_tiles: dict[int, LayerTile] = field(default_factory=dict)  # made so far
+    threads: int
+    # Made so far, by number, and by AVIF's quality, of which there are fewer than ours.
+    exact_tiles: dict[int, LayerTile] = field(default_factory=dict)
+    worthwhile_tiles: dict[tuple[int, int], LayerTile] = field(default_factory=dict)
 
     @cached_property
     def tiles(self) -> dict[int, tuple[slice, slice]]:
@@ -67,6 +73,9 @@ class Layering:
 
     def exact_tile(self, number: int) -> LayerTile:
         colors = self.colors[self.tiles[number]]
+        if self.visible is not None:
+            visible = self.visible[self.tiles[number]]
+            colors = repeated_where_invisible(colors, visible)
         if number in self.whole and (colors == colors[0, 0]).all():
             return LayerTile(FLAT, colors[0, 0].tobytes())
         return LayerTile(LOSSLESS, self.packed(colors, number))
@@ -101,7 +110,10 @@ class Layering:
         as_is = self.exact or not has_avif()
         made: dict[int, LayerTile] = {}
         for n in self.tiles:
-            made[n] = self.lossless(n) if as_is else self.worthwhile(n, quality)
+            key = n, quality
+            if not as_is and key not in self.worthwhile_tiles:
+                self.worthwhile_tiles[key] = self.worthwhile(*key)
+            made[n] = self.lossless(n) if as_is else self.worthwhile_tiles[key]
             progress(len(made) / len(self.tiles))
         return made
 
@@ -112,7 +124,8 @@ class Layering:
             return lossless
         colors, mask = self.colors[self.tiles[number]], self.mask(number)
         packed = b"" if mask is None else self.packed(np.zeros_like(colors), number)
-        avif = pack_lossy(colors, mask, quality, self.effort.avif_speed)
+        speed = self.effort.avif_speed
+        avif = pack_lossy(colors, mask, quality, speed, self.threads)
         lossy_bytes = len(avif) + len(packed)
         if len(lossless.colors) <= EXACT_SHARE * lossy_bytes:
             return lossless

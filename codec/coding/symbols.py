@@ -88,9 +88,9 @@ def symbol_rows(
     damage: dict[int, str] | None = None,
 ) -> Rows:
     """(hyper-latents int32 [1, H/64, W/64, K], residuals int16 [1, H/16, W/16, C], or
-    int8 where they fit), the same on every machine. Tiles outside `cells`, and those
-    that a layer covers, are zeros. Rows of tiles are decoded while networks work on the
-    rows above.
+    int8 where they fit), the same on every machine, of the columns of tiles that
+    `cells` are in. Tiles outside `cells`, and those that a layer covers, are zeros.
+    Rows of tiles are decoded while networks work on the rows above.
 
     FormatError names a damaged tile. If `damage` is given, damaged tiles are zeros
     instead, and what is wrong is put there by their number in raster order.
@@ -102,6 +102,9 @@ def symbol_rows(
         for number, (row, column) in enumerate(itertools.product(rows, columns))
         if overlap(row, cells[0]) and overlap(column, cells[1])
     }
+    rows = [row for row in rows if row.start < cells[0].stop]
+    columns = [column for column in columns if overlap(column, cells[1])]
+    first = columns[0].start
     payloads = {}  # all checked before any allocation
     for number in numbers.values():
         try:
@@ -116,7 +119,7 @@ def symbol_rows(
     unit = bundle.latents_per_cell
 
     def make(row: slice) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        height, width = row.stop - row.start, columns[-1].stop
+        height, width = row.stop - row.start, columns[-1].stop - first
         hyper_latents = np.zeros((1, height, width, bundle.hyper_channels), np.int32)
         shape = 1, height * unit, width * unit, bundle.latent_channels
         residuals = np.zeros(shape, np.int16)
@@ -124,7 +127,7 @@ def symbol_rows(
             number = numbers.get((row.start, column.start))
             if number not in payloads:
                 continue
-            here = slice(0, height), column
+            here = slice(0, height), slice(column.start - first, column.stop - first)
             tile = cut(hyper_latents, here, 1), cut(residuals, here, unit)
             try:
                 decode_tile(networks, header.quality_code, payloads[number], *tile)
@@ -134,7 +137,7 @@ def symbol_rows(
                 note(damage, number, container.damaged(number, error))
         return hyper_latents, narrowed(residuals)
 
-    return Rows(rows, [1, unit], make, ThreadPoolExecutor(1))
+    return Rows(rows, [1, unit], make, ThreadPoolExecutor(1), first)
 
 
 def narrowed(residuals: NDArray[np.int16]) -> NDArray[Any]:

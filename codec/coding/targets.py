@@ -124,9 +124,11 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         for band in bands:
             original = picture.rgb[top : top + len(band)]
             error = samples(band).astype(np.float32) - samples(original)
+            if picture.visible is not None:
+                error = error[picture.visible[top : top + len(band)]]
             square_sum += float(np.sum(error**2))
             top, count = top + len(band), count + error.size
-        return psnr_of(square_sum / count)
+        return psnr_of(square_sum / max(count, 1))
 
     limit = psnr_db + PSNR_TOLERANCE_DB
     found = search(encoder, psnr, limit, PSNR_TOLERANCE_DB, PSNR_DB, stages)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from codec.errors import FormatError
+from codec.file.chunks import ALPHA_CHUNK
 from codec.file.container import Container
+from codec.picture.alpha import check_alpha
+from codec.picture.metadata import info_value
 
 FAULTS_NAMED = 3
 
@@ -21,7 +24,7 @@ def verify_container(container: Container) -> Verified:
     """Test the checksums of all tiles and chunks, and what can be told of them without
     decoding a pixel. FormatError names what is damaged.
     """
-    count, faults = container.header.tile_count, list[str]()
+    count, named, more = container.header.tile_count, list[str](), 0
     for number in range(len(container.spans)):
         try:
             if number < count:
@@ -29,10 +32,16 @@ def verify_container(container: Container) -> Verified:
             else:
                 container.payload(number)
         except FormatError as error:
-            faults.append(str(error))
-    if not faults:
-        container.metadata()
-        return Verified(count, len(container.spans) - count, container.size_bytes)
-    more = len(faults) - FAULTS_NAMED
-    named = faults[:FAULTS_NAMED] + [f"and {more} more"] * (more > 0)
-    raise FormatError("; ".join(named))
+            if len(named) < FAULTS_NAMED:
+                named.append(str(error))
+            else:
+                more += 1
+    if named:
+        raise FormatError("; ".join(named + [f"and {more} more"] * (more > 0)))
+    for name, value in container.metadata().items():
+        info_value(name, value)
+    header = container.header
+    for number, (chunk_id, *_) in enumerate(container.spans):
+        if chunk_id == ALPHA_CHUNK:
+            check_alpha(container.payload(number), header.width, header.height)
+    return Verified(count, len(container.spans) - count, container.size_bytes)

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Sequence
 
 from codec.errors import FormatError, UsageError
-from codec.file.primitives import Reader, varint
+from codec.file.primitives import CRC_BYTES, Reader, varint
 from codec.limits import check_field
 
 TILE_CHUNK = 0x01
@@ -47,8 +47,10 @@ def write_table(
     return bytes(out), [payload for _, payload in chunks]
 
 
-def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
-    """(chunk id, length) of every chunk: all tiles first, then the others."""
+def read_table(reader: Reader, tile_count: int, whole: bool) -> list[tuple[int, int]]:
+    """(chunk id, length) of every chunk, all of whose crcs are there if the file is
+    `whole`: all tiles first, then the others.
+    """
     count = reader.varint("the number of chunks")
     check_field(
         "number of chunks",
@@ -57,7 +59,8 @@ def read_table(reader: Reader, tile_count: int) -> list[tuple[int, int]]:
         tile_count + EXTRA_CHUNKS_MAX,
         FormatError,
     )
-    if 2 * count > len(reader.data):  # before anything of that size is made
+    least = 2 + CRC_BYTES * whole  # bytes of a chunk
+    if least * count > len(reader.data):  # before anything of that size is made
         raise FormatError("file is cut off: not enough bytes for the chunk table")
     table: list[tuple[int, int]] = []
     found: set[int] = set()

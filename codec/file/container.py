@@ -126,8 +126,8 @@ def unpack(
     data: bytes | Path | str, *, max_pixels: int = MAX_PIXELS, whole: bool = True
 ) -> Container:
     """Parse and check everything before the payloads of a file, given its bytes or its
-    name; allocates no more than the file is long. Unless `whole`, bytes after the end
-    of the file are let pass.
+    name; what it allocates is in proportion to the length of the file. Unless `whole`,
+    bytes after the end of the file are let pass.
 
     Raises FormatError; "cut off" in the message means that bytes are missing. Raises
     OSError if the file cannot be read, UsageError for anything else than a file.
@@ -142,7 +142,7 @@ def unpack(
     reader = Reader(data)
     header = read_header(reader)
     check_size(header.width, header.height, max_pixels, FormatError)
-    table = read_table(reader, header.tile_count)
+    table = read_table(reader, header.tile_count, whole)
     expected = crc(data[: reader.position])
     if reader.take(CRC_BYTES, "the header") != expected:
         raise FormatError("header is damaged (checksum differs)")

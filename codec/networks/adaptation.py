@@ -27,6 +27,7 @@ ADAPTATION_FORMAT = 1
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # how the number of a buffer is written
 UNPACKED_MAX_BYTES = 2**25
+CONFIG_MAX_BYTES = 4096
 ZIP_ENTRY, MEMBERS_MAX = b"PK\1\2", 4096  # the directory is read as a whole
 FILE_MAX_BYTES = UNPACKED_MAX_BYTES + 2**20  # with the names
 # Graphs whose weights may differ. That of the scales has to be exact.
@@ -90,7 +91,7 @@ def unpack_model(data: bytes) -> Bundle:
     """The adapted model in the bytes of an .aecm file; FormatError as `read_model`."""
     try:
         members = unzipped(data)
-        config = json.loads(members.pop(CONFIG))
+        config = json.loads(members.pop(CONFIG)[:CONFIG_MAX_BYTES])
         found, base_id = config["format"], config["base"]
         base_digest, skip_below = config["base_digest"], config["skip_below"]
         arrays = {

@@ -70,6 +70,10 @@ def refine(
     def result(
         window: Window, latents: Array, hyper_latents: Array, index: Array
     ) -> Array:
+        if windowed.idle[window.core].all():
+            for _ in range(refinement.iterations):
+                windowed.advance()
+            return cut(latents, window.inner, unit)
         found = refine_window(
             windowed.networks,
             quality_code,

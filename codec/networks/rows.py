@@ -16,8 +16,9 @@ class Rows:
     """Arrays [1, rows, columns, channels] of which only some bands of rows exist.
 
     `make` makes the arrays of one of the `bands` when rows of it are asked for; they
-    are kept until `forget`. `units` are the elements to a cell of each array. A
-    `worker`, if there is one, makes the next band while these are in use.
+    are kept until `forget`. `units` are the elements to a cell of each array, whose
+    columns begin with the cell `first`. A `worker`, if there is one, makes the next
+    band while these are in use.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class Rows:
         units: Sequence[int],
         make: Callable[[slice], Sequence[Array]],
         worker: Executor | None = None,
+        first: int = 0,
     ) -> None:
         self.bands, self.units, self.make = bands, units, make
-        self.worker = worker
+        self.worker, self.first = worker, first
         # By number of the band: the first row that is kept, and all from there on.
         self.made: dict[int, tuple[int, Sequence[Array]]] = {}
         self.ahead: dict[int, Future[Sequence[Array]]] = {}
@@ -36,6 +38,7 @@ class Rows:
     def __getitem__(self, spans: Spans) -> list[Array]:
         """The arrays over these rows and columns of cells."""
         rows, columns = spans
+        across = slice(columns.start - self.first, columns.stop - self.first)
         near = [i for i, band in enumerate(self.bands) if overlap(band, rows)]
         for i in near:
             start = self.bands[i].start
@@ -51,7 +54,7 @@ class Rows:
         def part(number: int, i: int) -> Array:
             (start, arrays), stop = self.made[i], self.bands[i].stop
             inside = slice(max(rows.start, start) - start, min(rows.stop, stop) - start)
-            return cut(arrays[number], (inside, columns), self.units[number])
+            return cut(arrays[number], (inside, across), self.units[number])
 
         return [
             np.concatenate([part(number, i) for i in near], axis=1)

@@ -122,7 +122,7 @@ class Networks:
         analysis: str = EXACT,
         synthesis: str = EXACT,
     ) -> None:
-        self.bundle, self.threads = bundle, threads or machine.cpu_count()
+        self.bundle, self.threads = bundle, int(threads or machine.cpu_count())
         self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:

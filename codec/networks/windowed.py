@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from codec.entropy.tables import RESIDUAL_LIMIT
 from codec.errors import UsageError
 from codec.networks.outputs import Output
-from codec.networks.quantization import NOT_CODED
 from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
 from codec.networks.windows import (
@@ -145,13 +144,8 @@ class WindowedNetworks:
         def result(
             window: Window, latents: Array, hyper_latents: Array, index: Array
         ) -> Array:
-            rounded = rounding[index]
-            idle = self.idle[window.whole]
-            for axis in range(2):
-                idle = idle.repeat(self.cell_latents, axis)
-            rounded[:, idle] = NOT_CODED
             residuals, _ = self.networks.quantize(
-                latents * gains[0], hyper_latents, rounded, *gains
+                latents * gains[0], hyper_latents, rounding[index], *gains
             )
             residuals = cut(residuals, window.inner, self.cell_latents)
             self.check(residuals, RESIDUAL_LIMIT)

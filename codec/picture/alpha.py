@@ -11,6 +11,7 @@ from codec.errors import FormatError
 from codec.picture.vp8l import (
     SIDE_MAX_PX,
     VP8L_START,
+    check_lossless,
     loaded,
     pack_lossless,
     unpack_lossless,
@@ -36,15 +37,50 @@ def unpack_alpha(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
     try:
         if data[:1] == VP8L_START:
             return np.asarray(unpack_lossless(data, width, height).getchannel("G"))
-        header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
-        if data[:26] != header + GRAY_8_BITS:  # before Pillow takes memory for more
-            raise FormatError(f"no gray PNG file of {width} x {height} pixels")
+        check_alpha(data, width, height)  # before Pillow takes memory for more
         image = loaded(PngImageFile, data, width, height)
         if image.mode != "L":  # by another header behind the first
             raise FormatError("PNG file is not gray")
         return np.asarray(image)
     except FormatError as error:
         raise FormatError(f"alpha: {error}") from None
+
+
+def check_alpha(data: bytes, width: int, height: int) -> None:
+    """FormatError if data do not begin like alpha of this size."""
+    if data[:1] == VP8L_START:
+        return check_lossless(data, width, height)
+    header = PNG_START + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    if data[:26] != header + GRAY_8_BITS:
+        raise FormatError(f"no gray PNG file of {width} x {height} pixels")
+
+
+def repeated_where_invisible(
+    rgb: NDArray[np.uint8], visible: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """`rgb` [H, W, 3], where `visible` [H, W] is false with the nearest visible color
+    of the row, or of the nearest row that has one: nearly nothing for lossless WebP,
+    which would have to code every step of smooth ones.
+    """
+    if visible.all():
+        return rgb
+    if not visible.any():
+        return np.zeros_like(rgb)
+    rows = nearest_true(visible.any(1)[None])[0]
+    columns = nearest_true(visible[rows])
+    return rgb[rows[:, None], columns]
+
+
+def nearest_true(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For every element of `mask` [N, M] the index of the nearest true one of its row,
+    the one before it of two; every row has one.
+    """
+    width = mask.shape[1]
+    index = np.arange(width)
+    before = np.maximum.accumulate(np.where(mask, index, -width), 1)
+    after = np.where(mask, index, 2 * width)[:, ::-1]
+    after = np.minimum.accumulate(after, 1)[:, ::-1]
+    return np.where(index - before <= after - index, before, after)
 
 
 def smooth_where_invisible(

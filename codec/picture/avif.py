@@ -13,7 +13,9 @@ from codec.picture.vp8l import Mask, loaded
 Colors = NDArray[np.uint8]  # [H, W, 3]
 
 
-def pack_lossy(colors: Colors, covered: Mask | None, quality: int, speed: int) -> bytes:
+def pack_lossy(
+    colors: Colors, covered: Mask | None, quality: int, speed: int, threads: int
+) -> bytes:
     """An AVIF file of the colors; where they are not `covered`, of whatever is
     cheapest. `quality` and `speed` are AVIF's, 0 to 100 and 10 to 0.
     """
@@ -21,7 +23,12 @@ def pack_lossy(colors: Colors, covered: Mask | None, quality: int, speed: int) -
         colors = smooth_where_invisible(colors, covered)
     file = io.BytesIO()
     Image.fromarray(colors).save(
-        file, "AVIF", quality=quality, subsampling="4:4:4", speed=speed
+        file,
+        "AVIF",
+        quality=quality,
+        subsampling="4:4:4",
+        speed=speed,
+        max_threads=threads,
     )
     return file.getvalue()
 

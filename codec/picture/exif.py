@@ -8,6 +8,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 EXIF_PREFIX = b"Exif\0\0"
+EXIF_MAX_BYTES = 2**16  # of a copy that shows something else
 # Tags of TIFF that say how its pixels are stored, or hold what is kept elsewhere.
 STRUCTURE = (
     set(range(254, 267))
@@ -91,8 +92,11 @@ def without_elements(xmp: bytes) -> bytes:
 
 def without_thumbnail(data: bytes) -> bytes:
     """EXIF data without the thumbnail, the sizes and the maker's notes, which may hold
-    previews; none if they are damaged.
+    previews; none if they are damaged, or longer than those of a JPEG file can be, as
+    Pillow makes an object of every value.
     """
+    if len(data) > EXIF_MAX_BYTES:
+        return b""
     exif = Image.Exif()
     try:
         exif.load(data)

@@ -33,6 +33,7 @@ from codec.picture.samples import (
 # Of a transparent color of fewer than 8 bits, which Pillow leaves so, by raw mode.
 KEY_FACTORS = {"L;2": 85, "L;4": 17}
 SHOWN_PX = (1024, 1024)  # in notebooks
+CHANNELS_MAX = 4  # of an array, with alpha
 SHAPES = {2: "[H, W]", 3: "[H, W, 3]"}  # by the number of dimensions
 
 
@@ -59,6 +60,11 @@ class Picture:
         for name, data in self.metadata.items():
             if name not in INFO_KEYS or not isinstance(data, bytes):
                 raise UsageError(f"metadata {name!r} are {type(data).__name__}")
+
+    @property
+    def visible(self) -> NDArray[np.bool_] | None:
+        """[H, W]; None if all is."""
+        return None if self.alpha is None else self.alpha > 0
 
     def _repr_png_(self) -> bytes:
         """What notebooks show."""
@@ -90,7 +96,8 @@ def read_picture(
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """The picture in a Pillow image, or in an array uint8 [H, W] (gray) or [H, W, 3].
+    """The picture in a Pillow image, or in an array uint8 [H, W] (gray), [H, W, 3] or
+    [H, W, 4], whose last channel is alpha.
 
     Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
@@ -235,8 +242,11 @@ def check_profile(metadata: dict[str, bytes], gray: bool, losses: list[str]) -> 
 
 
 def array_picture(array: NDArray[np.uint8], max_pixels: int) -> Picture:
-    check_array(array, "image", 2, 3)
+    with_alpha = array.ndim == 3 and array.shape[2] == CHANNELS_MAX
+    check_array(array[..., :3] if with_alpha else array, "image", 2, 3)
     check_size(array.shape[1], array.shape[0], max_pixels, UsageError)
+    if with_alpha:
+        return pillow_picture(Image.fromarray(array), ())
     gray = array.ndim == 2
     if gray:
         array = np.repeat(array[..., None], 3, axis=2)

@@ -32,14 +32,19 @@ def pack_lossless(
     return data[RIFF_BYTES : RIFF_BYTES + struct.unpack_from("<I", data, 16)[0]]
 
 
-def unpack_lossless(data: bytes, width: int, height: int) -> Image.Image:
-    """The picture, RGBA or RGB, of VP8L data; FormatError if it is of another size."""
-    from PIL.WebPImagePlugin import WebPImageFile  # takes time that most do not need
-
+def check_lossless(data: bytes, width: int, height: int) -> None:
+    """FormatError if data do not begin like VP8L data of this size."""
     sides = int.from_bytes(data[1:5].ljust(4, b"\0"), "little")
     found = (sides & SIDE_MAX_PX) + 1, (sides >> SIDE_BITS & SIDE_MAX_PX) + 1
     if data[:1] != VP8L_START or found != (width, height):
         raise FormatError(f"no lossless picture of {width} x {height} pixels")
+
+
+def unpack_lossless(data: bytes, width: int, height: int) -> Image.Image:
+    """The picture, RGBA or RGB, of VP8L data; FormatError if it is of another size."""
+    from PIL.WebPImagePlugin import WebPImageFile  # takes time that most do not need
+
+    check_lossless(data, width, height)
     body = b"WEBPVP8L" + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
     file = b"RIFF" + struct.pack("<I", len(body)) + body
     return loaded(WebPImageFile, file, width, height)
