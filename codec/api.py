@@ -105,9 +105,9 @@ def encode(
     `image` is the name or the bytes of a picture's file or a Pillow image, whose alpha
     and metadata are kept, or uint8 [H, W] (gray), [H, W, 3] or [H, W, 4] (with alpha),
     or the `codec.picture.reading.Picture` of one. Who opens a Pillow image chooses its
-    decoder and Pillow's own limit; `max_pixels` is tested before it is loaded, but for formats
-    that are decoded as they are opened. Open it and do not load it: colors that the
-    file names where Pillow does not look are found in the file. What is not kept is
+    decoder and Pillow's own limit; `max_pixels` is tested before it is loaded, but for
+    formats that are decoded as they are opened. Open it and do not load it: colors that
+    the file names where Pillow does not look are found in the file. What is not kept is
     told by `codec.picture.reading.read_picture`.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
