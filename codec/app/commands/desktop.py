@@ -88,7 +88,10 @@ def write_thumbnail(file: str, output: str, size_px: int) -> None:
     def run(name: str) -> None:
         image = thumbnail(read(name), size_px, THUMBNAIL_MAX_PIXELS)
         # Not by another file in its place: tumbler has this one open, and reads it.
-        Path(output).write_bytes(file_bytes(image, "PNG")[0])
+        try:
+            Path(output).write_bytes(file_bytes(image, "PNG")[0])
+        except OSError as error:
+            raise UsageError(f"cannot write {output}: {error.strerror}") from None
 
     start_engine_silently()
     run_all([file], str, run)

@@ -73,7 +73,7 @@ def model_facts(name: str) -> Facts:
     base, digest = model.folder.name, model.digest.hex()[:16]
     line = (
         f"adapted model, of model {model.model_id} ({base}), {size_bytes} bytes; "
-        "for --model of encode and decode"
+        "for --model of the commands that have it"
     )
     record = {
         "kind": "model",
