@@ -116,6 +116,27 @@ def test_another_run_does_what_failed_or_is_new_alone(tree):
     assert len(work(job(), force=True)[0]) == 5
 
 
+def test_a_folder_of_any_name_is_gone_on_with(tree):
+    Path("in").rename("in [2024]*")
+    again = {"source": "in [2024]*", "target": "out [2024]?"}
+    tasks, _ = work(job(**again))
+    assert len(tasks) > 1
+    failed = {row["path"] for row in rows(again["target"]) if row["error"]}
+    left, summary = work(job(**again))
+    assert {task.path for task in left} == failed
+    assert not summary.failures
+
+
+def test_colors_that_are_not_seen_do_not_count_as_errors(tree):
+    image = Image.new("RGBA", (96, 64), (0, 0, 0, 0))
+    image.paste((200, 10, 10, 255), (0, 0, 40, 64))
+    image.paste((10, 10, 200, 255), (60, 0, 70, 64))
+    image.save("in/clear.png")
+    work(job(options=EncodeOptions(lossless=True)))
+    (row,) = (row for row in rows() if row["path"] == "clear.png")
+    assert row["psnr_db"] == 100
+
+
 def test_a_source_that_changed_is_done_again(tree):
     work(job())
     Path("in/broken.png").unlink()

@@ -424,7 +424,7 @@ def test_trees_are_decoded_to_the_format_that_is_named():
     assert names("back") == ["a.jpg", "b.png.jpg"]
     with Image.open("back/a.jpg") as image:
         assert (image.format, image.size) == ("JPEG", (30, 20))
-    assert "is for JPEG, WEBP, AVIF, not for PNG" in is_refused(
+    assert "is for JPEG, WEBP, AVIF, MPO, PDF, not for PNG" in is_refused(
         "decode", "-r", "coded", "-o", "x", "-q", "50"
     )
 

@@ -426,6 +426,13 @@ def test_samples_of_the_playground_are_where_it_looks_for_them(tmp_path):
                 assert (image.format, image.size) == (kind.upper(), (120, 80))
 
 
+@pytest.mark.parametrize("space", [" ", "\u202f", "\u3000", "\u200d"])
+def test_names_in_all_languages_are_shown(space):
+    assert places.is_shown(f"a{space}b.aec")
+    for name in (".a", "a\x1bb", "a\nb", "a\udcefb", "a\u2028b"):
+        assert not places.is_shown(name)
+
+
 def test_files_of_somebody_else_are_not_replaced(tmp_path):
     (tmp_path / "icon.svg").write_text("mine")
     assert f"{tmp_path / 'icon.svg'} exists" in fails("web", tmp_path)

@@ -21,6 +21,7 @@ from odd_files import (
     tga_with_comments,
     xmp,
 )
+from pictures import picture
 from PIL import Image, ImageCms, ImageOps
 
 import codec
@@ -358,6 +359,16 @@ def test_metadata_that_are_too_large_together_are_lost_from_where_they_are():
     found.metadata["text"] = b"a\0b\0"
     with pytest.raises(UsageError, match="bytes of metadata is 16777220"):
         codec.encode(found, effort=1)
+
+
+def test_a_part_of_a_picture_with_long_exif_data_stands_upright():
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "x" * 2**17
+    data = codec.encode(Image.fromarray(picture(64, 96)), content="photo")
+    image = codec.decode(data)
+    image.info["exif"] = exif.tobytes()
+    small = codec.decode(codec.encode(image), scale=1 / 2)
+    assert dict(small.getexif()) == {0x0112: 6}
 
 
 def test_what_is_stripped_takes_no_room():

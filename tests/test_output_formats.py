@@ -110,7 +110,7 @@ def test_whole_transparency_is_kept_where_it_can_be(suffix, tmp_path, monkeypatc
 
 def test_a_quality_of_what_has_none_is_refused(coded):
     line = fails("decode", "photo.aec", "-o", "x.png", "-q", "50")
-    assert "a quality is for JPEG, WEBP, AVIF, not for PNG" in line
+    assert "a quality is for JPEG, WEBP, AVIF, MPO, PDF, not for PNG" in line
     assert not Path("x.png").exists()
     for quality in ("0", "101", "x"):
         assert "--quality" in is_refused("decode", "photo.aec", "-q", quality)

@@ -1,5 +1,6 @@
 """Search: what is found by a picture, and the index that knows the folder."""
 
+import contextlib
 import io
 import json
 import os
@@ -159,10 +160,47 @@ def test_damaged_files_are_named_and_left_out(scenes, coded_scenes):
     assert "0.aec" not in result.stdout
 
 
+def test_what_cannot_be_looked_at_for_a_moment_is_not_forgotten(scenes, monkeypatch):
+    with opened(scenes / "index.db") as index:
+        due = changes(index, scenes, lambda *error: None)
+        list(describe(index, scenes, due, DecodeOptions(), lambda *error: None))
+        known = set(index.states())
+
+        def walk(top, onerror):
+            onerror(PermissionError(13, "Permission denied", str(top)))
+            return iter(())
+
+        monkeypatch.setattr(os, "walk", walk)
+        assert changes(index, scenes, lambda *error: None) == []
+        assert set(index.states()) == known
+
+
+def test_pictures_that_end_the_process_come_last_the_next_time(scenes, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    class Pool(contextlib.nullcontext):
+        def __init__(self, threads):
+            super().__init__(self)
+
+        def submit(self, function, *arguments):
+            raise Ended
+
+        def shutdown(self, cancel_futures):
+            pass
+
+    monkeypatch.setattr("codec.app.search.update.ThreadPoolExecutor", Pool)
+    with opened(scenes / "index.db") as index:
+        due = changes(index, scenes, print)
+        with pytest.raises(Ended):
+            next(describe(index, scenes, due[:1], DecodeOptions(), print))
+        assert [path for path, _ in changes(index, scenes, print)][-1] == due[0][0]
+
+
 def test_a_folder_without_pictures_and_a_query_that_is_none_are_told(scenes, folder):
     (folder / "empty").mkdir()
     query = saved(scene(1))
-    assert "no .aec files in empty" in fails("search", "empty", query)
+    assert fails("search", "empty", query) == "aecodec: empty: no .aec files in it"
     Path("bad.png").write_bytes(b"no")
     assert fails("search", scenes, "bad.png").startswith("aecodec: bad.png: ")
     assert "missing" in is_refused("search", "missing", query)

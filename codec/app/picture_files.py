@@ -100,7 +100,8 @@ def file_bytes(
 def check_quality(image_format: str, quality: int | None) -> None:
     """UsageError if there is one, and the format takes none."""
     if quality is not None and image_format not in (*LOSSY, *IN_JPEG):
-        raise UsageError(f"a quality is for {', '.join(LOSSY)}, not for {image_format}")
+        formats = ", ".join([*LOSSY, *IN_JPEG])
+        raise UsageError(f"a quality is for {formats}, not for {image_format}")
 
 
 def holds_alpha(image: Image.Image, image_format: str) -> bool:

@@ -92,12 +92,13 @@ def without_elements(xmp: bytes) -> bytes:
 
 def without_thumbnail(data: bytes) -> bytes:
     """EXIF data without the thumbnail, the sizes and the maker's notes, which may hold
-    previews; none if they are damaged, or longer than those of a JPEG file can be, as
-    Pillow makes an object of every value.
+    previews; none if they are damaged. Of those that are longer than a JPEG file's can
+    be nothing but the orientation, as Pillow makes an object of every value.
     """
-    if len(data) > EXIF_MAX_BYTES:
-        return b""
     exif = Image.Exif()
+    if len(data) > EXIF_MAX_BYTES:
+        exif[ORIENTATION] = orientation_of(data)
+        return exif.tobytes()
     try:
         exif.load(data)
         for size in SIZES:

@@ -4,12 +4,14 @@ playground.
 
 import hashlib
 import json
+import threading
 from functools import cache
 from pathlib import Path
 
 from codec.networks.bundle import ARRAYS, CONFIG, graph_file
 from codec.networks.shipped import SHIPPED, load_bundle
 
+MAKING = threading.Lock()
 FILES, PAGES = (Path(__file__).parent / name for name in ("files", "pages"))
 PLAYGROUND = "playground.json"  # what the playground shows and may ask for
 MANIFEST = "models/models.json"
@@ -26,11 +28,16 @@ GRAPH_SUFFIX = ".tflite"
 OTHER_MEDIA_TYPE = "application/octet-stream"
 
 
-@cache
 def site_files() -> dict[str, bytes]:
     """All files by their path, with slashes. CodecError if a model is not the one
     released.
     """
+    with MAKING:  # once, by whichever thread is the first
+        return made_files()
+
+
+@cache
+def made_files() -> dict[str, bytes]:
     from codec.web.graphs import slim  # of LiteRT's package
 
     paths = [path for folder in (FILES, PAGES) for path in sorted(folder.iterdir())]

@@ -131,6 +131,9 @@ def run_corpus(
             from codec.app.corpus.planning import Job
         job = Job(command, source, target, options)
         summary = convert_corpus(job, jobs, force)
+        if not summary.found:
+            kind = ".aec files" if command == "decode" else "pictures"
+            summary.fail(source, f"no {kind} in it")
         if not (asked(QUIET) or asked(JSON)):
             say(f"{source} -> {target}: {summary}")
         if summary.failures:

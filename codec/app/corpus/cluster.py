@@ -93,10 +93,10 @@ def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
 def tell_done(name: str, row: Row) -> None:
     """Report a file of the corpus, or a member of one."""
     keys = ("width", "height", "rate_bpp", "psnr_db", "seconds")
-    size = {"size_bytes": row["output_bytes"]}
+    size = {"size_bytes": row["output_bytes"] or 0}
     record = {"file": name, "output": row["output"], **size}
     tell(
-        f"{name} -> {row['output']}: {row['output_bytes']} bytes",
+        f"{name} -> {row['output']}: {row['output_bytes'] or 0} bytes",
         record | {key: row[key] for key in keys},
         f"{row['seconds']:.1f} s",
     )
@@ -117,13 +117,12 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
         for task in tasks:
             tell_planned(task.path, job.output(task.path))
         return summary
-    waiting = {task.path for task in tasks}
+    waiting, counted = {task.path for task in tasks}, set[str]()
     with files_bar(len(tasks)) as advance:
         for row in run(job, tasks, jobs) if tasks else ():
-            first = row["path"] in waiting
-            waiting.discard(row["path"])
-            if first:
+            if row["path"] in waiting:
                 advance()
+            waiting.discard(row["path"])
             name = "/".join(filter(None, (row["path"], row["member"])))
             if row["error"]:
                 summary.fail(name, row["error"])
@@ -131,7 +130,9 @@ def convert_corpus(job: Job, jobs: int | None, force: bool) -> Summary:
                 if asked(VERBOSE) or asked(JSON):
                     tell_done(name, row)
                 summary.done += 1
-                summary.bytes_in += first * row["source_bytes"]
+                if row["path"] not in counted:
+                    summary.bytes_in += row["source_bytes"]
+                counted.add(row["path"])
                 summary.bytes_out += row["output_bytes"] or 0
     for path in waiting:
         summary.fail(path, "its worker was lost; not enough memory?")

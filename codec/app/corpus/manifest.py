@@ -12,6 +12,7 @@ from codec.api import read_info
 from codec.app.corpus.storage import folder_of, writing
 
 MANIFEST = "_manifest"
+PART_SUFFIX = ".parquet"
 SCHEMA = pa.schema(
     {
         "path": pa.string(),  # of the source, below its folder
@@ -34,14 +35,18 @@ SCHEMA = pa.schema(
 Row = dict[str, Any]  # of the manifest
 
 
+def is_part(path: str) -> bool:
+    return path.endswith(PART_SUFFIX)
+
+
 def read_manifest(target: str, command: str) -> list[Row]:
     """All rows of a command, the oldest first. Of a file that was done more than once,
     the last ones count.
     """
     fs, root = folder_of(target)
-    parts = fs.glob(f"{root}/{MANIFEST}/{command}/*.parquet")
+    parts = fs.find(f"{root}/{MANIFEST}/{command}")  # no pattern, as names may be one
     tables = []
-    for part in parts:
+    for part in filter(is_part, parts):
         # One that was not written whole counts as none, so what it notes is done again.
         with contextlib.suppress(pa.ArrowInvalid):
             tables.append(parquet.read_table(part, filesystem=fs, schema=SCHEMA))
@@ -53,7 +58,7 @@ def read_manifest(target: str, command: str) -> list[Row]:
 
 def write_manifest(fs: Any, folder: str, name: str, rows: Sequence[Row]) -> None:
     """Write rows as a file of the folder, which appears whole or not at all."""
-    with writing(fs, f"{folder}/{name}.parquet") as file:
+    with writing(fs, f"{folder}/{name}{PART_SUFFIX}") as file:
         parquet.write_table(pa.Table.from_pylist(rows, SCHEMA), file)
 
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +27,7 @@ from codec.app.shards import convert_shard, is_of, is_shard, members_of, renamed
 from codec.errors import UsageError, reason
 from codec.options import DecodeOptions
 from codec.picture.color import psnr_of
-from codec.picture.reading import picture_in
+from codec.picture.reading import Picture, picture_in
 
 BEGUN = {"error": "not finished"}  # of a task whose output may be there
 PSNR_TOLERANCE_DB = 0.1  # between machines
@@ -113,19 +112,24 @@ class Worker:
         options = self.encoding
         picture = picture_in(content, options.max_pixels, options.strip)
         data = encode_picture(picture, options)
-        return data, facts_of(data) | {"psnr_db": self.psnr(data, picture.rgb)}
+        return data, facts_of(data) | {"psnr_db": self.psnr(data, picture)}
 
     def decoded(self, content: bytes) -> tuple[bytes, Row]:
         data, _ = Decoding(self.decoding, force=True).converted(content)
         facts = facts_of(content)
         return data, facts | {"output_bytes": len(data), "sha256": digest(data)}
 
-    def psnr(self, data: bytes, rgb: Any) -> float:
-        """Of the colors in an .aec file; UsageError for another size."""
+    def psnr(self, data: bytes, picture: Picture) -> float:
+        """Of the colors in an .aec file that can be seen; UsageError for another
+        size.
+        """
         decoded = np.asarray(decode_file(data, self.decoding).convert("RGB"))
-        if decoded.shape != rgb.shape:
+        if decoded.shape != picture.rgb.shape:
             raise UsageError("the picture has another size")
-        return psnr_of(float(np.mean((decoded.astype(np.float32) - rgb) ** 2)))
+        error = decoded.astype(np.float32) - picture.rgb
+        if picture.visible is not None:
+            error = error[picture.visible]
+        return psnr_of(float(np.sum(error**2)) / max(error.size, 1))
 
     def verified(self, task: Task, output: str) -> list[Row]:
         source = f"{self.source_root}/{task.path}"
@@ -135,7 +139,7 @@ class Worker:
         with self.source.open(source, "rb") as file, self.target.open(target) as coded:
             if not is_shard(task.path):
                 return [self.compared(file.read(), coded.read(), task.expected[0])]
-            outputs = dict(members_of(coded))
+            outputs = {n: data for n, data in members_of(coded) if is_of({SUFFIX}, n)}
             members = {row["member"]: row for row in task.expected}
             rows = []
             for name, content in members_of(file):
@@ -163,7 +167,7 @@ class Worker:
             # Without EXIF data it was turned upright.
             strip = set(picture.metadata) - set(read_info(data).metadata)
             picture = picture_in(content, max_pixels, strip)
-        found, before = self.psnr(data, picture.rgb), expected["psnr_db"]
+        found, before = self.psnr(data, picture), expected["psnr_db"]
         if found < before - PSNR_TOLERANCE_DB:
             raise UsageError(f"PSNR is {found:.2f} dB and was {before:.2f} dB")
         return facts_of(data) | {"psnr_db": found}

@@ -28,12 +28,19 @@ Described = tuple[str, State, NDArray[np.int8] | None]  # None if it cannot be
 def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
     """The pictures below a folder that are new or changed, by path, last those that
     could not be described before; those that are gone are forgotten. `failed` is told
-    of folders that cannot be read.
+    of folders that cannot be read, of which nothing is.
     """
-    there, known = dict(pictures_in(folder, failed)), index.states()
+    unread: list[Path] = []
+
+    def noted(name: str, error: BaseException) -> None:
+        unread.append(Path(name).relative_to(folder))
+        failed(name, error)
+
+    there, known = dict(pictures_in(folder, noted)), index.states()
     failures = index.failures()
     for path in (known | failures).keys() - there.keys():
-        index.remove(path)
+        if not any(Path(path).is_relative_to(place) for place in unread):
+            index.remove(path)
     index.commit()  # or nobody else could write
     due = [item for item in there.items() if known.get(item[0]) != item[1]]
     return sorted(due, key=lambda item: (failures.get(item[0]) == item[1], item[0]))
@@ -79,6 +86,9 @@ def describe(
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         try:
             while planned := list(itertools.islice(waiting, PLANNED)):
+                for item in planned:  # if one of them ends the process, they come last
+                    index.put_failure(*item)
+                index.commit()
                 futures = [pool.submit(fingerprint, path) for path, _ in planned]
                 for (path, state), future in zip(planned, futures, strict=True):
                     if error := future.exception():  # of whatever kind

@@ -2,10 +2,12 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from codec.api import SUFFIX
 
+NOT_SHOWN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, no Unicode, line ends
 NUMBER = re.compile(r"([0-9]+)")
 
 
@@ -29,7 +31,8 @@ def is_picture(place: Path) -> bool:
 
 def is_shown(name: str) -> bool:
     """Whether a name is no hidden one, and of characters that a page can show."""
-    return not name.startswith(".") and name.isprintable()
+    kinds = set(map(unicodedata.category, name))
+    return not name.startswith(".") and not kinds & NOT_SHOWN
 
 
 def names_in(root: Path, folder: Path) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ export { AecError };
 
 const MAX_PIXELS = 2 ** 26;
 const REDUCED_BELOW = 2 / 3; // of its size
+const SETTLED_MS = 60; // after the last change of its size
 let decoder;
 const calls = new Map(); // by id: what is told of its messages
 let lastId = 0;
@@ -49,6 +50,7 @@ function worker() {
     };
     decoder.onerror = (event) => {
       const error = new Error(event.message || "the decoder cannot be loaded");
+      decoder.terminate();
       decoder = undefined;
       for (const { failed } of [...calls.values()]) failed(error);
     };
@@ -142,28 +144,31 @@ class AecImage extends HTMLElement {
     { rootMargin: "50%" },
   );
   static #resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) target.#reduce();
+    for (const { target } of entries) {
+      clearTimeout(target.#resizing);
+      target.#resizing = setTimeout(() => target.#reduce(), SETTLED_MS);
+    }
   });
   #text = document.createElement("span");
   #sizes = new CSSStyleSheet();
   #small = document.createElement("canvas"); // as `canvas`, where it is shown smaller
   #smallWidth = 0;
+  #resizing = 0;
+  #role = null; // that is set here, and not by the page
   #stop = new AbortController();
   #promise = null;
 
   constructor() {
     super();
     this.canvas = document.createElement("canvas");
-    this.canvas.part = "canvas";
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style, this.#sizes];
-    this.#small.part = "canvas";
     root.append(this.canvas, this.#small, this.#text);
     this.#forget();
   }
 
   connectedCallback() {
-    if (!this.hasAttribute("role")) this.setAttribute("role", "img");
+    this.#describe();
     if (this.src && !this.#promise) this.#schedule();
     AecImage.#resized.observe(this);
   }
@@ -179,12 +184,23 @@ class AecImage extends HTMLElement {
   attributeChangedCallback(name, before, value) {
     if (name === "alt") {
       this.#text.textContent = value;
-      this.setAttribute("aria-label", value ?? "");
+      if (this.isConnected) this.#describe();
     } else if (name !== "src") this.#layOut();
     else if (before !== value) {
       this.#forget();
       if (this.isConnected && value) this.#schedule();
     }
+  }
+
+  /** As of <img>: an empty `alt` says that the picture is for decoration alone. */
+  #describe() {
+    const alt = this.getAttribute("alt");
+    if (!this.hasAttribute("role") || this.getAttribute("role") === this.#role) {
+      this.#role = alt === "" ? "presentation" : "img";
+      this.setAttribute("role", this.#role);
+    }
+    if (alt) this.setAttribute("aria-label", alt);
+    else this.removeAttribute("aria-label");
   }
 
   get src() {
@@ -207,6 +223,7 @@ class AecImage extends HTMLElement {
   /** A promise for the whole picture, begun now. */
   decode() {
     AecImage.#lazy.unobserve(this);
+    if (!this.src) return Promise.reject(new Error("there is no src"));
     return this.#promise ?? this.#begin();
   }
 
@@ -218,7 +235,9 @@ class AecImage extends HTMLElement {
     this.error = null;
     this.complete = false;
     this.removeAttribute("state");
-    this.canvas.width = this.canvas.height = 0;
+    // New ones, as a canvas keeps the color space of its first picture.
+    this.canvas = renewed(this.canvas);
+    this.#small = renewed(this.#small);
     this.#showSmall(0);
   }
 
@@ -229,6 +248,7 @@ class AecImage extends HTMLElement {
 
   #begin() {
     this.#stop = new AbortController();
+    this.error = null;
     this.#promise = this.#draw(this.#stop.signal);
     this.#promise.catch(() => {}); // it is told by an event, too
     return this.#promise;
@@ -338,6 +358,15 @@ for (const name of ["alt", "loading", "width", "height"])
       this.setAttribute(name, value);
     },
   });
+
+/** A canvas without pixels in the place of another. */
+function renewed(canvas) {
+  const fresh = document.createElement("canvas");
+  fresh.part = "canvas";
+  fresh.width = fresh.height = 0;
+  canvas.replaceWith(fresh);
+  return fresh;
+}
 
 /** What draws a picture; an Error if the browser has no canvas of its size. */
 function contextOf(canvas, { width, height, colorSpace }) {

@@ -7,6 +7,7 @@ const FORMAT_VERSION = 2;
 const SIDE_MAX_PX = 2 ** 24 - 1;
 const EXTENSION_PX = 64; // pictures are extended to multiples of this
 const METADATA_MAX_BYTES = 2 ** 24;
+const TEXTS_MAX = 4096;
 const EXTRA_CHUNKS_MAX = 16;
 const FIRST_ANCILLARY_CHUNK = 0x80;
 const CRC_BYTES = 4;
@@ -180,7 +181,8 @@ class Container {
   payload(number) {
     const { id, offset, length } = this.spans[number];
     const isTile = number < this.tileCount;
-    const name = `chunk 0x${id.toString(16).padStart(2, "0")}`;
+    const title = id === ALPHA_CHUNK ? "transparency" : METADATA_CHUNKS[id];
+    const name = `chunk 0x${id.toString(16).padStart(2, "0")}${title ? ` (${title})` : ""}`;
     const what = isTile ? `tile ${number + 1} of ${this.tileCount}` : name;
     const end = offset + length;
     if (this.bytes.length < end + CRC_BYTES)
@@ -229,6 +231,7 @@ class Container {
       if (packed === null) continue;
       found[name] = await inflate(packed, name, room);
       room -= found[name].length;
+      checkMetadata(name, found[name]);
     }
     return found;
   }
@@ -242,6 +245,21 @@ class Container {
         throw new AecError("chunk of a gray picture is not empty");
     }
   }
+}
+
+/** An error for what FORMAT.md does not allow, of a size that is known. */
+function checkMetadata(name, data) {
+  if (name === "dpi" && (data.length !== 8 || [0, 4].some((at) => isZero(data, at))))
+    throw new AecError("dpi data are not two positive numbers");
+  if (name !== "text") return;
+  const zeros = data.reduce((count, byte) => count + !byte, 0);
+  if (zeros > 2 * TEXTS_MAX) throw new AecError(`more than ${TEXTS_MAX} texts`);
+  if (zeros % 2 || (data.length && data.at(-1)))
+    throw new AecError("text data are not whole pairs of keyword and text");
+}
+
+function isZero(data, at) {
+  return !data.subarray(at, at + 4).some((byte) => byte);
 }
 
 function unpackLayer(payload) {

@@ -86,6 +86,7 @@ export class Compare {
       URL.revokeObjectURL(url);
     }
     if (this.#coming[number] !== picture) return;
+    this.#coming[number] = null;
     this.clear(number, label);
     picture.classList.add("zoomed");
     picture.draggable = false;
@@ -94,6 +95,7 @@ export class Compare {
   }
 
   clear(number, label = "") {
+    this.#coming[number]?.removeAttribute("src"); // nobody waits for it any more
     this.#coming[number] = null;
     this.panes[number].querySelector(".zoomed")?.remove();
     this.panes[number].querySelector(".tag").textContent = label;

@@ -129,11 +129,12 @@ export class Zoom {
     const [width, height] = this.#size;
     const scale = this.#scale;
     const rendering = scale * devicePixelRatio >= SMOOTH_UNTIL ? "pixelated" : "auto";
+    const size = Math.min(scale, 1); // smaller by the size, so that <aec-img> takes means
     for (const { style } of this.stage.querySelectorAll(".zoomed")) {
-      style.width = `${width}px`;
-      style.height = `${height}px`;
+      style.width = `${width * size}px`;
+      style.height = `${height * size}px`;
       style.imageRendering = rendering;
-      style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+      style.transform = `translate(${x}px, ${y}px) scale(${scale / size})`;
     }
   }
 

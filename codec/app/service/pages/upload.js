@@ -43,7 +43,7 @@ export class AddedPictures {
     const { quality } = this.form.elements;
     quality.addEventListener("input", () => {
       this.form.querySelector("output").textContent = quality.value;
-      clearTimeout(this.#timer);
+      this.#settle();
       this.#timer = setTimeout(() => this.#encode(), SETTLED_MS);
     });
   }
@@ -66,7 +66,14 @@ export class AddedPictures {
     all.textContent = `Keep all ${left}`;
   }
 
+  /** Wait no longer for changes of the quality. */
+  #settle() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+  }
+
   #next() {
+    this.#settle();
     this.#stop.abort();
     this.#file = this.#waiting.shift();
     if (!this.#file) return this.#end();
@@ -94,6 +101,7 @@ export class AddedPictures {
 
   /** Encode with the quality that is set, and show what came out. */
   #encode() {
+    this.#settle();
     this.#stop.abort();
     this.#stop = new AbortController();
     const { signal } = this.#stop;
@@ -131,6 +139,7 @@ export class AddedPictures {
   }
 
   async #keep() {
+    if (this.#timer) this.#encode(); // the quality has just been changed
     const { signal } = this.#stop;
     const { name } = this.form.elements;
     const url = `${encodeURIComponent(name.value)}${SUFFIX}`;
@@ -183,6 +192,7 @@ export class AddedPictures {
   }
 
   #end() {
+    this.#settle();
     this.#stop.abort();
     this.#waiting = [];
     this.#count = 0;

@@ -1,6 +1,6 @@
 // One picture of the folder in full. Its name is in the URL, behind #.
 
-import { AecError } from "./aec.js";
+import "./aec.js"; // <aec-img>
 import { rateText, sizeText } from "./format.js";
 import { STEP, Zoom } from "./zoom.js";
 
@@ -63,10 +63,15 @@ export class Viewer {
   }
 
   async step(by) {
-    const item = this.#item(this.#name);
+    const name = this.#name;
+    const item = this.#item(name);
     let next = by < 0 ? item?.previousElementSibling : item?.nextElementSibling;
-    if (item && !next && by > 0 && (await this.more())) next = item.nextElementSibling;
-    if (next) this.#go(`#${next.querySelector("a").getAttribute("href")}`, "replaceState");
+    try {
+      if (item && !next && by > 0 && (await this.more())) next = item.nextElementSibling;
+    } catch (error) {
+      this.#notice(error.message, true);
+    }
+    if (next && name === this.#name) this.#go(`#${next.querySelector("a").getAttribute("href")}`, "replaceState");
   }
 
   fullScreen() {
@@ -153,14 +158,9 @@ export class Viewer {
   /** The service decodes what this browser cannot. */
   #failed(picture, url, stem) {
     if (!picture.isConnected) return;
-    const { error } = picture;
-    if (error instanceof AecError) {
-      this.#notice(`This picture cannot be shown: ${error.message}`, true);
-      return;
-    }
-    this.#image(`${url}?format=png`, stem, () => {
-      this.#notice("Decoded by the service, as this browser cannot");
-    });
+    const { message } = picture.error;
+    const shown = () => this.#notice("Decoded by the service, as this browser cannot");
+    this.#image(`${url}?format=png`, stem, shown, `: ${message}`);
   }
 
   #showDamaged(url, stem, { fault, left }) {
@@ -169,7 +169,7 @@ export class Viewer {
     this.#image(`${url}?salvage=1`, stem, () => this.#notice(`${fault}. This is what is left of it.`, true));
   }
 
-  #image(source, alt, shown) {
+  #image(source, alt, shown, why = "") {
     const image = zoomed(Object.assign(new Image(), { src: source, alt }));
     image.addEventListener("load", () => {
       if (!image.isConnected) return;
@@ -178,7 +178,7 @@ export class Viewer {
       shown();
     });
     image.addEventListener("error", () => {
-      if (image.isConnected) this.#notice("This picture cannot be shown", true);
+      if (image.isConnected) this.#notice(`This picture cannot be shown${why}`, true);
     });
     this.stage.append(image);
   }
