@@ -113,6 +113,7 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
     highest quality.
     """
     picture = encoder.picture
+    visible = picture.visible
     samples = luma if picture.gray or picture.neutral else np.asarray
 
     def psnr(file: bytes) -> float:
@@ -124,8 +125,8 @@ def file_of_psnr(encoder: Encoder, psnr_db: float, stages: Stages) -> tuple[byte
         for band in bands:
             original = picture.rgb[top : top + len(band)]
             error = samples(band).astype(np.float32) - samples(original)
-            if picture.visible is not None:
-                error = error[picture.visible[top : top + len(band)]]
+            if visible is not None:
+                error = error[visible[top : top + len(band)]]
             square_sum += float(np.sum(error**2))
             top, count = top + len(band), count + error.size
         return psnr_of(square_sum / max(count, 1))
