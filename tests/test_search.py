@@ -184,17 +184,24 @@ def test_pictures_that_end_the_process_come_last_the_next_time(scenes, monkeypat
             super().__init__(self)
 
         def submit(self, function, *arguments):
+            with opened(database) as other:
+                seen.extend(other.failures())
             raise Ended
 
         def shutdown(self, cancel_futures):
             pass
 
+    seen, database = list[str](), scenes / "index.db"
     monkeypatch.setattr("codec.app.search.update.ThreadPoolExecutor", Pool)
-    with opened(scenes / "index.db") as index:
+    with opened(database) as index:
         due = changes(index, scenes, print)
         with pytest.raises(Ended):
             next(describe(index, scenes, due[:1], DecodeOptions(), print))
-        assert [path for path, _ in changes(index, scenes, print)][-1] == due[0][0]
+        assert seen == [due[0][0]]  # which a process that is killed leaves behind
+        assert not index.failures()
+        for item in due[1::-1]:
+            index.put_failure(*item)
+        assert changes(index, scenes, print) == [*due[2:], due[1], due[0]]
 
 
 def test_a_folder_without_pictures_and_a_query_that_is_none_are_told(scenes, folder):

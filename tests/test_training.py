@@ -162,7 +162,7 @@ def test_browsers_decode_what_an_exported_bundle_encodes(folder, monkeypatch):
     bundle = read_bundle(folder / "bundle")
     monkeypatch.setattr(site, "SHIPPED", {bundle.model_id: ("exported", "")})
     monkeypatch.setattr(site, "load_bundle", lambda model_id: bundle)
-    served = site.site_files.__wrapped__()
+    served = site.made_files.__wrapped__()
     files = {path: (data, site.media_type(path)) for path, data in served.items()}
     data = codec.encode(picture(150, 200), quality=60, content="photo", bundle=bundle)
     files["photo.aec"] = data, "application/octet-stream"

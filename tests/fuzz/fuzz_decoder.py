@@ -33,7 +33,7 @@ def repaired(data: bytes) -> bytes:
     try:
         header = read_header(reader)
         check_size(header.width, header.height, MAX_PIXELS, FormatError)
-        table = read_table(reader, header.tile_count)
+        table = read_table(reader, header.tile_count, whole=False)
     except FormatError:
         return data
     if sum(length for _, length in table) > 2 * MAX_BYTES:

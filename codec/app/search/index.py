@@ -100,12 +100,12 @@ class Index:
         return self.states_in("pictures")
 
     def failures(self) -> dict[str, State]:
-        """The pictures that could not be described, by path."""
+        """The pictures that could not be described, by path, the latest ones last."""
         return self.states_in("failures")
 
     def states_in(self, table: str) -> dict[str, State]:
         rows = self.connection.execute(
-            f"SELECT path, size_bytes, mtime_ns FROM {table}"
+            f"SELECT path, size_bytes, mtime_ns FROM {table} ORDER BY rowid"
         )
         return {os.fsdecode(path): State(*facts) for path, *facts in rows}
 

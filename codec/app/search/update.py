@@ -1,6 +1,5 @@
 """An index brought up to date with the files in its folder."""
 
-import itertools
 import os
 import stat
 import time
@@ -27,8 +26,9 @@ Described = tuple[str, State, NDArray[np.int8] | None]  # None if it cannot be
 
 def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
     """The pictures below a folder that are new or changed, by path, last those that
-    could not be described before; those that are gone are forgotten. `failed` is told
-    of folders that cannot be read, of which nothing is.
+    could not be described before, the latest ones after the others; those that are
+    gone are forgotten. `failed` is told of folders that cannot be read, of which
+    nothing is.
     """
     unread: list[Path] = []
 
@@ -43,7 +43,8 @@ def changes(index: Index, folder: Path, failed: Failed) -> list[Changed]:
             index.remove(path)
     index.commit()  # or nobody else could write
     due = [item for item in there.items() if known.get(item[0]) != item[1]]
-    return sorted(due, key=lambda item: (failures.get(item[0]) == item[1], item[0]))
+    places = {item: number for number, item in enumerate(failures.items())}
+    return sorted(due, key=lambda item: (places.get(item, -1), item[0]))
 
 
 def pictures_in(folder: Path, failed: Failed) -> Iterator[Changed]:
@@ -82,10 +83,11 @@ def describe(
     def fingerprint(path: str) -> NDArray[np.int8]:
         return fingerprint_file(read(str(folder / path)), options)
 
-    waiting, done, kept_s = iter(due), list[Described](), time.monotonic()
+    done, kept_s, begun = list[Described](), time.monotonic(), dict[str, State]()
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         try:
-            while planned := list(itertools.islice(waiting, PLANNED)):
+            for planned in batches(due, index.failures()):
+                begun = dict(planned)
                 for item in planned:  # if one of them ends the process, they come last
                     index.put_failure(*item)
                 index.commit()
@@ -96,13 +98,36 @@ def describe(
                         failed(str(folder / path), error)
                     else:
                         done.append((path, state, future.result()))
+                    del begun[path]
                     if time.monotonic() > kept_s + COMMIT_S:
                         keep(index, done)
                         kept_s = time.monotonic()
                     yield
         finally:
             pool.shutdown(cancel_futures=True)
+            for path in begun:
+                index.remove(path)
             keep(index, done)
+
+
+def batches(
+    due: Sequence[Changed], failures: dict[str, State]
+) -> Iterator[list[Changed]]:
+    """The pictures in batches of PLANNED; what could not be described before comes
+    alone, for it may end the process.
+    """
+    batch = list[Changed]()
+    for path, state in due:
+        alone = failures.get(path) == state
+        if batch and (alone or len(batch) == PLANNED):
+            yield batch
+            batch = []
+        batch.append((path, state))
+        if alone:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def keep(index: Index, done: list[Described]) -> None:
