@@ -89,7 +89,8 @@ def describe(
             for planned in batches(due, index.failures()):
                 begun = dict(planned)
                 for item in planned:  # if one of them ends the process, they come last
-                    index.put_failure(*item)
+                    if not index.has(*item):  # by another process
+                        index.put_failure(*item)
                 index.commit()
                 futures = [pool.submit(fingerprint, path) for path, _ in planned]
                 for (path, state), future in zip(planned, futures, strict=True):
@@ -105,8 +106,9 @@ def describe(
                     yield
         finally:
             pool.shutdown(cancel_futures=True)
-            for path in begun:
-                index.remove(path)
+            for item in begun.items():
+                if not index.has(*item):
+                    index.remove(item[0])
             keep(index, done)
 
 
