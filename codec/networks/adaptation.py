@@ -91,7 +91,8 @@ def unpack_model(data: bytes) -> Bundle:
     """The adapted model in the bytes of an .aecm file; FormatError as `read_model`."""
     try:
         members = unzipped(data)
-        config = json.loads(members.pop(CONFIG)[:CONFIG_MAX_BYTES])
+        require(len(members[CONFIG]) <= CONFIG_MAX_BYTES, "too long")
+        config = json.loads(members.pop(CONFIG))
         found, base_id = config["format"], config["base"]
         base_digest, skip_below = config["base_digest"], config["skip_below"]
         arrays = {
