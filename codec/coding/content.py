@@ -35,7 +35,7 @@ def may_be_drawn(rgb: Colors, visible: Mask | None = None) -> bool:
     that are `visible`.
     """
     if visible is None:
-        visible = np.ones(rgb.shape[:2], bool)
+        visible = np.broadcast_to(np.True_, rgb.shape[:2])
     pixels = packed(sample(rgb))[sample(visible)]
     colors, counts = np.unique(pixels, return_counts=True)
     if len(colors) <= FEW_COLORS:
