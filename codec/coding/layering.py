@@ -110,15 +110,18 @@ class Layering:
         as_is = self.exact or not has_avif()
         made: dict[int, LayerTile] = {}
         for n in self.tiles:
-            key = n, quality
-            if not as_is and key not in self.worthwhile_tiles:
-                self.worthwhile_tiles[key] = self.worthwhile(*key)
-            made[n] = self.lossless(n) if as_is else self.worthwhile_tiles[key]
+            made[n] = self.lossless(n) if as_is else self.worthwhile(n, quality)
             progress(len(made) / len(self.tiles))
         return made
 
     def worthwhile(self, number: int, quality: int) -> LayerTile:
         """Lossless, unless that takes EXACT_SHARE times as many bytes as AVIF."""
+        key = number, quality
+        if key not in self.worthwhile_tiles:
+            self.worthwhile_tiles[key] = self.worthwhile_tile(*key)
+        return self.worthwhile_tiles[key]
+
+    def worthwhile_tile(self, number: int, quality: int) -> LayerTile:
         lossless = self.lossless(number)
         if lossless.kind == FLAT:
             return lossless
