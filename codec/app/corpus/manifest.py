@@ -35,18 +35,14 @@ SCHEMA = pa.schema(
 Row = dict[str, Any]  # of the manifest
 
 
-def is_part(path: str) -> bool:
-    return path.endswith(PART_SUFFIX)
-
-
 def read_manifest(target: str, command: str) -> list[Row]:
     """All rows of a command, the oldest first. Of a file that was done more than once,
     the last ones count.
     """
     fs, root = folder_of(target)
-    parts = fs.find(f"{root}/{MANIFEST}/{command}")  # no pattern, as names may be one
+    found = fs.find(f"{root}/{MANIFEST}/{command}")  # no pattern, as names may be one
     tables = []
-    for part in filter(is_part, parts):
+    for part in (path for path in found if path.endswith(PART_SUFFIX)):
         # One that was not written whole counts as none, so what it notes is done again.
         with contextlib.suppress(pa.ArrowInvalid):
             tables.append(parquet.read_table(part, filesystem=fs, schema=SCHEMA))
