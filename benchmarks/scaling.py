@@ -1,5 +1,6 @@
 """The subcommand `scaling`: time and memory against the size of the picture."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -86,11 +87,16 @@ def filled(paths: Sequence[Path], width: int, height: int) -> NDArray[np.uint8]:
 
 
 def peak_mib(process: str = "self") -> float:
-    """Largest resident memory of a process so far; on Linux. What `getrusage` tells is
-    at least what the process that started it had.
+    """Largest resident memory of a process so far. Where there is no /proc, of this one
+    and at least what the process that started it had, as `getrusage` tells.
     """
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    status = Path(f"/proc/{process}/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / MIB if sys.platform == "darwin" else peak / 1024
 
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
