@@ -147,12 +147,15 @@ def test_reports_that_cannot_be_written_change_nothing(coded):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("call", ["verify photo.aec", "info photo.aec", "--help"])
-@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
-def test_what_cannot_be_said_is_a_failure_in_one_line(call, output, coded):
-    result = shell(f"aecodec {call} {output}")
-    if call == "--help" and output == ">&-":  # click says nothing, then
-        return
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("verify photo.aec >/dev/full", "verify photo.aec >&-"),
+        *("info photo.aec >/dev/full", "info photo.aec >&-", "--help >/dev/full"),
+    ],
+)
+def test_what_cannot_be_said_is_a_failure_in_one_line(call, coded):
+    result = shell(f"aecodec {call}")
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1, result.stderr
 
