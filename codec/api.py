@@ -128,10 +128,9 @@ def encode(
     and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.
     `lossless` stores all colors exactly that can be seen. `strip` names metadata to
     leave out ("icc", "exif", "xmp", "dpi", "text", "iptc"; without EXIF data its
-    orientation is applied); `threads` are as many
-    as there are cores if not given; `progress` is True for a bar, by tqdm, or is called
-    with the share of the work that is done, which rises to 1; where it is not known
-    what is left, by a guess.
+    orientation is applied); `threads` are as many as there are cores if not given;
+    `progress` is True for a bar, by tqdm, or is called with the share of the work that
+    is done, which rises to 1; where it is not known what is left, by a guess.
 
     Raises OSError if a file cannot be read, UsageError for anything else, for a target
     that no quality meets, and for more than `max_pixels` pixels.

@@ -190,6 +190,14 @@ def test_a_damaged_model_is_refused_in_a_line_that_names_it(model, coded, comman
     assert not Path("out").exists()
 
 
+def test_a_configuration_that_is_too_long_is_refused(folder, packed):
+    def change(members):
+        members[CONFIG] = members[CONFIG] + 5000 * b" "
+
+    with pytest.raises(codec.FormatError, match="not an adapted model"):
+        unpack_model(repacked(packed, change))
+
+
 def test_a_model_of_another_base_or_format_is_refused(folder, packed):
     for key, value, message in (
         ("base", 3, "model 3 that"),

@@ -202,6 +202,10 @@ def test_pictures_that_end_the_process_come_last_the_next_time(scenes, monkeypat
         for item in due[1::-1]:
             index.put_failure(*item)
         assert changes(index, scenes, print) == [*due[2:], due[1], due[0]]
+        index.put(*due[2], fingerprint_of(0))  # by another process, meanwhile
+        with pytest.raises(Ended):
+            next(describe(index, scenes, due[2:3], DecodeOptions(), print))
+        assert index.has(*due[2])
 
 
 def test_a_folder_without_pictures_and_a_query_that_is_none_are_told(scenes, folder):

@@ -8,14 +8,14 @@ from impulses import reaches
 from pictures import picture
 
 import codec
-from codec.coding import decoder, encoder
+from codec.coding import decoder, encoder, symbols
 from codec.file.container import unpack
 from codec.networks import windows as win
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import rounding_by_table
 from codec.networks.rows import Rows
 from codec.networks.runtime import Networks
-from codec.networks.shipped import SHIPPED, load_bundle
+from codec.networks.shipped import DEFAULT_MODEL_ID, SHIPPED, load_bundle
 from codec.networks.windowed import WindowedNetworks
 
 CODE = 40000
@@ -209,3 +209,15 @@ def test_an_impulse_does_not_reach_beyond_the_halo(model_id):
     bundle = load_bundle(model_id)
     for name, (found, allowed) in reaches(bundle, CODE).items():
         assert 0 < found <= allowed, name
+
+
+def test_symbols_of_a_region_are_those_of_its_tiles_alone():
+    data = codec.encode(picture(64, 3 * 1024), content="photo")
+    container, networks = unpack(data), Networks(load_bundle(DEFAULT_MODEL_ID))
+    everything = symbols.symbol_rows(container, networks, (slice(0, 1), slice(0, 48)))
+    region = slice(0, 1), slice(20, 24)  # in the second tile
+    rows = symbols.symbol_rows(container, networks, region)
+    for found, expected in zip(rows[region], everything[region], strict=True):
+        assert np.array_equal(found, expected)
+    _, made = rows.made[0]
+    assert [part.shape[2] for part in made] == [16, 64]  # cells, and latents
