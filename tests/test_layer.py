@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 from pictures import picture, psnr
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw
 
 import codec
 from codec.coding import content, decoder
@@ -327,6 +327,28 @@ OTHER_SIZE = pack_lossless(WHITE[:50], None)
 def test_wrong_layers_are_refused(tile, message):
     with pytest.raises(FormatError, match=f"tile 1 of 1 is damaged.*{message}"):
         codec.decode(with_tile(tile))
+
+
+def upside_down():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGBA", {}),
+        ("RGB", {"icc_profile": b"profile"}),
+        ("RGB", {"exif": upside_down()}),
+        ("RGB", {"save_all": True, "append_images": [Image.new("RGB", (128, 96))]}),
+    ],
+)
+def test_avif_files_of_more_than_colors_are_refused_in_layers(mode, options):
+    file = io.BytesIO()
+    Image.new(mode, (128, 96)).save(file, "AVIF", **options)
+    with pytest.raises(FormatError, match="has more than colors"):
+        codec.decode(with_tile(LayerTile(LOSSY, file.getvalue())))
 
 
 def test_a_mask_without_alpha_is_refused():

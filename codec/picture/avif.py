@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from codec.errors import CodecError
+from codec.errors import CodecError, FormatError
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.vp8l import Mask, loaded
 
 Colors = NDArray[np.uint8]  # [H, W, 3]
+NOT_IN_LAYERS = {"exif", "icc_profile", "xmp"}
 
 
 def pack_lossy(
@@ -34,12 +35,18 @@ def pack_lossy(
 
 
 def unpack_lossy(data: bytes, width: int, height: int) -> Image.Image:
-    """The picture of mode RGB in an AVIF file; FormatError as `unpack_lossless`."""
+    """The picture of mode RGB in an AVIF file; FormatError as `unpack_lossless`, and
+    where it is more than a still picture of colors: see "Layer" in codec/FORMAT.md.
+    """
     if not has_avif():
         raise CodecError("parts of the picture are AVIF, which this Pillow cannot read")
     from PIL.AvifImagePlugin import AvifImageFile  # as in `unpack_lossless`
 
-    return loaded(AvifImageFile, data, width, height).convert("RGB")
+    image = loaded(AvifImageFile, data, width, height)
+    # Pillow tells of rotation and mirroring as EXIF data has it.
+    if image.mode != "RGB" or image.is_animated or image.info.keys() & NOT_IN_LAYERS:
+        raise FormatError("the AVIF file of a layer has more than colors")
+    return image
 
 
 def has_avif() -> bool:
