@@ -70,6 +70,9 @@ def test_shells_offer_commands_choices_and_coded_files(shell, files, program):
         "1/8",
     }
     assert set(offered(shell, program, "decode", "ph")) == {"phones/", "photo.aec"}
+    assert offered(shell, program, "encode", "--strip", "x") == ["xmp"]
+    if shell != "fish":  # Click's completion for it ends at a comma
+        assert offered(shell, program, "encode", "--strip", "exif,x") == ["exif,xmp"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -87,6 +87,15 @@ def stripped(
     return STRIPPABLE if "all" in names else names
 
 
+def complete_stripped(
+    context: click.Context, option: click.Parameter, incomplete: str
+) -> list[str]:
+    """What may follow the names that are there, with commas between."""
+    before, comma, last = incomplete.rpartition(",")
+    names = ["all", *STRIPPABLE]
+    return [before + comma + name for name in names if name.startswith(last)]
+
+
 def not_empty(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> str | None:
@@ -218,6 +227,7 @@ strip_option = click.option(
     metavar="NAME[,NAME...]",
     multiple=True,
     callback=stripped,
+    shell_complete=complete_stripped,
     help=f"Metadata to leave out: {', '.join(['all', *STRIPPABLE])}. Without EXIF data "
     "the picture is turned upright.",
 )
