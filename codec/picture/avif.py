@@ -44,7 +44,11 @@ def unpack_lossy(data: bytes, width: int, height: int) -> Image.Image:
 
     image = loaded(AvifImageFile, data, width, height)
     # Pillow tells of rotation and mirroring as EXIF data has it.
-    if image.mode != "RGB" or image.is_animated or image.info.keys() & NOT_IN_LAYERS:
+    if (
+        image.mode != "RGB"
+        or getattr(image, "is_animated", False)
+        or image.info.keys() & NOT_IN_LAYERS
+    ):
         raise FormatError("the AVIF file of a layer has more than colors")
     return image
 
