@@ -1,5 +1,6 @@
 """`aecodec web`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -32,12 +33,17 @@ def web(folder: Path, pictures: tuple[Path, ...], force: bool) -> None:
     PICTUREs at some qualities, beside JPEG, WebP and AVIF at the same sizes.
     """
 
-    def run(name: str) -> None:
-        with progress_bar(name, is_shown()) as progress:
-            files = {**site_files(), **samples_of(pictures, progress)}
-        for path in () if force or (folder / DECODER).exists() else files:
+    def refuse_others(paths: Iterable[str]) -> None:
+        for path in () if force or (folder / DECODER).exists() else paths:
             if (folder / path).exists():
                 raise UsageError(f"{folder / path} exists; --force replaces it")
+
+    def run(name: str) -> None:
+        files = site_files()
+        refuse_others(files)  # before the time that samples take
+        with progress_bar(name, is_shown()) as progress:
+            files = {**files, **samples_of(pictures, progress)}
+        refuse_others(files)
         for path, data in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
