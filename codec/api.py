@@ -19,7 +19,7 @@ from codec.coding.salvage import salvage_picture
 from codec.coding.targets import file_of_psnr, file_of_score, file_within
 from codec.coding.verification import Verified, verify_container
 from codec.errors import UsageError
-from codec.file.container import unpack
+from codec.file.container import FileBytes, unpack
 from codec.file.header import MAGIC as MAGIC
 from codec.limits import MAX_PIXELS, NO_LIMIT, SIDE_MAX_PX, check_field, check_size
 from codec.networks.bundle import EXACT, Bundle
@@ -83,7 +83,7 @@ def start_engine() -> None:
 
 
 def encode(
-    image: Image.Image | NDArray[np.uint8] | Picture | Path | str | bytes,
+    image: Image.Image | NDArray[np.uint8] | Picture | Path | str | FileBytes,
     *,
     quality: float | None = None,
     size_bytes: int | None = None,
@@ -106,8 +106,9 @@ def encode(
     and metadata are kept, or uint8 [H, W] (gray), [H, W, 3] or [H, W, 4] (with alpha),
     or the `codec.picture.reading.Picture` of one. Who opens a Pillow image chooses its
     decoder and Pillow's own limit; `max_pixels` is tested before it is loaded, but for
-    formats that are decoded as they are opened. Open it and do not load it: colors that
-    the file names where Pillow does not look are found in the file. What is not kept is
+    formats that are decoded as they are opened. One that has no name is best not loaded
+    before: what a file says where Pillow does not look, of colors, depth and
+    transparency, is found in the file. What is not kept is
     told by `codec.picture.reading.read_picture`.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
@@ -154,9 +155,10 @@ def encode(
         if strip:
             raise UsageError("strip is for `read_picture` where there is a Picture")
         picture = image
-    elif isinstance(image, str | os.PathLike | bytes):
-        data = image if isinstance(image, bytes) else Path(image).read_bytes()
-        picture = picture_in(data, max_pixels, strip)
+    elif isinstance(image, str | os.PathLike):
+        picture = picture_in(Path(image).read_bytes(), max_pixels, strip)
+    elif isinstance(image, FileBytes):
+        picture = picture_in(bytes(image), max_pixels, strip)
     else:
         picture = read_picture(image, strip, max_pixels)
     with told(progress, "encode") as shown:
@@ -205,7 +207,7 @@ def encode_and_tell(
 
 
 def decode(
-    data: bytes | Path | str,
+    data: FileBytes | Path | str,
     *,
     region: Region | None = None,
     scale: float = 1,
@@ -250,7 +252,9 @@ def decode(
 
 
 def decode_file(
-    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
+    data: FileBytes | Path | str,
+    options: DecodeOptions,
+    progress: Progress = no_progress,
 ) -> Image.Image:
     """As `decode`."""
     container = unpack(data, max_pixels=options.max_pixels)
@@ -261,7 +265,7 @@ def decode_file(
 
 
 def salvage(
-    data: bytes | Path | str,
+    data: FileBytes | Path | str,
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
@@ -282,14 +286,16 @@ def salvage(
 
 
 def salvage_file(
-    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
+    data: FileBytes | Path | str,
+    options: DecodeOptions,
+    progress: Progress = no_progress,
 ) -> tuple[Image.Image, list[str]]:
     """As `salvage`."""
     container = unpack(data, max_pixels=options.max_pixels, whole=False)
     return salvage_picture(container, networks_of(container, options), progress)
 
 
-def verify(data: bytes | Path | str) -> Verified:
+def verify(data: FileBytes | Path | str) -> Verified:
     """What of an .aec file was tested and is whole: the checksums of all tiles and
     chunks. Nothing is decoded, so any model will do.
 
@@ -299,7 +305,7 @@ def verify(data: bytes | Path | str) -> Verified:
 
 
 def features(
-    data: bytes | Path | str,
+    data: FileBytes | Path | str,
     *,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
@@ -318,7 +324,9 @@ def features(
 
 
 def describe_file(
-    data: bytes | Path | str, options: DecodeOptions, progress: Progress = no_progress
+    data: FileBytes | Path | str,
+    options: DecodeOptions,
+    progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
     """As `features`."""
     container = unpack(data, max_pixels=options.max_pixels)

@@ -222,7 +222,8 @@ def check_strip(names: Any) -> None:
     if isinstance(names, str) or not isinstance(names, Collection):
         raise UsageError(f"strip is {names!r}; expected a list of names")
     if unknown := [name for name in names if name not in STRIPPABLE]:
-        raise UsageError(f"strip names {', '.join(sorted(map(str, unknown)))}")
+        names = ", ".join(sorted(map(str, unknown)))
+        raise UsageError(f"strip names {names}; expected {', '.join(STRIPPABLE)}")
 
 
 def whole_region(region: Any) -> Region:

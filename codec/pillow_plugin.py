@@ -9,8 +9,10 @@
 (64, 48)
 """
 
+import io
 import math
 import mimetypes
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,9 +28,9 @@ from codec.api import (
     verify,
 )
 from codec.errors import CodecError, FormatError
-from codec.file.container import unpack
+from codec.file.container import FileBytes, unpack
 from codec.file.header import MAGIC
-from codec.limits import MAX_PIXELS, NO_LIMIT
+from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.options import SCALES, TARGETS, Bundle, DecodeOptions, EncodeOptions
 from codec.picture.metadata import INFO_KEYS, info_value
 from codec.picture.reading import read_picture
@@ -53,26 +55,30 @@ class AecImageFile(ImageFile.ImageFile):
     format_description: str | None = "aecodec image"
     info: dict[str | tuple[int, int], Any]
     fp: IO[bytes] | None
+    told: dict[str | tuple[int, int], Any]  # `info` as it was when it was opened
     whole_size: tuple[int, int]
     scale: float
     # What is still to be decoded, and how; a copied or pickled image is loaded.
     coded: bytes = b""
     bundle: Bundle | None = None
     threads: int | None = None
+    max_pixels: int | None = None  # Pillow's limit if None
 
     def _open(self) -> None:
         assert self.fp is not None
         coded = self.fp.read()
         try:
-            facts = read_info(coded, whole=not ImageFile.LOAD_TRUNCATED_IMAGES)
-            if not ImageFile.LOAD_TRUNCATED_IMAGES:
-                metadata = unpack(coded, max_pixels=NO_LIMIT).metadata()
-                for name, value in metadata.items():
+            whole = not ImageFile.LOAD_TRUNCATED_IMAGES
+            facts = read_info(coded, whole=whole)
+            container = unpack(coded, max_pixels=NO_LIMIT, whole=whole)
+            for name, value in container.metadata(whole).items():
+                with nullcontext() if whole else suppress(FormatError):
                     self.info[INFO_KEYS[name]] = info_value(name, value)
         except CodecError as error:
             raise SyntaxError(str(error)) from None  # what Pillow expects here
         self.coded = coded
         self.info["quality"] = facts.quality
+        self.told = dict(self.info)
         self.whole_size, self.scale = (facts.width, facts.height), 1.0
         self._size, self._mode = self.whole_size, facts.mode
 
@@ -93,7 +99,7 @@ class AecImageFile(ImageFile.ImageFile):
 
     def load(self) -> Any:
         if self.coded:
-            limit = pixel_limit()
+            limit = self.max_pixels or pixel_limit()
             salvage = ImageFile.LOAD_TRUNCATED_IMAGES
             try:
                 options = DecodeOptions(
@@ -111,13 +117,22 @@ class AecImageFile(ImageFile.ImageFile):
                 raise OSError(str(error)) from None
             self.im = image.im
             self._mode = image.mode  # without alpha, if that is damaged
-            kept = {k: v for k, v in self.info.items() if k not in INFO_KEYS.values()}
-            self.info = kept | image.info  # a smaller one shows no other
+            self.take_over(image.info)
             self.coded = b""
             if self.fp and self._exclusive_fp:
                 self.fp.close()
             self.fp = None
         return super().load()
+
+    def take_over(self, info: dict[Any, Any]) -> None:
+        """Have the metadata of the decoded picture, of which a smaller one has less;
+        those that were changed since it was opened stay.
+        """
+        for key in INFO_KEYS.values():
+            if self.info.get(key) == self.told.get(key) != info.get(key):
+                self.info.pop(key, None)
+                if key in info:
+                    self.info[key] = info[key]
 
     def verify(self) -> None:
         """Raise OSError if a checksum differs or bytes are missing; the image must be
@@ -132,23 +147,30 @@ class AecImageFile(ImageFile.ImageFile):
 
 
 def open_image(
-    file: str | Path | IO[bytes],
+    file: FileBytes | str | Path | IO[bytes],
     *,
+    max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
 ) -> AecImageFile:
-    """The picture in an .aec file as a Pillow image, which decodes it when its pixels
-    are asked for, and after `draft` or `thumbnail` no larger than it has to be, with
-    `bundle` and `threads` as of `codec.decode`.
+    """The picture in an .aec file, given its bytes, its name or a file that is open, as
+    a Pillow image. That decodes it when its pixels are asked for, and after `draft` or
+    `thumbnail` no larger than it has to be, with `max_pixels`, `bundle` and `threads`
+    as of `codec.decode`.
 
-    Raises FormatError if it is no whole .aec file, OSError if it cannot be read, also
-    when it is decoded.
+    Raises FormatError if it is no whole .aec file or over the limit, OSError if it
+    cannot be read, also when it is decoded.
     """
+    if isinstance(file, FileBytes):
+        file = io.BytesIO(file)
+    elif not isinstance(file, str | Path):
+        file.seek(0)  # as `Image.open`
     try:
         image = AecImageFile(file)
     except SyntaxError as error:  # as Pillow has it
         raise FormatError(str(error)) from None
-    image.bundle, image.threads = bundle, threads
+    check_size(image.width, image.height, max_pixels, FormatError)
+    image.max_pixels, image.bundle, image.threads = max_pixels, bundle, threads
     return image
 
 
@@ -164,7 +186,8 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     `tune`, `effort`, `content`, `lossless`, `strip`, `bundle` and `threads`, as of
     `codec.encode`, but that a quality is of no matter to lossless files, as with WebP;
     and `icc_profile`, `exif`, `xmp`, `dpi`, `text` and `iptc`, by default those in the
-    image's `info`.
+    image's `info`. Pillow loads images before: what it does not read of their files is
+    found if they were opened by their names, see `codec.picture.reading.read_picture`.
     """
     options = image.encoderinfo
     given = {name: options[name] for name in OPTIONS if name in options}

@@ -561,6 +561,14 @@ def test_a_region_has_its_part_of_the_alpha():
     )
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_file_is_given_in_any_kind_of_bytes(kind, small_picture):
+    file = io.BytesIO()
+    Image.fromarray(small_picture).save(file, "PNG")
+    expected = codec.encode(small_picture)
+    assert codec.encode(kind(file.getvalue())) == expected
+
+
 def test_other_names_cannot_be_stripped(small_picture):
     with pytest.raises(UsageError, match="strip names maker"):
         codec.encode(small_picture, strip=["maker"])

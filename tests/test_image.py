@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
-from odd_files import saved
+from odd_files import png_with, saved
 from PIL import Image, TiffImagePlugin
 
-from benchmarks.hostile_files import png_chunk
+from benchmarks.hostile_files import png_chunk, tiff
 from codec.errors import FormatError, UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.alpha import pack_alpha, smooth_where_invisible, unpack_alpha
@@ -293,6 +293,15 @@ def test_the_transparent_gray_of_a_png_file_is_that_in_8_bits(bits):
     assert np.array_equal(found.alpha == 0, expected.all(-1))
 
 
+@pytest.mark.parametrize("bits", [2, 16])
+def test_an_image_has_its_transparent_color_afterwards(bits):
+    color = 2 if bits == 16 else 0
+    image = Image.open(io.BytesIO(raw_png(bits, color, bytes(6), *[2] * (color + 1))))
+    before = image.info["transparency"]
+    read_picture(image)
+    assert image.info["transparency"] == before
+
+
 def test_a_transparent_color_of_16_bits_is_lost_in_a_line():
     """In 8 bits others would be transparent, too."""
     found = picture_in(raw_png(16, 2, bytes(3) + b"\1" * 3, 0, 0, 1), MAX_PIXELS, ())
@@ -311,6 +320,72 @@ def raw_png(bits, color, row, *key):
         (b"IEND", b""),
     )
     return PNG[:8] + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+GRADIENT = np.arange(24 * 32 * 3, dtype=np.uint16).reshape(24, 32, 3)
+SAYING_MORE = {  # than Pillow reads
+    "12 bits in 16": tiff(GRADIENT),
+    "a transparent gray of 2 bits": raw_png(2, 0, b"\x1b\x1b", 2),
+    "a transparent color of 16 bits": raw_png(16, 2, bytes(3) + b"\1" * 3, 0, 0, 1),
+    "Display P3": png_with((b"cICP", bytes([12, 13, 0, 1]))),
+    "high dynamic range": png_with((b"cICP", bytes([9, 16, 0, 1]))),
+}
+
+
+def outcome(read):
+    try:
+        return read()
+    except UsageError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("what", SAYING_MORE)
+def test_what_pillow_leaves_in_a_file_is_found_for_a_loaded_image(what, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(SAYING_MORE[what])
+    expected = outcome(lambda: picture_in(path.read_bytes(), MAX_PIXELS, ()))
+    with Image.open(path) as image:
+        info = dict(image.info)
+        image.load()
+        found = outcome(lambda: read_picture(image))
+        assert image.info == info
+    assert repr(found) == repr(expected)
+    assert "high" in what or np.array_equal(found.rgb, expected.rgb)
+    with Image.open(path) as image:
+        image.putpixel((0, 0), 255 if image.mode == "L" else (255, 0, 0))
+        changed = read_picture(image)  # stands for itself
+    assert changed.rgb[0, 0, 0] == 255
+    assert "icc" not in changed.metadata
+
+
+def two_pages(first, second):
+    """A TIFF file of both, each uncompressed TIFF files."""
+    (count,) = struct.unpack_from("<H", second, 8)
+    joined = bytearray(first + second)
+    struct.pack_into("<I", joined, 10 + 12 * count, len(first) + 8)  # the next page
+    for at in range(len(first) + 10, len(first) + 10 + 12 * count, 12):
+        tag, place = struct.unpack_from("<H6xI", joined, at)
+        if tag in (258, 273):
+            struct.pack_into("<I", joined, at + 8, place + len(first))
+    return bytes(joined)
+
+
+def test_a_page_has_its_own_lower_bits():
+    pages = tiff(GRADIENT), tiff(GRADIENT + 7)
+    for number, page in enumerate(pages):
+        image = Image.open(io.BytesIO(two_pages(*pages)))
+        image.seek(number)
+        found = read_picture(image)
+        assert np.array_equal(found.rgb, picture_in(page, MAX_PIXELS, ()).rgb)
+        assert found.losses[0].startswith(
+            "all frames but " + ("the first", "2")[number]
+        )
+
+
+def test_integers_of_32_bits_in_memory_are_scaled_by_what_they_hold():
+    samples = np.arange(256, dtype=np.int32).reshape(16, 16)
+    found = read_picture(Image.fromarray(samples))
+    assert np.array_equal(found.rgb[..., 0], samples)
 
 
 @pytest.mark.parametrize("zero", ["white", "black"])

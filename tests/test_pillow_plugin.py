@@ -4,15 +4,19 @@ import copy
 import io
 import mimetypes
 import pickle
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+from odd_files import png_with
 from pictures import picture
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 import codec
 from codec import pillow_plugin
+from codec.errors import FormatError
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -246,3 +250,88 @@ def test_metadata_are_given_as_pillow_takes_them(small_picture):
 
 def test_the_mime_type_is_known_to_python():
     assert mimetypes.guess_type("photo.aec") == ("image/x-aec", None)
+
+
+def with_metadata(small_picture) -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = Image.fromarray(small_picture)
+    return saved(image, exif=exif, dpi=(300, 300), xmp=b"<x/>").getvalue()
+
+
+def test_what_is_changed_in_info_before_loading_stays(small_picture, tmp_path):
+    opened = Image.open(io.BytesIO(with_metadata(small_picture)))
+    del opened.info["exif"]
+    opened.info["dpi"], opened.info["icc_profile"] = (72, 72), bytes(16) + b"RGB "
+    changed = dict(opened.info)
+    opened.save(tmp_path / "x.aec")
+    assert opened.info == changed
+    assert codec.read_info(tmp_path / "x.aec").metadata == ("icc", "xmp", "dpi")
+    with Image.open(tmp_path / "x.aec") as again:
+        assert again.info["dpi"] == pytest.approx((72, 72), abs=0.01)
+
+
+def test_whole_files_have_their_metadata_where_damaged_ones_are_read(
+    small_picture, monkeypatch
+):
+    data = with_metadata(small_picture)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with Image.open(io.BytesIO(data)) as opened:
+        before = dict(opened.info)
+        assert ImageOps.exif_transpose(opened).size == (90, 120)
+        assert opened.info == before
+    damaged = data[:-1] + bytes([data[-1] ^ 1])  # of the resolution, the last chunk
+    with Image.open(io.BytesIO(damaged)) as opened:
+        assert opened.info == {k: v for k, v in before.items() if k != "dpi"}
+
+
+def test_metadata_that_are_given_empty_are_left_out(small_picture, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "somebody"
+    Image.fromarray(small_picture).save(tmp_path / "x.tif", exif=exif)
+    with Image.open(tmp_path / "x.tif") as image:
+        kept, stripped = saved(image), saved(image, exif=b"")
+    assert "exif" in codec.read_info(kept.read()).metadata
+    assert "exif" not in codec.read_info(stripped.read()).metadata
+
+
+def test_a_profile_that_is_given_empty_is_left_out(tmp_path):
+    (tmp_path / "x.png").write_bytes(png_with((b"gAMA", struct.pack(">I", 100000))))
+    with Image.open(tmp_path / "x.png") as image:
+        kept, stripped = saved(image), saved(image, icc_profile=None)
+    assert codec.read_info(kept.read()).metadata == ("icc",)
+    assert codec.read_info(stripped.read()).metadata == ()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO, Path])
+def test_files_are_opened_by_their_bytes_or_names_or_open(small_file, kind, tmp_path):
+    if kind is Path:
+        file = tmp_path / "x.aec"
+        file.write_bytes(small_file)
+    else:
+        file = kind(small_file)
+    if kind is io.BytesIO:
+        file.seek(3)
+    with codec.open(file) as image:
+        assert np.array_equal(image, codec.decode(small_file))
+
+
+def test_open_has_a_limit_of_its_own(small_file, monkeypatch):
+    with pytest.raises(FormatError, match="over the limit of 5000"):
+        codec.open(small_file, max_pixels=5000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert codec.open(small_file).load()
+
+
+def test_a_limit_of_pillow_that_forbids_alpha_is_no_damage(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 4), np.uint8)
+    data = codec.encode(noise, content="photo")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (codec.decode, codec.salvage):
+        with pytest.raises(codec.CodecError, match="MAX_IMAGE_PIXELS") as caught:
+            read(data)
+        assert not isinstance(caught.value, FormatError)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "WEBP")
+    with pytest.raises(codec.UsageError, match=r"exceeds limit of 200 pixels"):
+        codec.encode(file.getvalue())

@@ -21,6 +21,7 @@ import codec
 from codec.errors import CodecError
 from codec.file.header import QUALITY_CODE_MAX
 from codec.machine import native_stderr_silenced
+from codec.networks import runtime
 from codec.networks.bundle import (
     CONFIG,
     DESCRIPTOR_STEP,
@@ -142,6 +143,21 @@ def test_shapes_may_change_from_call_to_call(bundle):
     for rows, columns in ((1, 1), (3, 2), (1, 1), (2, 5)):
         image = np.zeros((1, 64 * rows, 64 * columns, 3), np.uint8)
         assert networks.analyze(image).shape[1:3] == (4 * rows, 4 * columns)
+
+
+def test_threads_that_ask_together_load_a_graph_once(bundle, monkeypatch):
+    made, path = [], bundle.graph("scales")
+    real = runtime.Graph.load
+
+    def load(graph, *arguments):
+        made.append(graph)
+        real(graph, *arguments)
+
+    monkeypatch.setattr(runtime.Graph, "load", load)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: runtime.load_graph(path, 3), range(16)))
+    assert len(found) == 1
+    assert len(made) <= 1
 
 
 def test_a_graph_works_after_a_call_that_failed(bundle):

@@ -20,7 +20,14 @@ from codec.app.own_process import own_process
 from codec.errors import UsageError
 from codec.limits import MAX_PIXELS
 from codec.picture.declared import ICONS_MAX, declared_sizes
-from codec.picture.formats import EXTRAS, FORMATS, SUFFIXES, is_installed, open_picture
+from codec.picture.formats import (
+    EXTRAS,
+    FORMATS,
+    SUFFIXES,
+    is_installed,
+    open_picture,
+    opener,
+)
 from codec.picture.reading import picture_in
 
 ROOT = Path(codec.__file__).parent.parent
@@ -207,6 +214,15 @@ def test_no_limit_of_the_process_is_changed_or_counts(monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
+def test_bytes_of_nothing_make_pillow_read_nothing_more(monkeypatch):
+    monkeypatch.setattr(Image, "OPEN", Image.OPEN.copy())
+    for name in EXTRAS:
+        Image.OPEN.pop(name, None)
+    with pytest.raises(UsageError, match="not an image"):
+        picture_in(b"nothing at all that anybody knows", SMALL, ())
+    assert not Image.OPEN.keys() & EXTRAS.keys()
+
+
 def test_the_docs_list_the_formats():
     text = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \|([^|]*)\|", text, re.MULTILINE)
@@ -263,8 +279,7 @@ def test_formats_of_other_packages_are_read_where_these_are(name, folder):
     if not is_installed(name):
         pytest.skip("needs the extra `inputs`")
     suffix = FORMATS[name][1][0]
-    if name == "HEIF":
-        sys.modules["pillow_heif"].register_heif_opener()
+    opener(name)  # so that Pillow can save such
     Path(f"photo{suffix}").write_bytes(saved(IMAGE, name))
     assert picture_in(Path(f"photo{suffix}").read_bytes(), SMALL, ()).rgb.shape
     with pytest.raises(UsageError, match="over the limit"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codec.errors import FormatError
 from codec.file.chunks import ALPHA_CHUNK, GRAY_CHUNK, LAYERED_CHUNK, METADATA_CHUNKS
-from codec.file.container import Container, unpack
+from codec.file.container import Container, FileBytes, unpack
 from codec.file.header import FORMAT_VERSION
 from codec.file.layer import LOSSY, LayerTile
 from codec.limits import NO_LIMIT
@@ -43,7 +43,7 @@ class Info:
         return 8 * self.size_bytes / (self.width * self.height)
 
 
-def read_info(data: bytes | Path | str, *, whole: bool = True) -> Info:
+def read_info(data: FileBytes | Path | str, *, whole: bool = True) -> Info:
     """What an .aec file says of itself, given its bytes or its name; decodes nothing.
     Raises OSError if the file cannot be read, and FormatError; unless `whole`, only for
     damage in the header.

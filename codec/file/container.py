@@ -25,6 +25,7 @@ from codec.file.layer import LayerTile, pack_layer_tile, unpack_layer_tile
 from codec.file.primitives import CRC_BYTES, Reader, crc
 from codec.limits import MAX_PIXELS, METADATA_MAX_BYTES, check_size
 
+FileBytes = bytes | bytearray | memoryview  # of a whole file
 CHUNK_TITLES = {ALPHA_CHUNK: "transparency", **METADATA_NAMES}
 
 
@@ -91,14 +92,20 @@ class Container:
         """Whether there are layers."""
         return self.has(LAYERED_CHUNK)
 
-    def metadata(self) -> dict[str, bytes]:
-        """Metadata that are there, by the names of METADATA_CHUNKS."""
+    def metadata(self, whole: bool = True) -> dict[str, bytes]:
+        """Metadata that are there, by the names of METADATA_CHUNKS; FormatError for
+        damage, but what is damaged is left out unless all are to be `whole`.
+        """
         found: dict[str, bytes] = {}
         for number, (chunk_id, *_) in enumerate(self.spans):
             if chunk_id in METADATA_NAMES:
-                name, payload = METADATA_NAMES[chunk_id], self.payload(number)
+                name = METADATA_NAMES[chunk_id]
                 room_bytes = METADATA_MAX_BYTES - sum(map(len, found.values()))
-                found[name] = inflate(payload, name, room_bytes)
+                try:
+                    found[name] = inflate(self.payload(number), name, room_bytes)
+                except FormatError:
+                    if whole:
+                        raise
         return found
 
     def payload(self, number: int) -> bytes:
@@ -123,7 +130,7 @@ class Container:
 
 
 def unpack(
-    data: bytes | Path | str, *, max_pixels: int = MAX_PIXELS, whole: bool = True
+    data: FileBytes | Path | str, *, max_pixels: int = MAX_PIXELS, whole: bool = True
 ) -> Container:
     """Parse and check everything before the payloads of a file, given its bytes or its
     name; what it allocates is in proportion to the length of the file. Unless `whole`,
@@ -134,7 +141,7 @@ def unpack(
     """
     if isinstance(data, str | os.PathLike):
         data = Path(data).read_bytes()
-    if not isinstance(data, bytes | bytearray | memoryview):
+    if not isinstance(data, FileBytes):
         raise UsageError(
             f"data is {type(data).__name__}; expected a file's bytes or name"
         )

@@ -7,7 +7,7 @@ import ctypes
 import os
 import threading
 import weakref
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from codec.networks.bundle import ENCODE, EXACT, GRADIENT, PULLBACK, Bundle
 
 Array = NDArray[Any]
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
+GRAPHS_MAX = 32  # in memory, for each number of threads its own
 PATCHED_MAX = 8  # graphs of adapted models in memory; such a model has at most 4
 LOADING = threading.RLock()  # so that no process forks while the engine starts
 
@@ -30,9 +31,8 @@ class Graph:
     """
 
     def __init__(self, path: Path, threads: int, patches: Patches = ()) -> None:
-        with LOADING:
-            LOADED.add(self)
-            self.load(path, threads, patches)
+        LOADED.add(self)
+        self.load(path, threads, patches)
         self.lock = threading.Lock()
 
     def load(self, path: Path, threads: int, patches: Patches) -> None:
@@ -77,14 +77,16 @@ def patched(data: bytes, patches: Patches) -> bytes:
     return bytes(changed)
 
 
-@cache
-def load_graph(path: Path, threads: int) -> Graph:
-    return Graph(path, threads)
+def load_graph(path: Path, threads: int, patches: Patches = ()) -> Graph:
+    """A graph, loaded once for whichever threads ask for it."""
+    with LOADING:
+        if patches:
+            return patched_graph(path, threads, patches)
+        return plain_graph(path, threads)
 
 
-@lru_cache(PATCHED_MAX)
-def load_patched(path: Path, threads: int, patches: Patches) -> Graph:
-    return Graph(path, threads, patches)
+plain_graph = lru_cache(GRAPHS_MAX)(Graph)
+patched_graph = lru_cache(PATCHED_MAX)(Graph)
 
 
 def abandon_graphs() -> None:
@@ -94,8 +96,8 @@ def abandon_graphs() -> None:
     LOADING.release()
     for graph in LOADED:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(graph))
-    load_graph.cache_clear()
-    load_patched.cache_clear()
+    plain_graph.cache_clear()
+    patched_graph.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -126,10 +128,8 @@ class Networks:
         self.analysis, self.synthesis = analysis, synthesis
 
     def graph(self, name: str) -> Graph:
-        path, patches = self.bundle.graph(name), self.bundle.patches.get(name, ())
-        if patches:
-            return load_patched(path, self.threads, patches)
-        return load_graph(path, self.threads)
+        patches = self.bundle.patches.get(name, ())
+        return load_graph(self.bundle.graph(name), self.threads, patches)
 
     def analyze(self, image: Array) -> Array:
         """Latents in image units, the same for every quality."""

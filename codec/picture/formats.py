@@ -77,6 +77,8 @@ def open_picture(
             if name in EXTRAS and EXTRAS[name].match(data):
                 why = f"{name} pictures are read with pip install 'aecodec[inputs]'"
             continue
+        if name in EXTRAS and not EXTRAS[name].match(data):
+            continue  # to import them makes Pillow read them, everywhere
         factory, accept = opener(name)
         start = data[:SIGNATURE_BYTES].ljust(SIGNATURE_BYTES, b"\0")
         accepted = accept is None or accept(start)
@@ -104,7 +106,8 @@ def unreadable(error: Exception) -> str:
     """What to say of an error of a decoder: its own words if it has some, which may be
     of several lines, but not those of what it stumbled over, nor bytes.
     """
-    said = isinstance(error, OSError | SyntaxError) and error.__cause__ is None
+    spoken = OSError | SyntaxError | Image.DecompressionBombError
+    said = isinstance(error, spoken) and error.__cause__ is None
     why = QUOTED_BYTES.sub("", " ".join(str(error).split())) if said else ""
     return f"image cannot be read: {why or 'it is damaged or cut off'}"
 

@@ -37,6 +37,7 @@ GIF_EXTENSIONS = {
     b"!\xff\x0bXMP DataXMP": TITLES["xmp"],
     b"!\xff\x0bICCRGBG1012": TITLES["icc"],
 }
+FRAMES = "all frames but the first"
 TGA_END = b"TRUEVISION-XFILE.\0"
 CREDENTIALS = {b"caBX": "content credentials", b"C2PA": "content credentials"}
 
@@ -45,7 +46,7 @@ def other_contents(image: Image.Image, data: bytes) -> list[str]:
     """Words for each thing in the file of an image that is not kept."""
     found = []
     if getattr(image, "is_animated", False):
-        found.append("all frames but the first")
+        found.append(f"all frames but {image.tell() + 1}" if image.tell() else FRAMES)
     if is_photo(image.format) and has_gain_map(image, data):
         found.append("the gain map (high dynamic range)")
     if is_photo(image.format) and any(mark in data for mark in MOTION_PHOTOS):

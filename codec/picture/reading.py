@@ -1,10 +1,12 @@
 """What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
 import io
+import os
 import struct
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image, ImageOps
 from codec.errors import CodecError, UsageError
 from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
-from codec.picture.formats import open_picture, unreadable
+from codec.picture.formats import FORMATS, open_picture, unreadable
 from codec.picture.losses import other_contents
 from codec.picture.metadata import INFO_KEYS, TITLES, fitting, packed, read_metadata
 from codec.picture.named_colors import named_profile
@@ -101,17 +103,27 @@ def read_picture(
 
     Pixels stay as they are stored: an EXIF orientation is kept as metadata, and applied
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
-    replaced by smooth ones. Raises UsageError for arrays of another type or shape, for
-    samples that cannot be coded, and for pictures that are too large, before they are
-    loaded.
+    replaced by smooth ones. The image is loaded, else left as it was. Pillow reads less
+    than some files say, so these are asked again where an image is loaded already, by
+    its `filename`, if that has the same pixels. Raises UsageError for arrays of another
+    type or shape, for samples that cannot be coded, and for pictures that are too
+    large, before they are loaded.
     """
     if isinstance(image, str | bytes):
         raise UsageError(f"image is {type(image).__name__}; expected a Pillow image")
     try:
         if isinstance(image, Image.Image):
             check_size(image.width, image.height, max_pixels, UsageError)
-            return pillow_picture(image, strip, file_of(image))
-        array = np.asarray(image)
+            key = image.info.get("transparency")
+            try:
+                return pillow_picture(image, strip, file_of(image))
+            finally:
+                if key is not None:
+                    image.info["transparency"] = key
+        try:
+            array = np.asarray(image)
+        except ValueError:  # of lists that are no array
+            array = np.asarray(None)
         if array.dtype == object:
             what = type(image).__name__
             raise UsageError(f"image is {what}; expected a Pillow image or an array")
@@ -142,14 +154,18 @@ def pillow_picture(
         raise UsageError(f"image of {image.width} x {image.height} has no pixels")
     if image.mode == "F":
         raise UsageError("floating-point samples cannot be coded")
-    losses = other_contents(image, data)
-    raw, deep, is_tiff = raw_modes(image), is_deep(image, data), image.format == "TIFF"
-    named = named_profile(image, data, losses)
+    opened = image
+    if not data:
+        opened, data = as_opened(image)
+    losses = other_contents(opened, data)
+    raw, deep = raw_modes(opened), is_deep(opened, data)
+    is_tiff = image.format == "TIFF"
+    named = named_profile(opened, data, losses)
     if image.format == "PNG":
         mend_transparency(image, raw, losses)
     image.load()  # some metadata lie behind the pixels
     metadata = read_metadata(image, losses)
-    if named is not None:
+    if named is not None and image.info.get("icc_profile", named):  # not taken out
         metadata["icc"] = named
     if "exif" in strip:
         image = upright(image)
@@ -174,6 +190,44 @@ def pillow_picture(
     kept = [name for name in INFO_KEYS if name in metadata and name not in strip]
     metadata = fitting({name: metadata[name] for name in kept}, losses)
     return Picture(rgb, gray, neutral, alpha, metadata, losses)
+
+
+def as_opened(image: Image.Image) -> tuple[Image.Image, bytes]:
+    """(an image as it was before it was loaded, all of its file), if that is there by
+    its name and says what Pillow leaves there, and the pixels are those in it; else the
+    image and nothing.
+    """
+    name = getattr(image, "filename", "")
+    if not name or image.format not in FORMATS:
+        return image, b""
+    try:
+        data = Path(os.fsdecode(name)).read_bytes()
+        again, loaded = open_picture(data, NO_LIMIT), open_picture(data, NO_LIMIT)
+        for other in (again, loaded):
+            other.seek(image.tell())
+        if says_more(again, data) and is_same(image, loaded):
+            return again, data
+    except Exception:  # whatever the name may stand for by now
+        return image, b""
+    return image, b""
+
+
+def says_more(image: Image.Image, data: bytes) -> bool:
+    """Whether an image that is not loaded yet, and its file, say more than one that is
+    loaded.
+    """
+    try:
+        named = named_profile(image, data, [])
+    except UsageError:
+        return True
+    has_key = image.format == "PNG" and "transparency" in image.info
+    return has_key or named is not None or is_deep(image, data)
+
+
+def is_same(image: Image.Image, other: Image.Image) -> bool:
+    """Whether pixels are the same."""
+    kind, other_kind = ((i.mode, i.size, i.getpalette()) for i in (image, other))
+    return kind == other_kind and image.tobytes() == other.tobytes()
 
 
 def mend_transparency(image: Image.Image, raw: list[str], losses: list[str]) -> None:
@@ -203,6 +257,7 @@ def color_in_8_bits(image: Image.Image, data: bytes, losses: list[str]) -> Image
         losses.append(UPPER_BITS)
         return image
     again = open_picture(data, NO_LIMIT)
+    again.seek(image.tell())
     again.tile = swapped(again.tile)  # type: ignore[attr-defined]
     return full_color(image, again, losses)
 

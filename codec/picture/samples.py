@@ -44,7 +44,8 @@ def gray_in_8_bits(
     image: Image.Image, raw: list[str], is_tiff: bool, losses: list[str]
 ) -> Image.Image:
     """An image of mode L from integers of 16 or 32 bits; of TIFF, and of 32 bits, they
-    count from the largest down. Where zero is white Pillow leaves them so.
+    count from the largest down; those of other files fill 16 at least. Where zero is
+    white Pillow leaves them so.
     """
     if image.has_transparency_data:
         losses.append("transparency")
@@ -53,7 +54,8 @@ def gray_in_8_bits(
         values &= 0xFFFFFFFF
     values -= min(int(values.min()), 0)
     largest = int(values.max())
-    bits = held(largest) if is_tiff else max(16, largest.bit_length())
+    of_memory = image.format is None and image.mode == "I"
+    bits = held(largest) if is_tiff or of_memory else max(16, largest.bit_length())
     losses.append(words_of(bits))
     gray = (values >> (bits - 8)).astype(np.uint8)
     zero_is_white = is_tiff and image.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from codec.errors import FormatError
+from codec.errors import CodecError, FormatError
 
 VP8L_START = b"\x2f"
 SIDE_BITS = 14  # of a VP8L header, for the width less one, then the height less one
@@ -54,7 +54,7 @@ def loaded(
     reader: type[ImageFile.ImageFile], data: bytes, width: int, height: int
 ) -> Image.Image:
     """The picture that one of Pillow's readers finds; FormatError if it cannot be
-    decoded, or is of another size.
+    decoded, or is of another size, CodecError if Pillow's limit forbids it.
     """
     try:
         # Not by `Image.open`, which warns of large ones.
@@ -65,5 +65,7 @@ def loaded(
             return image
     except (FormatError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:  # which some of them test themselves
+        raise CodecError(f"Pillow's MAX_IMAGE_PIXELS forbids it: {error}") from None
     except Exception:  # Pillow raises all kinds on damaged files
         raise FormatError("picture cannot be decoded") from None
