@@ -13,6 +13,7 @@ from PIL import Image
 
 from codec.coding.choice import Choice
 from codec.coding.decoder import decode_latents, decode_picture, networks_of
+from codec.coding.encoder import Encoder
 from codec.coding.info import Info, read_info
 from codec.coding.relayering import without_layer
 from codec.coding.salvage import salvage_picture
@@ -122,8 +123,9 @@ def encode(
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
-    `effort` 1 (fast analysis) to 9 (slowest, smallest files); 1 to 3 are the same, and
-    4 to 6; 7 to 9 descend on what the model was trained for.
+    `effort` 1 (fast analysis) to 9 (slowest); 1 to 3 are the same, and 4 to 6; 7 to 9
+    descend on what the model was trained for: files are smaller for the same quality of
+    the picture, though at the same number they may be larger, and better.
 
     `content` says what is coded by the networks, as "photo", and what by lossless WebP
     and AVIF, whichever costs less, as "graphics"; "auto" decides by the picture.
@@ -190,20 +192,35 @@ def encode_and_tell(
     stages, remark = Stages(progress), ""
     choice = Choice(picture, options, networks, searches, stages)
     encoder = choice.encoder(code)
-    if options.psnr_db is not None:
-        file, remark = file_of_psnr(encoder, options.psnr_db, stages)
-    elif options.ssimulacra2 is not None:
-        file, remark = file_of_score(encoder, options.ssimulacra2, stages)
+    # What is best at a quality of 60 need not be best, or enough, at another one.
+    has_others = encoder.layering and options.content == AUTO
+    if options.psnr_db is not None or options.ssimulacra2 is not None:
+        try:
+            file, remark = file_of_aim(encoder, options, stages)
+        except UsageError:
+            if not has_others or encoder.is_all_covered:
+                raise
+            file, remark = file_of_aim(choice.with_layer(None), options, stages)
     elif limit_bytes is not None:
         encoders = [encoder]
-        if encoder.layering and options.content == AUTO:
-            encoders.append(choice.without_layer())  # which can be smaller
-        file, remark = file_within(encoders, limit_bytes, stages)
+        if has_others:
+            encoders.append(choice.without_layer())
+        file, remark = file_within(encoders, limit_bytes, choice.cost, stages)
     else:
         stages.begin(1)
         file = encoder.file(code)
     stages.finish()
     return file, remark
+
+
+def file_of_aim(
+    encoder: Encoder, options: EncodeOptions, stages: Stages
+) -> tuple[bytes, str]:
+    """(the file of the PSNR or score that is asked for, what is to be said of it)."""
+    if options.psnr_db is not None:
+        return file_of_psnr(encoder, options.psnr_db, stages)
+    assert options.ssimulacra2 is not None
+    return file_of_score(encoder, options.ssimulacra2, stages)
 
 
 def decode(
@@ -274,8 +291,8 @@ def salvage(
 ) -> tuple[Image.Image, list[str]]:
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
-    Damaged tiles, and 24 pixels around them, are filled in from what is beyond; damaged
-    alpha or metadata are left out.
+    Damaged tiles, and 24 pixels around them of what the networks make, are filled in
+    from what is beyond; damaged alpha or metadata are left out.
     Raises FormatError if the header is damaged, or the file not one of ours.
     """
     options = DecodeOptions(

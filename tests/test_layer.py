@@ -17,6 +17,7 @@ from codec.file.layer import FLAT, LOSSLESS, LOSSY, LayerTile, unpack_layer_tile
 from codec.networks.runtime import Networks
 from codec.networks.shipped import TUNES, load_bundle
 from codec.options import TARGETS, EncodeOptions
+from codec.picture import avif
 from codec.picture.avif import pack_lossy
 from codec.picture.reading import Picture
 from codec.picture.vp8l import pack_lossless
@@ -77,14 +78,41 @@ def test_a_photograph_has_no_layer():
 
 
 def test_a_smooth_photograph_is_not_taken_for_drawn():
-    """Its neighboring pixels are often the same, but no edge is near, and no color
-    common.
+    """A part of its neighboring pixels are the same, but no edge is near, no color
+    common, and not all of it is smooth.
     """
-    across, down = np.meshgrid(np.arange(400), np.arange(300))
-    smooth = np.stack([across / 6, down / 6 + across / 9, 200 - down / 5], -1)
-    assert not content.may_be_drawn(smooth.astype(np.uint8))
-    colors = np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8)
+    smooth = shades()
+    random = np.random.default_rng(0)
+    smooth[:, :200] += random.integers(0, 16, (300, 200, 3), np.uint8)
+    assert not content.may_be_drawn(smooth)
+    colors = random.integers(0, 256, (15, 20, 3), np.uint8)
     assert content.may_be_drawn(colors.repeat(20, 0).repeat(20, 1))
+
+
+def shades():
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    smooth = [across / 6, down / 6 + across / 9, 200 - down / 5]
+    return np.stack(smooth, -1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("way", ["shades", "rows", "columns", "upright shades"])
+def test_what_has_runs_in_either_direction_is_exact_and_small(way):
+    image = shades()
+    if "shades" not in way:
+        image = np.random.default_rng(0).integers(0, 256, (1, 300, 3), np.uint8)
+        image = image.repeat(200, 0)
+    if way in ("rows", "upright shades"):
+        image = np.ascontiguousarray(image.swapaxes(0, 1))
+    data = codec.encode(image)
+    assert kinds(data) == [LOSSLESS]
+    assert len(data) < len(codec.encode(image, content="photo"))
+    assert np.array_equal(decoded(data), image)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 600), (600, 8)])
+def test_the_layer_is_tried_for_strips(height, width):
+    assert content.may_be_drawn(picture(height, width))
+    assert not content.may_be_drawn(picture(24, 24))
 
 
 def test_a_frame_of_one_color_makes_no_drawing_of_a_photograph_of_any_size():
@@ -351,10 +379,36 @@ def test_avif_files_of_more_than_colors_are_refused_in_layers(mode, options):
         codec.decode(with_tile(LayerTile(LOSSY, file.getvalue())))
 
 
+@pytest.mark.parametrize("kind", ["clap", "deep"])
+def test_properties_of_avif_that_a_layer_may_not_have_are_seen(kind):
+    data = pack_lossy(WHITE, None, 50, 8, 1)
+    assert all(map(avif.is_plain, avif.properties_of(data)))
+    if kind == "clap":
+        odd = data.replace(b"pixi", b"clap")
+    else:
+        at = data.index(b"av1C") + 6
+        odd = data[:at] + bytes([data[at] | 0x40]) + data[at + 1 :]
+    assert not all(map(avif.is_plain, avif.properties_of(odd)))
+
+
+def test_avif_is_the_same_with_any_number_of_threads():
+    found = {pack_lossy(picture(300, 300), None, 43, 6, n) for n in (1, 2, 4)}
+    assert len(found) == 1
+
+
+def test_salvaging_leaves_exact_tiles_as_they_are():
+    image = picture(96, 1300)
+    data = bytearray(codec.encode(image, lossless=True))
+    data[-5] ^= 1  # of the second tile
+    found, (fault,) = codec.salvage(bytes(data))
+    assert "tile 2 of 2 is damaged" in fault
+    assert np.array_equal(np.asarray(found)[:, :1024], image[:, :1024])
+
+
 def test_a_mask_without_alpha_is_refused():
-    avif = pack_lossy(WHITE, None, 50, 8, 1)
+    colors = pack_lossy(WHITE, None, 50, 8, 1)
     (network,) = tiles(codec.encode(WHITE, content="photo"))
-    tile = LayerTile(LOSSY, avif, pack_lossless(WHITE, None), network)
+    tile = LayerTile(LOSSY, colors, pack_lossless(WHITE, None), network)
     with pytest.raises(FormatError, match=r"tile 1 of 1 is damaged.*has no alpha"):
         codec.decode(with_tile(tile))
 

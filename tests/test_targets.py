@@ -7,6 +7,7 @@ from PIL import Image
 
 import codec
 from codec.api import encode_and_tell
+from codec.coding import targets
 from codec.coding.targets import Line, highest
 from codec.errors import UsageError
 from codec.options import EncodeOptions
@@ -99,6 +100,34 @@ def test_the_networks_make_a_file_that_is_too_small_for_the_layer():
     smallest = len(codec.encode(image, content="photo", quality=1))
     assert smallest < least
     assert len(codec.encode(image, size_bytes=least - 1)) < least
+
+
+def test_a_layer_that_covers_all_is_measured_once_for_each_of_its_qualities(
+    monkeypatch,
+):
+    """It has few, and the codes are many."""
+    drawn = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    image = np.ascontiguousarray(drawn.repeat(5, 0).repeat(5, 1))
+    image[:60] = picture(60, 160)
+    measured = []
+    bands = targets.decode_bands
+
+    def noted(container, *arguments):
+        measured.append(container.data[container.spans[0][1] :])
+        return bands(container, *arguments)
+
+    monkeypatch.setattr(targets, "decode_bands", noted)
+    codec.encode(image, content="graphics", psnr_db=34)
+    assert len(measured) == len(set(measured)) > 1
+
+
+def test_of_files_that_are_the_same_it_is_the_one_of_the_highest_quality():
+    drawn = np.random.default_rng(0).integers(0, 256, (1, 300, 3), np.uint8)
+    picture = Picture(drawn.repeat(200, 0))
+    size_bytes = round(1.2 * len(codec.encode(picture)))
+    data, remark = encode_and_tell(picture, EncodeOptions(size_bytes=size_bytes))
+    assert codec.read_info(data).quality == 100
+    assert "takes fewer" in remark
 
 
 def test_a_size_beyond_the_largest_file_gives_the_highest_quality():

@@ -62,12 +62,12 @@ class Choice:
         others = [
             self.without_layer() if flat is None else self.with_layer(flat, exact=True)
         ]
-        if photographs is not None:
+        if photographs is not None and not photographs.all():
             others.append(self.with_layer(~photographs))
         costs = [self.cost(drawn.file(code))]
         for done, encoder in enumerate(others):
             self.stages.begin(1 / (len(others) - done + self.keep_latents))
-            costs.append(NETWORKS_SHARE * self.cost(encoder.file(code)))
+            costs.append(self.cost(encoder.file(code)))
         return [drawn, *others][int(np.argmin(costs))]
 
     def without_layer(self) -> Encoder:
@@ -96,12 +96,15 @@ class Choice:
 
     def cost(self, file: bytes) -> float:
         """Bytes times how unlike the picture it is: along the curve of a codec the one
-        falls about as the other grows.
+        falls about as the other grows. Less of it where networks have a part.
         """
         container = unpack(file, max_pixels=NO_LIMIT)
+        tiles = map(container.tile, range(container.header.tile_count))
+        is_drawn = all(isinstance(tile, LayerTile) and tile.covers for tile in tiles)
+        share = 1 if is_drawn else NETWORKS_SHARE
         region, output = whole(container.header), synthesis_of(self.networks)
         image = decode_colors(container, self.networks, region, output)
         found = np.asarray(image.convert("RGB"))
         if (visible := self.picture.visible) is not None:
             found = np.where(visible[..., None], found, self.picture.rgb)
-        return len(file) * dissimilarity(self.picture.rgb, found)
+        return share * len(file) * dissimilarity(self.picture.rgb, found)

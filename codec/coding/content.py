@@ -2,6 +2,7 @@
 text, charts and pixel art are, for the layer; or some of both.
 """
 
+import io
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 CELL_PX = 16
-ROWS_SEEN = 8  # one row in so many
+LINES_SEEN = 8  # one row or column in so many
 RUN = 3  # pixels that are as the one before them
 RUNS_MIN = 0.15  # of the pixels; Kodak's photographs have at most 0.11
 # Smooth photographs have as many. After a run they go on by a level or two, and no
@@ -17,6 +18,10 @@ RUNS_MIN = 0.15  # of the pixels; Kodak's photographs have at most 0.11
 # have 0.04 or 0.3.
 EDGE_LEVELS, EDGES_MIN = 8, 0.01  # of the pixels after a run
 COMMON_MIN = 0.1  # of a sample
+# Shades have neither, but four squares of them take at most this losslessly, in bits
+# per pixel; of the validation and Kodak images 6.
+SQUARE_PX, SHADES_MAX_BPP = 64, 3.0
+THIN_PX, LONG_PX = 24, 128  # sides of a strip, which the networks are not made for
 SAMPLE_SIDE = 64  # rows and columns of a sample
 FEW_COLORS = 32  # of a sample
 FLAT_MIN = 0.04  # of the cells, for a color to be one that is kept as it is
@@ -38,22 +43,50 @@ def may_be_drawn(rgb: Colors, visible: Mask | None = None) -> bool:
         visible = np.broadcast_to(np.True_, rgb.shape[:2])
     pixels = packed(sample(rgb))[sample(visible)]
     colors, counts = np.unique(pixels, return_counts=True)
-    if len(colors) <= FEW_COLORS:
+    short, long = sorted(visible.shape)
+    if len(colors) <= FEW_COLORS or (short <= THIN_PX and long >= LONG_PX):
         return True
-    rows, seen = rgb[::ROWS_SEEN], visible[::ROWS_SEEN]
-    same = (rows[:, 1:] == rows[:, :-1]).all(-1)
+    common = bool(counts.max() >= COMMON_MIN * len(pixels))
+    some = slice(LINES_SEEN // 2, None, LINES_SEEN)  # not those of a frame
+    rows = rgb[some], visible[some]
+    columns = (part[:, some].swapaxes(0, 1) for part in (rgb, visible))
+    found = [has_runs(*lines) for lines in (rows, columns)]
+    runs, edges = any(runs for runs, _ in found), any(edges for _, edges in found)
+    return runs and (common or edges or has_shades(rgb))
+
+
+def has_runs(lines: Colors, visible: Mask) -> tuple[bool, bool]:
+    """(whether many pixels of the lines go on as they are, whether after those come
+    edges).
+    """
+    same = (lines[:, 1:] == lines[:, :-1]).all(-1)
     width = same.shape[1] - RUN
     if width <= 0:
-        return False
-    shown = np.logical_and.reduce([seen[:, i : i + width] for i in range(RUN + 2)])
+        return False, False
+    shown = np.logical_and.reduce([visible[:, i : i + width] for i in range(RUN + 2)])
     runs = np.logical_and.reduce([same[:, i : i + width] for i in range(RUN)]) & shown
     if runs.sum() <= RUNS_MIN * shown.sum():
-        return False
-    steps = np.abs(np.diff(rows[:, RUN:].astype(np.int16), axis=1)).max(-1)
+        return False, False
+    steps = np.abs(np.diff(lines[:, RUN:].astype(np.int16), axis=1)).max(-1)
     after = steps[runs & ~same[:, RUN:]]
-    edges = np.count_nonzero(after > EDGE_LEVELS)
-    common = counts.max() >= COMMON_MIN * len(pixels)
-    return bool(common or edges > EDGES_MIN * len(after))
+    return True, np.count_nonzero(after > EDGE_LEVELS) > EDGES_MIN * len(after)
+
+
+def has_shades(rgb: Colors) -> bool:
+    """Whether lossless WebP has little to do with squares of a picture."""
+    height, width = rgb.shape[:2]
+    for top, left in ((top, left) for top in (1, 3) for left in (1, 3)):
+        rows, columns = (
+            slice(
+                max(side * n // 4 - SQUARE_PX // 2, 0), side * n // 4 + SQUARE_PX // 2
+            )
+            for side, n in ((height, top), (width, left))
+        )
+        square = np.ascontiguousarray(rgb[rows, columns])
+        Image.fromarray(square).save(file := io.BytesIO(), "WEBP", lossless=True)
+        if 8 * file.tell() > SHADES_MAX_BPP * square[..., 0].size:
+            return False
+    return True
 
 
 def sample(rgb: NDArray[Any]) -> NDArray[Any]:

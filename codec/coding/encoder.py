@@ -94,6 +94,11 @@ class Encoder:
         """Numbers of the tiles that a layer covers."""
         return self.layering.whole if self.layering else ()
 
+    @property
+    def is_all_covered(self) -> bool:
+        """Whether there is nothing left for the networks."""
+        return len(self.covered) == self.header.tile_count
+
     def file(self, code: int, rate_share: float = RATE_SHARE) -> bytes:
         """The file of a quality code.
 
@@ -113,7 +118,7 @@ class Encoder:
 
     def payloads(self, code: int, rate_share: float) -> list[bytes]:
         """What the networks make of every tile, nothing of those that are covered."""
-        if len(self.covered) == self.header.tile_count:
+        if self.is_all_covered:
             return [b""] * self.header.tile_count
         parts = [strip.payloads(code, rate_share) for strip in self.strips]
         rows = zip(*parts, strict=True)

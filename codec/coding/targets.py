@@ -68,11 +68,14 @@ EVEN_SCORE = Typical(-4.44, 2.6e-5, 1.4e-3)
 
 
 def file_within(
-    encoders: Sequence[Encoder], size_bytes: int, stages: Stages
+    encoders: Sequence[Encoder],
+    size_bytes: int,
+    cost: Callable[[bytes], float],
+    stages: Stages,
 ) -> tuple[bytes, str]:
     """(the best file of at most so many bytes, what is to be said of it: that the
-    highest quality is smaller), by the first encoder that has one; UsageError if there
-    is none.
+    highest quality is smaller), by the encoder whose file has the least `cost`;
+    UsageError if none has one.
     """
     header = encoders[0].header
     pixels = header.width * header.height
@@ -80,6 +83,7 @@ def file_within(
     def log_bpp(file_bytes: int) -> float:
         return math.log(8 * file_bytes / pixels)
 
+    found = []
     for encoder in encoders:
         under, _ = search(
             encoder,
@@ -90,7 +94,10 @@ def file_within(
             stages,
         )
         if under is not None:
-            return under[0], smaller(under[0], size_bytes)
+            found.append(under[0])
+    if found:
+        file = min(found, key=cost) if len(found) > 1 else found[0]
+        return file, smaller(file, size_bytes)
     least = min(len(encoder.file(0)) for encoder in encoders)
     asked, given = (8 * size / pixels for size in (size_bytes, least))
     raise UsageError(
@@ -213,12 +220,21 @@ def search(
     many `tries` both sides of the limit are enough.
     """
     files: dict[tuple[int, int], Measured] = {}
+    values: dict[bytes, float] = {}  # of layers that cover all, and have few qualities
+
+    def measure_once(file: bytes) -> float:
+        if not encoder.is_all_covered:
+            return measure(file)
+        content = behind_header(file)
+        if content not in values:
+            values[content] = measure(file)
+        return values[content]
 
     def value_of(code: int, step: int) -> float:
         stages.begin(ATTEMPT_STAGE)
         share = RATE_SHARE + (SHARE_MAX - RATE_SHARE) * (1 - step / SHARE_STEPS)
         file = encoder.file(code, share)
-        files[code, step] = file, measure(file)
+        files[code, step] = file, measure_once(file)
         return files[code, step][1]
 
     window = limit - tolerance, limit
@@ -234,7 +250,7 @@ def search(
         lambda code: value_of(code, SHARE_STEPS),
         *(QUALITY_CODE_MAX, window, line, tries),
     )
-    if code is not None and not encoder.refinement:
+    if code is not None and not (encoder.refinement or encoder.is_all_covered):
         below, above = (files.get((n, SHARE_STEPS)) for n in (code, code + 1))
         if below and above and below[1] < window[0]:
             highest(
@@ -244,9 +260,19 @@ def search(
                 Line(SHARE_STEPS, above[1], typical.share_slope),
             )
     value = itemgetter(1)
-    under = [file for file in files.values() if value(file) <= limit]
-    over = [file for file in files.values() if value(file) > limit]
+    by_code = [
+        files[key] for key in sorted(files, reverse=True)
+    ]  # of equals the highest
+    under = [file for file in by_code if value(file) <= limit]
+    over = [file for file in by_code if value(file) > limit]
     return max(under, key=value, default=None), min(over, key=value, default=None)
+
+
+def behind_header(file: bytes) -> bytes:
+    """All but the header, which has the quality."""
+    container = unpack(file, max_pixels=NO_LIMIT)
+    _, start, _ = container.spans[0]
+    return file[start:]
 
 
 def highest(

@@ -8,10 +8,14 @@ from PIL import Image, features
 
 from codec.errors import CodecError, FormatError
 from codec.picture.alpha import smooth_where_invisible
+from codec.picture.embedded import boxes
 from codec.picture.vp8l import Mask, loaded
 
 Colors = NDArray[np.uint8]  # [H, W, 3]
 NOT_IN_LAYERS = {"exif", "icc_profile", "xmp"}
+PROPERTIES = (b"meta", b"iprp", b"ipco")  # each within the one before
+CROPPING, CODING, HIGH_BIT_DEPTH = b"clap", b"av1C", 0x40
+THREADS_MIN = 2  # with one alone AVIF makes other bytes than with several
 
 
 def pack_lossy(
@@ -29,7 +33,7 @@ def pack_lossy(
         quality=quality,
         subsampling="4:4:4",
         speed=speed,
-        max_threads=threads,
+        max_threads=max(threads, THREADS_MIN),
     )
     return file.getvalue()
 
@@ -48,9 +52,26 @@ def unpack_lossy(data: bytes, width: int, height: int) -> Image.Image:
         image.mode != "RGB"
         or getattr(image, "is_animated", False)
         or image.info.keys() & NOT_IN_LAYERS
+        or not all(map(is_plain, properties_of(data)))
     ):
-        raise FormatError("the AVIF file of a layer has more than colors")
+        raise FormatError("the AVIF file of a layer has more than colors of 8 bits")
     return image
+
+
+def properties_of(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The names of properties in an AVIF file, and what they say (ISO/IEC 23008-12)."""
+    for name in PROPERTIES:
+        data = next((content for found, content in boxes(data) if found == name), b"")
+        if name == b"meta":
+            data = data[4:]  # behind version and flags
+    return list(boxes(data))
+
+
+def is_plain(item: tuple[bytes, bytes]) -> bool:
+    """Whether a property neither crops nor says that samples have more than 8 bits."""
+    name, content = item
+    deep = name == CODING and content[2:3] and content[2] & HIGH_BIT_DEPTH
+    return name != CROPPING and not deep
 
 
 def has_avif() -> bool:

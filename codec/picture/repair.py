@@ -12,9 +12,14 @@ FILL_MARGIN_PX = 64  # around what is filled, one pixel at the largest factor
 DAMAGE_REACH_PX = 24  # around a missing part, where the damage shows most
 
 
-def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
-    """Replace these (rows, columns), and `DAMAGE_REACH_PX` around them, by the
-    smoothest colors that go on from those beyond. If nothing is beyond, by gray.
+Part = tuple[slice, slice]  # rows and columns
+
+
+def fill_in(
+    image: Image.Image, missing: Iterable[Part], exact: Iterable[Part] = ()
+) -> None:
+    """Replace these parts, and `DAMAGE_REACH_PX` around them but for what is `exact`,
+    by the smoothest colors that go on from those beyond. If nothing is beyond, by gray.
 
     This is the harmonic function (Pérez et al., "Poisson image editing", SIGGRAPH 2003,
     equation 2), found by iteration from coarse to fine.
@@ -24,6 +29,8 @@ def fill_in(image: Image.Image, missing: Iterable[tuple[slice, slice]]) -> None:
         start = columns.start - DAMAGE_REACH_PX, rows.start - DAMAGE_REACH_PX
         stop = columns.stop + DAMAGE_REACH_PX, rows.stop + DAMAGE_REACH_PX
         mask.paste(255, (*start, *stop))
+    for rows, columns in exact:
+        mask.paste(0, (columns.start, rows.start, columns.stop, rows.stop))
     left, top, right, bottom = mask.getbbox() or (0, 0, 0, 0)
     left, top = (max(side - FILL_MARGIN_PX, 0) for side in (left, top))
     right = min(right + FILL_MARGIN_PX, image.width)
