@@ -21,10 +21,12 @@ DISPLAY = "standard_fhd"
 
 def butteraugli_version() -> str | None:
     """Of the program, which does not tell it, the start of its SHA-256; None if it is
-    not here.
+    not here, or does not run, as without its libraries.
     """
     program = shutil.which(BUTTERAUGLI)
     if program is None:
+        return None
+    if subprocess.run([program], capture_output=True, check=False).returncode == 127:
         return None
     return f"sha256 {hashlib.sha256(Path(program).read_bytes()).hexdigest()[:8]}"
 

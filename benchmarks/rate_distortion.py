@@ -82,9 +82,11 @@ def rate_distortion(
     averages = average(measurements)
     comparisons = compare(averages, measurements)
     write_rows(output / f"{name}_summary.csv", Average, averages, FORMATS)
+    bd_rates = output / f"{name}_bd_rates.csv"
+    bd_rates.unlink(missing_ok=True)  # of other measurements
     if comparisons:
         formats = dict.fromkeys(get_type_hints(Comparison), ".2f")
-        write_rows(output / f"{name}_bd_rates.csv", Comparison, comparisons, formats)
+        write_rows(bd_rates, Comparison, comparisons, formats)
     plot_curves(
         output / f"{name}.png",
         averages,

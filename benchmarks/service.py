@@ -77,7 +77,7 @@ def load(port: int, server: int, names: Sequence[str], kind: str, clients: int) 
             ask(chosen)
 
     ask(random.Random(clients))
-    del times[:]
+    del times[:], errors[:]
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(client, range(clients)))

@@ -16,7 +16,15 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 import codec
-from benchmarks import drawings, entropy, graphics, rate_distortion, scaling, weaknesses
+from benchmarks import (
+    drawings,
+    entropy,
+    graphics,
+    judges,
+    rate_distortion,
+    scaling,
+    weaknesses,
+)
 from benchmarks.__main__ import main
 from benchmarks.bd_rate import bd_rate
 from benchmarks.codecs import CODECS, ImageCodec
@@ -273,6 +281,14 @@ def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
         assert row.codec == "aecodec"
         np.testing.assert_equal(row.common_percent, row.percent)  # no third codec
     assert comparisons[0].image_least <= comparisons[0].image_median
+
+
+def test_a_judge_that_does_not_run_is_not_there(tmp_path, monkeypatch):
+    program = tmp_path / judges.BUTTERAUGLI
+    program.write_text("#!/bin/sh\nexit 127\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert judges.butteraugli_version() is None
 
 
 def test_results_with_a_metric_that_cannot_be_measured_here_are_left_alone(
