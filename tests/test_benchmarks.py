@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pictures
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -453,7 +454,8 @@ def test_scaling_measures_every_size_and_shape_and_plots(tmp_path, monkeypatch):
 
 
 def test_speed_measures_all_codecs_in_turn(tmp_path):
-    picture(320, 200, seed=1).save(tmp_path / "a.png")
+    photograph = Image.fromarray(pictures.picture(200, 320))
+    photograph.save(tmp_path / "a.png")
     arguments = ["speed", str(tmp_path), "-o", str(tmp_path / "out"), "--rounds", "1"]
     arguments += ["--megapixels", "0.1"]
     for name in ("aecodec", "jpeg", "webp"):
