@@ -33,7 +33,7 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 # Read where `aecodec[inputs]` is installed; how their files begin.
 EXTRAS = {
-    "HEIF": re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1)", re.DOTALL),
+    "HEIF": re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
     "JXL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
 }
 SUFFIXES = frozenset(suffix for _, names in FORMATS.values() for suffix in names)
@@ -73,12 +73,12 @@ def open_picture(
     """
     why = "not an image in a format that is read here"
     for name in FORMATS:
+        if name in EXTRAS and not EXTRAS[name].match(data):
+            continue  # to import their modules makes Pillow read them, everywhere
         if not is_installed(name):
-            if name in EXTRAS and EXTRAS[name].match(data):
+            if name in EXTRAS:
                 why = f"{name} pictures are read with pip install 'aecodec[inputs]'"
             continue
-        if name in EXTRAS and not EXTRAS[name].match(data):
-            continue  # to import them makes Pillow read them, everywhere
         factory, accept = opener(name)
         start = data[:SIGNATURE_BYTES].ljust(SIGNATURE_BYTES, b"\0")
         accepted = accept is None or accept(start)
