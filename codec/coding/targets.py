@@ -260,9 +260,8 @@ def search(
                 Line(SHARE_STEPS, above[1], typical.share_slope),
             )
     value = itemgetter(1)
-    by_code = [
-        files[key] for key in sorted(files, reverse=True)
-    ]  # of equals the highest
+    # Of files that measure the same the first counts, which has the highest code.
+    by_code = [files[key] for key in sorted(files, reverse=True)]
     under = [file for file in by_code if value(file) <= limit]
     over = [file for file in by_code if value(file) > limit]
     return max(under, key=value, default=None), min(over, key=value, default=None)
