@@ -109,8 +109,8 @@ def encode(
     decoder and Pillow's own limit; `max_pixels` is tested before it is loaded, but for
     formats that are decoded as they are opened. One that has no name is best not loaded
     before: what a file says where Pillow does not look, of colors, depth and
-    transparency, is found in the file. What is not kept is
-    told by `codec.picture.reading.read_picture`.
+    transparency, is found in the file. What is not kept is told by
+    `codec.picture.reading.read_picture`.
 
     At most one of these says how well: `quality` 1 to 100, 60 if none is given, larger
     is better and need not be whole; `size_bytes` or `rate_bpp` (bits per pixel), limits

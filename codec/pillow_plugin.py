@@ -169,7 +169,11 @@ def open_image(
         image = AecImageFile(file)
     except SyntaxError as error:  # as Pillow has it
         raise FormatError(str(error)) from None
-    check_size(image.width, image.height, max_pixels, FormatError)
+    try:
+        check_size(image.width, image.height, max_pixels, FormatError)
+    except CodecError:
+        image.close()
+        raise
     image.max_pixels, image.bundle, image.threads = max_pixels, bundle, threads
     return image
 
@@ -190,21 +194,16 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     found if they were opened by their names, see `codec.picture.reading.read_picture`.
     """
     options = image.encoderinfo
-    given = {name: options[name] for name in OPTIONS if name in options}
-    if given.get("lossless"):
-        given.pop("quality", None)
-    # A copy of the image would lose what only its own class knows.
-    info, image.info = image.info, dict(image.info)
-    for key in set(INFO_KEYS.values()) & set(options):
-        image.info[key] = options[key]
+    chosen = {name: options[name] for name in OPTIONS if name in options}
+    if chosen.get("lossless"):
+        chosen.pop("quality", None)
+    given = {name: options[key] for name, key in INFO_KEYS.items() if key in options}
     try:
-        asked = EncodeOptions(max_pixels=NO_LIMIT, **given)
-        picture = read_picture(image, asked.strip, max_pixels=NO_LIMIT)
+        asked = EncodeOptions(max_pixels=NO_LIMIT, **chosen)
+        picture = read_picture(image, asked.strip, NO_LIMIT, given)
         data = encode_picture(picture, asked)
     except CodecError as error:
         raise ValueError(str(error)) from None
-    finally:
-        image.info = info
     file.write(data)
 
 

@@ -1,6 +1,7 @@
 """Pictures of all kinds to 8-bit RGB arrays, and padding."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -356,6 +357,17 @@ def test_what_pillow_leaves_in_a_file_is_found_for_a_loaded_image(what, tmp_path
         changed = read_picture(image)  # stands for itself
     assert changed.rgb[0, 0, 0] == 255
     assert "icc" not in changed.metadata
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    path = tmp_path / "file.png"
+    path.write_bytes(png_with())
+    with Image.open(path) as image:
+        image.load()
+        path.unlink()
+        os.mkfifo(path)
+        assert read_picture(image).rgb.shape == (96, 128, 3)
 
 
 def two_pages(first, second):

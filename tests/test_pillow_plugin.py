@@ -295,12 +295,21 @@ def test_metadata_that_are_given_empty_are_left_out(small_picture, tmp_path):
     assert "exif" not in codec.read_info(stripped.read()).metadata
 
 
-def test_a_profile_that_is_given_empty_is_left_out(tmp_path):
-    (tmp_path / "x.png").write_bytes(png_with((b"gAMA", struct.pack(">I", 100000))))
+def test_profile_and_texts_that_are_given_empty_are_left_out(tmp_path):
+    chunks = (b"gAMA", struct.pack(">I", 100000)), (b"tEXt", b"Author\0somebody")
+    (tmp_path / "x.png").write_bytes(png_with(*chunks))
     with Image.open(tmp_path / "x.png") as image:
-        kept, stripped = saved(image), saved(image, icc_profile=None)
-    assert codec.read_info(kept.read()).metadata == ("icc",)
+        kept, stripped = saved(image), saved(image, icc_profile=None, text={})
+    assert codec.read_info(kept.read()).metadata == ("icc", "text")
     assert codec.read_info(stripped.read()).metadata == ()
+
+
+def test_a_resolution_that_is_given_is_kept_with_a_file_that_has_none(tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "x.jpg")
+    with Image.open(tmp_path / "x.jpg") as image:
+        file = saved(image, dpi=(300, 300))
+    with Image.open(file) as opened:
+        assert opened.info["dpi"] == (300, 300)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO, Path])

@@ -49,18 +49,15 @@ def read_metadata(image: Image.Image, losses: list[str]) -> dict[str, bytes]:
     found: dict[str, Any] = {k: image.info.get(key) for k, key in INFO_KEYS.items()}
     found["text"] = texts
     app1 = profiles.get("APP1", b"")
-    if "exif" not in image.info:  # empty is what one asks for who wants none
-        found["exif"] = profiles.get("exif")
-        if not found["exif"] and app1.startswith(EXIF_PREFIX):
-            found["exif"] = app1
-        if not found["exif"] and image.format == "TIFF":
-            found["exif"] = exif_of_tiff(image, losses)
-    if "xmp" not in image.info:
-        found["xmp"] = profiles.get("xmp")
-        if not found["xmp"] and app1.startswith(XMP_PREFIX):
-            found["xmp"] = app1
-    if "iptc" not in image.info:
-        found["iptc"] = read_iptc(image, profiles)
+    found["exif"] = found["exif"] or profiles.get("exif")
+    if not found["exif"] and app1.startswith(EXIF_PREFIX):
+        found["exif"] = app1
+    if not found["exif"] and image.format == "TIFF":
+        found["exif"] = exif_of_tiff(image, losses)
+    found["xmp"] = found["xmp"] or profiles.get("xmp")
+    if not found["xmp"] and app1.startswith(XMP_PREFIX):
+        found["xmp"] = app1
+    found["iptc"] = found["iptc"] or read_iptc(image, profiles)
     if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
         found["dpi"] = None  # Pillow's guess from the EXIF data
     if not has_square_pixels(image):

@@ -1,12 +1,14 @@
 """What is coded of a Pillow image, of an array, or of a file in a picture format."""
 
 import io
+import math
 import os
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from codec.errors import CodecError, UsageError
-from codec.limits import MAX_PIXELS, NO_LIMIT, check_size
+from codec.limits import EXTENSION_PX, MAX_PIXELS, NO_LIMIT, check_size
 from codec.picture.alpha import smooth_where_invisible
 from codec.picture.formats import FORMATS, open_picture, unreadable
 from codec.picture.losses import other_contents
@@ -97,6 +99,7 @@ def read_picture(
     image: Image.Image | NDArray[np.uint8],
     strip: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Picture:
     """The picture in a Pillow image, or in an array uint8 [H, W] (gray), [H, W, 3] or
     [H, W, 4], whose last channel is alpha.
@@ -105,9 +108,10 @@ def read_picture(
     only if "exif" is in `strip`, the metadata left out. Colors that cannot be seen are
     replaced by smooth ones. The image is loaded, else left as it was. Pillow reads less
     than some files say, so these are asked again where an image is loaded already, by
-    its `filename`, if that has the same pixels. Raises UsageError for arrays of another
-    type or shape, for samples that cannot be coded, and for pictures that are too
-    large, before they are loaded.
+    its `filename`, if that has the same pixels. Metadata that are `given`, by the names
+    INFO_KEYS, stand in place of the image's, also as nothing. Raises UsageError for
+    arrays of another type or shape, for samples that cannot be coded, and for pictures
+    that are too large, before they are loaded.
     """
     if isinstance(image, str | bytes):
         raise UsageError(f"image is {type(image).__name__}; expected a Pillow image")
@@ -116,15 +120,14 @@ def read_picture(
             check_size(image.width, image.height, max_pixels, UsageError)
             key = image.info.get("transparency")
             try:
-                return pillow_picture(image, strip, file_of(image))
+                return pillow_picture(image, strip, file_of(image), given)
             finally:
                 if key is not None:
                     image.info["transparency"] = key
-        try:
+        array = None
+        with suppress(ValueError):  # of lists that are no array
             array = np.asarray(image)
-        except ValueError:  # of lists that are no array
-            array = np.asarray(None)
-        if array.dtype == object:
+        if array is None or array.dtype == object:
             what = type(image).__name__
             raise UsageError(f"image is {what}; expected a Pillow image or an array")
         return array_picture(array, max_pixels)
@@ -147,7 +150,10 @@ def file_of(image: Image.Image) -> bytes:
 
 
 def pillow_picture(
-    image: Image.Image, strip: Collection[str], data: bytes = b""
+    image: Image.Image,
+    strip: Collection[str],
+    data: bytes = b"",
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Picture:
     """As `read_picture`; `data` are the image's file where it is known."""
     if 0 in image.size:
@@ -165,12 +171,14 @@ def pillow_picture(
         mend_transparency(image, raw, losses)
     image.load()  # some metadata lie behind the pixels
     metadata = read_metadata(image, losses)
-    if named is not None and image.info.get("icc_profile", named):  # not taken out
+    if named is not None:
         metadata["icc"] = named
     if "exif" in strip:
         image = upright(image)
         if "xmp" in metadata and "xmp" in image.info:  # without its orientation
             metadata["xmp"] = packed("xmp", image.info["xmp"])
+    metadata |= {name: packed(name, value) for name, value in given.items()}
+    metadata = {name: data for name, data in metadata.items() if data}
     if image.mode.startswith("I"):
         image = gray_in_8_bits(image, raw, is_tiff, losses)
     elif deep:
@@ -197,18 +205,20 @@ def as_opened(image: Image.Image) -> tuple[Image.Image, bytes]:
     its name and says what Pillow leaves there, and the pixels are those in it; else the
     image and nothing.
     """
-    name = getattr(image, "filename", "")
-    if not name or image.format not in FORMATS:
+    path = Path(os.fsdecode(getattr(image, "filename", "")))
+    if image.format not in FORMATS or not path.is_file():  # a pipe would be waited for
         return image, b""
-    try:
-        data = Path(os.fsdecode(name)).read_bytes()
-        again, loaded = open_picture(data, NO_LIMIT), open_picture(data, NO_LIMIT)
-        for other in (again, loaded):
-            other.seek(image.tell())
-        if says_more(again, data) and is_same(image, loaded):
-            return again, data
-    except Exception:  # whatever the name may stand for by now
-        return image, b""
+    data = path.read_bytes()
+
+    def again() -> Image.Image:
+        limit = math.prod(side + EXTENSION_PX for side in image.size)
+        found = open_picture(data, limit)
+        found.seek(image.tell())
+        return found
+
+    with suppress(Exception):  # whatever the name may stand for by now
+        if says_more(again(), data) and is_same(image, again()):
+            return again(), data
     return image, b""
 
 
