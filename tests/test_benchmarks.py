@@ -284,6 +284,16 @@ def test_run_end_to_end(folder, tmp_path, monkeypatch, jobs):
     assert comparisons[0].image_least <= comparisons[0].image_median
 
 
+def test_no_bd_rates_of_other_measurements_stay(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        rate_distortion, "CODECS", {"jpeg": few_qualities(CODECS["jpeg"])}
+    )
+    bd_rates = tmp_path / "tiny_bd_rates.csv"
+    bd_rates.write_text("of an older model\n")
+    assert run(folder, "-o", tmp_path, "--codec", "jpeg").exit_code == 0
+    assert not bd_rates.exists()
+
+
 def test_a_judge_that_does_not_run_is_not_there(tmp_path, monkeypatch):
     program = tmp_path / judges.BUTTERAUGLI
     program.write_text("#!/bin/sh\nexit 127\n")
