@@ -313,20 +313,3 @@ def test_a_model_that_is_missing_is_one_line(monkeypatch, folder, coded, lost):
         line = fails(*call, "-f", "-o", "out")
         assert f"model {DEFAULT} is not installed whole" in line
     assert "No such file" in fails("encode", "photo.png", "--model", "none.aecm")
-
-
-@pytest.mark.skipif(
-    DEFAULT not in shipped.PULLBACK_DIGESTS, reason="the synthesis has the signature"
-)
-def test_what_refines_alone_is_missed_by_nothing_else(monkeypatch, folder, coded):
-    models = folder / "models"
-    shutil.copytree(shipped.MODELS / DEFAULT, models / DEFAULT)
-    shutil.copytree(shipped.MODELS / "objectives", models / "objectives")
-    (models / DEFAULT / "pullback.tflite").write_bytes(b"")
-    monkeypatch.setattr(shipped, "MODELS", models)
-    for found in (shipped.read_released, shipped.check_pullback):
-        found.cache_clear()
-    succeeds("decode", "photo.aec", "-o", "out.png")
-    line = fails("encode", "photo.png", "-e", "7", "-o", "out.aec")
-    assert f"pullback of {DEFAULT} is damaged" in line
-    shipped.read_released.cache_clear()  # others take the model where it is

@@ -29,7 +29,7 @@ def gray_file():
 def test_every_head_is_shipped_for_the_tune_psnr_and_small():
     assert set(shipped.HEAD_DIGESTS[MODEL_ID]) == set(heads.HEADS)
     for name in heads.HEADS:
-        assert shipped.head_file(MODEL_ID, name).stat().st_size <= 3_000_000
+        assert shipped.head_file(MODEL_ID, name).stat().st_size <= 4_000_000
 
 
 @pytest.mark.parametrize("name", IMAGE_HEADS)

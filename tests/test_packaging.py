@@ -15,13 +15,12 @@ from make_golden import GOLDEN
 from PIL import Image
 
 import codec
-from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS, PULLBACK
+from codec.networks.bundle import ARRAYS, CONFIG, GRAPHS
 from codec.networks.fingerprints import PROJECTION
 from codec.networks.shipped import (
     DEFAULT_MODEL_ID,
     HEAD_DIGESTS,
     OBJECTIVE_DIGESTS,
-    PULLBACK_DIGESTS,
     SHIPPED,
 )
 from codec.web.site import FILES, PAGES
@@ -114,11 +113,10 @@ def test_the_wheel_holds_models_format_and_license(wheel):
     }
     projection = f"codec/models/search-{DEFAULT_MODEL_ID}/{PROJECTION}"
     found = {name for name in names if name.startswith("codec/models/")}
-    refinement = {f"codec/models/{m}/{PULLBACK}.tflite" for m in PULLBACK_DIGESTS}
-    refinement |= {
+    objectives = {
         f"codec/models/objectives/{tune}.tflite" for tune in OBJECTIVE_DIGESTS
     }
-    assert found == models | heads | refinement | {projection}
+    assert found == models | heads | objectives | {projection}
     assert {"codec/FORMAT.md", "codec/py.typed"} <= names
     sent = [path for folder in (FILES, PAGES, GALLERY) for path in folder.iterdir()]
     assert {path.relative_to(ROOT).as_posix() for path in sent} <= names

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import integer_scale_network as reference
@@ -26,7 +26,6 @@ from codec.networks.bundle import (
     CONFIG,
     DESCRIPTOR_STEP,
     EXACT,
-    FIRST_HALOS,
     read_bundle,
 )
 from codec.networks.runtime import Graph, Networks
@@ -351,11 +350,8 @@ def test_a_bundle_may_say_how_far_its_networks_see(tmp_path, bundle):
     config = json.loads((bundle.folder / CONFIG).read_text()) | {"halos": halos}
     (tmp_path / "wide" / CONFIG).write_text(json.dumps(config))
     assert asdict(read_bundle(tmp_path / "wide").halos) == halos
-    assert bundle.halos == FIRST_HALOS
 
 
 def test_descriptors_take_steps_alike_whatever_the_units_of_latents(bundle):
-    other = replace(bundle, architecture="other")
     steps = np.exp(bundle.log_inverse_gain[-1])
-    assert np.allclose(other.descriptor_scale * steps, DESCRIPTOR_STEP)
-    assert (replace(bundle, architecture="blocks").descriptor_scale == 1).all()
+    assert np.allclose(bundle.descriptor_scale * steps, DESCRIPTOR_STEP)

@@ -53,14 +53,6 @@ class Halos:
 
 DESCRIPTOR_STEP = 0.01  # what descriptors take a step at the highest quality for
 
-# Of bundles whose config names none, such as models 7 and 9.
-FIRST_ARCHITECTURE = "blocks"
-# Likewise. They follow from the kernels of the networks. Analysis: 3 x 3 seven times at
-# 1/8 and once at 1/16, 72 pixels. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32,
-# 48. Mean: 3 x 3 at 1/64, at 1/32, and three times at 1/16, 144. Synthesis: 3 x 3 once
-# at 1/16 and four times at 1/8, 48.
-FIRST_HALOS = Halos(analysis=2, hyper_analysis=1, mean=3, synthesis=1)
-
 
 @dataclass(frozen=True)
 class Bundle:
@@ -89,7 +81,6 @@ class Bundle:
     log_gain: NDArray[np.float32]  # [anchors, latent_channels]
     log_inverse_gain: NDArray[np.float32]  # [anchors, latent_channels]
     block_scale: NDArray[np.float32]  # [anchors, channels of all blocks]
-    pullback_graph: str = "synthesis"  # that has the signature PULLBACK, if any
     # By graph: (offset, bytes) that an adapted model has in place of those in the file.
     patches: Mapping[str, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
@@ -101,13 +92,9 @@ class Bundle:
     @property
     def descriptor_scale(self) -> NDArray[np.float32]:
         """Factors [latent_channels] on latents in image units, so that descriptors know
-        what is little, whatever the units. Those of the first architecture are of
-        orthonormal functions.
+        what is little, whatever the units.
         """
-        steps = np.exp(self.log_inverse_gain[-1])
-        if self.architecture == FIRST_ARCHITECTURE:
-            return np.ones_like(steps)
-        return DESCRIPTOR_STEP / steps
+        return DESCRIPTOR_STEP / np.exp(self.log_inverse_gain[-1])
 
     def graph(self, name: str) -> Path:
         return graph_file(self.folder, name)
@@ -179,17 +166,12 @@ def read_bundle(folder: Path) -> Bundle:
 
 def parse_bundle(folder: Path, digest: bytes) -> Bundle:
     config = json.loads((folder / CONFIG).read_text())
-    halos = config.pop("halos", None)
-    if "tune" not in config:  # models 7 and 9; the latter was released without PULLBACK
-        config["tune"] = "psnr" if config.pop("can_refine") else "visual"
-        config["pullback_graph"] = PULLBACK
-    config.setdefault("architecture", FIRST_ARCHITECTURE)
     with np.load(folder / ARRAYS) as data:
         arrays = dict(data)
     return Bundle(
         folder=folder,
         digest=digest,
-        halos=Halos(**halos) if halos else FIRST_HALOS,
+        halos=Halos(**config.pop("halos")),
         hyper_tables=tuple(
             read_tables(arrays, f"hyper_{i}")
             for i in range(config.pop("hyper_table_sets"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codec.networks.runtime import Array, Networks
-from codec.networks.shipped import check_pullback, objective_file
+from codec.networks.shipped import objective_file
 
 # Decoded latents, in quantization steps -> (sum over all samples, in squared gray
 # levels; its gradient).
@@ -41,7 +41,6 @@ def seen(networks: Networks, vectors: dict[str, Array], image: Array) -> Distort
     """
     decoder = vectors["inverse_gain"], vectors["block_scale"]
     objective = objective_file(networks.bundle.tune)
-    check_pullback(networks.bundle.folder.name)
     rows, columns = (list(segments(side)) for side in image.shape[1:3])
 
     def found(latents: Array) -> tuple[float, Array]:

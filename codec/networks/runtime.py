@@ -222,7 +222,7 @@ class Networks:
         """Gradient with respect to the decoded latents, where that with respect to the
         decoded picture, in gray levels, is `gradient`, float32 [1, H, W, 3].
         """
-        return self.graph(self.bundle.pullback_graph)(
+        return self.graph("synthesis")(
             PULLBACK,
             latents=latents,
             inverse_gain=inverse_gain,

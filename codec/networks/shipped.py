@@ -10,13 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from codec.errors import CodecError, FormatError, UsageError
-from codec.networks.bundle import (
-    PULLBACK,
-    Bundle,
-    bundle_digest,
-    graph_file,
-    parse_bundle,
-)
+from codec.networks.bundle import Bundle, bundle_digest, graph_file, parse_bundle
 
 MODELS = Path(__file__).parent.parent / "models"
 # Model id -> (folder, SHA-256 of the bundle). Files hold the id, so none is used twice;
@@ -49,12 +43,6 @@ HEAD_DIGESTS = {
         "upscale": "d2a5c60fd0524dc08a2fec90e3998d1add4e970a32b5e23505fbf382e78e724a",
         "colorize": "9c545b30295d974ab98dbecd2ee1a98edba0d7813d5383d0e9cc01c6dbb9deba",
     },
-}
-
-# Folder of a model -> SHA-256 of its `pullback`, where that is a graph of its own: for
-# encoders alone, so files do not depend on it.
-PULLBACK_DIGESTS = {
-    "visual-9": "06262db67a0ef7ab1ef017723e45e170725164b3b715eef81dab79178bf8f868"
 }
 # Tune -> SHA-256 of the graph of what its models are trained for, by which latents are
 # refined; not that of squared error.
@@ -120,15 +108,6 @@ def objective_file(tune: str) -> Path:
     """The graph of what the models of a tune are trained for; errors as `head_file`."""
     digest = OBJECTIVE_DIGESTS[tune]
     return released_graph("objectives", tune, digest, f"objective {tune}")
-
-
-@cache
-def check_pullback(name: str) -> None:
-    """Test the pullback of the model in a folder, where it is a graph of its own;
-    errors as `head_file`.
-    """
-    if name in PULLBACK_DIGESTS:
-        released_graph(name, PULLBACK, PULLBACK_DIGESTS[name], f"pullback of {name}")
 
 
 def released_graph(folder: str, name: str, digest: str, what: str) -> Path:

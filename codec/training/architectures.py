@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codec.networks.bundle import FIRST_ARCHITECTURE, FIRST_HALOS, Halos
-from codec.training import block_transforms, lapped_transforms
-from codec.training.dimensions import LATENTS
+from codec.networks.bundle import Halos
+from codec.training import lapped_transforms
 from codec.training.layers import Network
 
 DEFAULT = "lapped"
@@ -31,13 +30,6 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    FIRST_ARCHITECTURE: Architecture(
-        block_transforms.AnalysisTransform,
-        block_transforms.SynthesisTransform,
-        0.0,
-        FIRST_HALOS,
-        lambda: np.ones(LATENTS),
-    ),
     "lapped": Architecture(
         lapped_transforms.AnalysisTransform,
         lapped_transforms.SynthesisTransform,

@@ -79,8 +79,7 @@ class UpscaleHead(ImageHead):
     def image(self, t):
         t = ops.depth_to_space(ops.cast(self.last(t), "float32"), 2)
         image = ops.depth_to_space(ops.cast(self.finish(t), "float32"), 8)
-        beyond = 16 * self.synthesis.border  # of its cells, which are half as large
-        return image[:, beyond:-beyond, beyond:-beyond] if beyond else image
+        return image[:, 16:-16, 16:-16]  # without the cells beyond the picture
 
     def start(self, synthesis):
         """Copy the weights of its features."""

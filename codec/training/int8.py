@@ -36,10 +36,10 @@ RANGES = np.geomspace(1, 0.1, 12, dtype=np.float32)
 
 
 class Watched:
-    """A residual block that notes what it sees by channel: of its input, of the
-    activations inside, before them where they leak, and of what it adds the largest
-    magnitudes and values in SAMPLES places of each picture; and there the second
-    moments of what its convolutions see.
+    """A residual block that notes what it sees by channel: of its input, of what comes
+    before the activations inside, and of what it adds the largest magnitudes and values
+    in SAMPLES places of each picture; and there the second moments of what its
+    convolutions see.
     """
 
     def __init__(self, block):
@@ -54,7 +54,7 @@ class Watched:
     def __call__(self, x, scale=1.0):
         before = self.block.wide(x)
         wide = activate(before, self.block.leak)
-        seen = x, before if self.block.leak else wide, self.block.out(wide)
+        seen = x, before, self.block.out(wide)
         ones = [1, 1, 1, 1]
         near = tf.image.extract_patches(x, [1, 3, 3, 1], ones, ones, "SAME")
         rows = [by_place(tensor) for tensor in (*seen, near, wide)]
@@ -108,11 +108,10 @@ class Equalized:
         self.input_range, wide_range, self.out_range = watched.ranges()
         self.ranges = {  # by the name of the tensor
             f"{self.scope}/input": (-1.0, 1.0),
+            f"{self.scope}/before": (-1.0, 1.0),
             f"{self.scope}/wide": (-self.leak, 1.0),
             f"{self.scope}/out": (-1.0, 1.0),
         }
-        if self.leak:
-            self.ranges[f"{self.scope}/before"] = (-1.0, 1.0)
         self.kernels, self.biases = [], []
         for layer, moments, before, after in (
             (wide, watched.moments[0], self.input_range, wide_range),
@@ -133,10 +132,7 @@ class Equalized:
             t = tf.multiply(x, 1 / self.input_range, name="input")
             t = tf.nn.conv2d(t, wide_kernel, 1, "SAME")
             t = tf.nn.bias_add(t, wide_bias, name="before")
-            if self.leak:
-                t = tf.nn.leaky_relu(t, self.leak, name="wide")
-            else:
-                t = tf.nn.relu(t, name="wide")
+            t = tf.nn.leaky_relu(t, self.leak, name="wide")
             t = tf.nn.conv2d(t, out_kernel, 1, "SAME")
             t = tf.nn.bias_add(t, out_bias)
             # The limits keep the converter from putting the factors behind them into

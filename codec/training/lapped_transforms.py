@@ -42,7 +42,8 @@ SLOW_LATENTS = 0.03
 # Analysis: a latent sees 16 pixels by the latent block, 8 by the overlap, and 8 by each
 # of three blocks, 48. Synthesis: a pixel sees the 8 x 8 block beside it, by its blocks
 # the one that begins 32 pixels away, from which two latents and by the latent block
-# another one are seen, 64. The other networks are those of `blocks`.
+# another one is seen, 64. Hyper-analysis: 3 x 3 with stride 2 at 1/16 and 1/32, 48.
+# Mean: 3 x 3 at 1/64, at 1/32, and three times at 1/16, 144.
 HALOS = Halos(analysis=1, hyper_analysis=1, mean=3, synthesis=1)
 
 
@@ -130,8 +131,6 @@ class SynthesisTransform(Network):
 
     `scales` [B, 1, 1, sum(BLOCK_SCALES)] weigh the blocks according to quality.
     """
-
-    border = 1  # cells beyond the picture, of latents and features, on every side
 
     def __init__(self, **options):
         super().__init__(**options)

@@ -24,8 +24,7 @@ class Preview(Network):
         super().__init__()
         side = LATENT_PX // PREVIEW_FACTOR
         self.extended = synthesis.extended
-        padding = "valid" if synthesis.border else "same"
-        self.first = conv(PREVIEW_WIDTH, 3, padding=padding, use_bias=False)
+        self.first = conv(PREVIEW_WIDTH, 3, padding="valid", use_bias=False)
         self.last = conv(3 * side**2, 1)
 
     def call(self, y_hat):
@@ -78,8 +77,6 @@ def decode(codec, code_image, image, code, rounding):
     latents = ops.convert_to_tensor(y_hat) * inverse_gain
     decoded = codec.synthesis(latents, block_scales)
     extended = ops.convert_to_numpy(codec.synthesis.extended(latents))[0]
-    zeros = 1 - codec.synthesis.border
-    extended = np.pad(extended, ((zeros, zeros), (zeros, zeros), (0, 0)))
     return extended, ops.convert_to_numpy(decoded)[0]
 
 

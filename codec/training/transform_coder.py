@@ -1,4 +1,4 @@
-"""The transform coders that the networks start from, on blocks or on lapped blocks."""
+"""The lapped transform coder that the networks start from."""
 
 from dataclasses import dataclass
 
@@ -84,18 +84,6 @@ def in_blocks(functions, blocks):
     parts = functions.reshape(latents, n // 8, 8, n // 8, 8, 3)
     parts = parts.transpose(0, 1, 3, 2, 4, 5).reshape(latents, n // 8, n // 8, 192)
     return parts @ blocks.T
-
-
-def block_coder(channels, latents):
-    """(8 x 8 blocks [channels, 192], 2 x 2 of those [latents, 4 * channels]).
-
-    The second is the 16 x 16 DCT expressed in the 8 x 8 one: the two together start as
-    a 16 x 16 DCT with the highest frequencies left out.
-    """
-    counts8, counts16 = frequency_counts(channels, latents)
-    blocks = basis(dct_matrix(8), counts8).reshape(channels, 192)
-    functions = basis(dct_matrix(16), counts16)
-    return blocks, in_blocks(functions, blocks).reshape(latents, 4 * channels)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import { Graph } from "./graphs.js";
 import { Tables } from "./symbols.js";
 
 const CACHE = "aecodec-models";
-const HALOS = { mean: 3, synthesis: 1 }; // of models whose config names none
 const ROOT = new URL("models/", import.meta.url);
 
 let manifest;
@@ -82,7 +81,7 @@ export class SymbolModel {
 
   constructor(kernels, config, arrays, scales) {
     this.kernels = kernels;
-    this.config = { halos: HALOS, ...JSON.parse(new TextDecoder().decode(config)) };
+    this.config = JSON.parse(new TextDecoder().decode(config));
     this.arrays = arrays;
     this.scales = new Graph(kernels, scales, true);
     this.residualTables = this.tables("residual");
