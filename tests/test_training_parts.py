@@ -165,6 +165,7 @@ def watched_block() -> tuple[int8.Watched, np.ndarray]:
     x = np.random.default_rng(0).standard_normal((1, 12, 8, 8)).astype("float32")
     x *= np.geomspace(0.1, 10, 8)
     block(x)
+    block.wide.bias.assign([0, 0, 0, -20, -40, -60])  # mostly negative
     kernel = keras.random.normal(block.out.kernel.shape) * np.geomspace(0.1, 10, 8)
     block.out.kernel.assign(kernel)
     watched = int8.Watched(block)
@@ -208,8 +209,11 @@ def test_an_equalized_block_computes_nearly_the_same_in_channels_of_range_1():
     assert (error < 0.02 * np.abs(expected).max((0, 1, 2))).all()
     wide, out = equalized.kernels
     before = keras.ops.conv(x / equalized.input_range, wide, padding="same")
+    before += equalized.biases[0]
     assert np.allclose(np.abs(before).max((0, 1, 2)), 1, atol=0.03)
-    added = keras.ops.conv(activate(before, equalized.leak), out, padding="same")
+    active = activate(before, equalized.leak) * equalized.activation
+    assert np.allclose(np.abs(active).max((0, 1, 2)), 1, atol=0.03)
+    added = keras.ops.conv(active, out, padding="same") + equalized.biases[1]
     assert np.allclose(np.abs(added).max((0, 1, 2)), 1, atol=0.03)
 
 
@@ -234,16 +238,16 @@ def test_a_branch_in_int8_comes_near_to_the_block(tmp_path, constant_scale):
     expected = keras.ops.convert_to_numpy(watched.block(x)[0])
     added = np.abs(expected - x).max((0, 1, 2))  # by channel
     assert np.abs(found - expected).max() > 0
-    assert (np.abs(found - expected) < 0.05 * added).all()
+    assert (np.abs(found - expected) < 0.03 * added).all()
     rounded, _ = rounded_blocks.Rounded(watched.block)(x)
     in_training, in_the_graph = (
         np.square(result - expected).mean() for result in (rounded, found)
     )
-    assert 0.9 < in_training / in_the_graph < 3
+    assert 0.9 < in_training / in_the_graph < 6
 
 
 def test_rounding_to_8_bits_keeps_gradients():
-    watched, x = watched_block(0.1)
+    watched, x = watched_block()
 
     def gradients(block):
         with tf.GradientTape() as tape:

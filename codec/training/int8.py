@@ -37,14 +37,14 @@ RANGES = np.geomspace(1, 0.1, 12, dtype=np.float32)
 
 class Watched:
     """A residual block that notes what it sees by channel: of its input, of what comes
-    before the activations inside, and of what it adds the largest magnitudes and values
-    in SAMPLES places of each picture; and there the second moments of what its
-    convolutions see.
+    before the activations inside, of these, and of what it adds the largest magnitudes
+    and values in SAMPLES places of each picture; and there the second moments of what
+    its convolutions see.
     """
 
     def __init__(self, block):
-        self.block, self.largest = block, 3 * [SMALLEST]
-        self.values = [], [], []
+        self.block, self.largest = block, 4 * [SMALLEST]
+        self.values = [], [], [], []
         self.moments = [
             SecondMoments(math.prod(layer.kernel.shape[:3]))
             for layer in (block.wide, block.out)
@@ -54,23 +54,25 @@ class Watched:
     def __call__(self, x, scale=1.0):
         before = self.block.wide(x)
         wide = activate(before, self.block.leak)
-        seen = x, before, self.block.out(wide)
+        seen = x, before, wide, self.block.out(wide)
         ones = [1, 1, 1, 1]
         near = tf.image.extract_patches(x, [1, 3, 3, 1], ones, ones, "SAME")
-        rows = [by_place(tensor) for tensor in (*seen, near, wide)]
+        rows = [by_place(tensor) for tensor in seen]
         self.largest = [
             np.maximum(so_far, np.abs(values).max(0))
-            for so_far, values in zip(self.largest, rows[:3], strict=True)
+            for so_far, values in zip(self.largest, rows, strict=True)
         ]
         places = self.random.integers(0, len(rows[0]), SAMPLES)
-        for found, values in zip(self.values, rows[:3], strict=True):
+        for found, values in zip(self.values, rows, strict=True):
             found.append(values[places])
-        for moments, values in zip(self.moments, rows[3:], strict=True):
+        for moments, values in zip(
+            self.moments, (by_place(near), rows[2]), strict=True
+        ):
             moments.add(values[places])
         return self.block(x, scale=scale)
 
     def ranges(self):
-        """By channel of the three tensors."""
+        """By channel of the four tensors."""
         return [
             best_range(np.concatenate(values), largest)
             for values, largest in zip(self.values, self.largest, strict=True)
@@ -98,30 +100,32 @@ def best_range(values, largest):
 
 class Equalized:
     """A watched block, the same but for rounding, with channels of the range 1 in what
-    is quantized.
+    is quantized. Activations have ranges of their own: of channels that are mostly
+    negative the leak would leave them a tenth of the levels.
     """
 
     def __init__(self, watched, number):
         self.scope = f"{SCOPE}_{number}"
         wide, out = watched.block.wide, watched.block.out
         self.leak = watched.block.leak
-        self.input_range, wide_range, self.out_range = watched.ranges()
+        self.input_range, before, active, self.out_range = watched.ranges()
+        self.activation = before / active
         self.ranges = {  # by the name of the tensor
             f"{self.scope}/input": (-1.0, 1.0),
             f"{self.scope}/before": (-1.0, 1.0),
-            f"{self.scope}/wide": (-self.leak, 1.0),
+            f"{self.scope}/wide": (-1.0, 1.0),
             f"{self.scope}/out": (-1.0, 1.0),
         }
         self.kernels, self.biases = [], []
-        for layer, moments, before, after in (
-            (wide, watched.moments[0], self.input_range, wide_range),
-            (out, watched.moments[1], wide_range, self.out_range),
+        for layer, moments, inputs, outputs in (
+            (wide, watched.moments[0], self.input_range, before),
+            (out, watched.moments[1], active, self.out_range),
         ):
             kernel, bias = map(ops.convert_to_numpy, (layer.kernel, layer.bias))
-            kernel = kernel * before[:, None] / after
-            factors = np.tile(1 / before, math.prod(kernel.shape[:2]))
+            kernel = kernel * inputs[:, None] / outputs
+            factors = np.tile(1 / inputs, math.prod(kernel.shape[:2]))
             seen = moments.of_scaled(factors)
-            kernel, bias = rounded_kernel(kernel, bias / after, seen)
+            kernel, bias = rounded_kernel(kernel, bias / outputs, seen)
             self.kernels.append(kernel.astype(np.float32))
             self.biases.append(bias.astype(np.float32))
 
@@ -132,7 +136,8 @@ class Equalized:
             t = tf.multiply(x, 1 / self.input_range, name="input")
             t = tf.nn.conv2d(t, wide_kernel, 1, "SAME")
             t = tf.nn.bias_add(t, wide_bias, name="before")
-            t = tf.nn.leaky_relu(t, self.leak, name="wide")
+            t = tf.nn.leaky_relu(t, self.leak)
+            t = tf.multiply(t, self.activation, name="wide")
             t = tf.nn.conv2d(t, out_kernel, 1, "SAME")
             t = tf.nn.bias_add(t, out_bias)
             # The limits keep the converter from putting the factors behind them into

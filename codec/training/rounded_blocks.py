@@ -2,8 +2,8 @@
 straight-through gradients (after Jacob et al., "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3).
 
-As in `codec.training.int8`, but ranges are the largest magnitudes of the batch, and
-kernels are rounded to the nearest.
+As in `codec.training.int8`, but ranges are the largest magnitudes of the batch,
+kernels are rounded to the nearest, and activations, of which little is lost, are not.
 """
 
 from keras import ops
