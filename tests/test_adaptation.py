@@ -318,7 +318,7 @@ def test_whole_numbers_of_a_graph_are_never_replaced(bundle, graph):
 @pytest.mark.parametrize("graph", ["analysis", "mean_context"])
 def test_weights_that_give_no_numbers_are_told_of(bundle, small_picture, graph):
     weights = {
-        name: np.full_like(values, 1000).tobytes()
+        name: np.full_like(values, 8192).tobytes()
         for kind in FLOATS
         for name, values in weights_of(bundle, graph, kind).items()
     }

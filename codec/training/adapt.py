@@ -184,7 +184,8 @@ def train(codec, tune, pool, steps, progress):
 
 def new_weights(codec, bundle):
     """New contents of the buffers of a bundle's graphs by "graph/number": of every one
-    that holds weights which were trained.
+    that holds weights which were trained. Kernels of the adjoint stay as they are: they
+    guide the encoder, and that is all.
     """
     found = {}
     for graph, (layer, before, after), (kernel, bias) in stored_layers(codec, bundle):
@@ -193,10 +194,6 @@ def new_weights(codec, bundle):
         if layer.kernel.trainable:
             new = ops.convert_to_numpy(layer.kernel) * np.float32(before * after)
             changes = [(as_stored(kernel), as_stored(new))]
-            # In int8 it stays that of the base: it guides the encoder, and that is all.
-            back = as_stored(adjoint(kernel))
-            if place_of(back, held):
-                changes.append((back, as_stored(adjoint(new))))
         if layer.use_bias and layer.bias.trainable:
             changes.append((bias, ops.convert_to_numpy(layer.bias) * after))
         for old, new in changes:
@@ -233,8 +230,3 @@ def buffers_by_content(path):
 def as_stored(kernel):
     """[height, width, inputs, outputs] -> [outputs, height, width, inputs]."""
     return kernel.transpose(3, 0, 1, 2)
-
-
-def adjoint(kernel):
-    """The kernel of the adjoint, as in codec/training/layers.py."""
-    return kernel[::-1, ::-1].transpose(0, 1, 3, 2)

@@ -284,6 +284,7 @@ def export_head(head, file: Path):
 
     run = chroma if isinstance(head, ColorHead) else image
     signature = run, [grid("latents", LATENTS), BLOCK_SCALE]
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(convert({EXACT: signature}, None, head.variables))
 
 

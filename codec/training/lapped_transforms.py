@@ -2,8 +2,8 @@
 
 Blocks overlap by half a block on every side, on the way in and on the way back, and the
 features are coefficients of one variance. Beyond its borders a picture is mirrored, by
-half a latent cell: its pixels for the analysis; for the synthesis its latents, those of
-odd functions with their sign changed.
+half a latent cell: its pixels for the analysis; for the synthesis its latents, times a
+factor by channel, at first -1 for odd functions and 1 for even ones.
 """
 
 import itertools

@@ -26,7 +26,6 @@ const OPERATORS = {
 };
 const COMBINE = { add: 0, subtract: 1, multiply: 2, minimum: 3 };
 const CHANGE = { relu: 0, leakyRelu: 0, floor: 1, round: 2 };
-const RELU_ACTIVATION = 1;
 const SAME = 0; // zeros around the input, so that the output is as large; or VALID
 // Inputs times outputs of a convolution for which Winograd's weights, 36 for each, are
 // worth their memory. Larger ones are at a resolution where they cost little.
@@ -149,12 +148,12 @@ export class Graph {
       const [outputs, rows, columns, own] = this.tensors[ins[1]].shape;
       const same = flat.byte(options, 0) === SAME;
       const plain = [1, 2, 4, 5].every((n) => flat.integer(options, n, 1) === 1);
-      if (!plain || rows !== columns || outputs % 8 || (same && rows % 2 === 0))
-        throw new Error("odd convolution");
+      const odd = rows !== columns || outputs % 8 || (same && rows % 2 === 0);
+      if (!plain || odd || flat.byte(options, 3)) throw new Error("odd convolution");
       const taps = rows * columns * own;
       Object.assign(step, { kernel: rows, own, outputs, ins: ins.slice(0, 1) });
       step.border = same ? (rows - 1) / 2 : 0;
-      step.slope = flat.byte(options, 3) === RELU_ACTIVATION ? 0 : 1;
+      step.slope = 1; // no activation
       step.winograd = !this.exact && rows === 3 && own * outputs <= WINOGRAD_MAX;
       const weights = this.floats(ins[1]);
       const { call } = this.kernels;
