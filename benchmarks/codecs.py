@@ -14,7 +14,7 @@ from PIL import Image, features
 
 import codec
 from codec.file.header import DIGEST_BYTES
-from codec.networks.bundle import EXACT, FAST
+from codec.networks.bundle import AUTO, EXACT
 from codec.networks.shipped import TUNE_DEFAULT, TUNES, load_bundle, model_name
 
 with contextlib.suppress(ImportError):
@@ -62,7 +62,7 @@ def encode_aecodec(image: Image.Image, quality: float, **options: Any) -> bytes:
 
 
 def aecodec(
-    name: str, description: str, precision: str = EXACT, **options: Any
+    name: str, description: str, precision: str = AUTO, **options: Any
 ) -> ImageCodec:
     """The shipped model of a tune, decoded with `precision`; `options` go to
     `codec.encode`.
@@ -150,7 +150,8 @@ CODECS = {
     for entry in (
         aecodec("aecodec", "aecodec, shipped model"),
         aecodec("aecodec-psnr", "aecodec, tune psnr", tune="psnr"),
-        aecodec("aecodec-fast", "aecodec, effort 1, decoded fast", FAST, effort=1),
+        aecodec("aecodec-exact", "aecodec, decoded exactly", EXACT),
+        aecodec("aecodec-fast", "aecodec, effort 1", effort=1),
         *(
             aecodec(
                 f"aecodec-e{effort}",

@@ -43,6 +43,7 @@ PINK, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 STYLES = {
     "aecodec": Style(VERMILION, width_px=3.5),
     "aecodec-psnr": Style(VERMILION, "dash", "square", 3),
+    "aecodec-exact": Style(VERMILION, "dashdot", "circle"),
     "aecodec-fast": Style(VERMILION, "dot", "triangle-up"),
     "aecodec-e1": Style(GRAY, "dashdot", "triangle-down"),
     "aecodec-e7": Style(SKY, "solid", "triangle-up"),

@@ -15,6 +15,7 @@ from codec.errors import UsageError
 from codec.file.chunks import METADATA_CHUNKS
 from codec.file.header import QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS, check_whole
+from codec.networks.bundle import AUTO as AUTO
 from codec.networks.bundle import EXACT, FAST
 from codec.networks.bundle import PRECISIONS as PRECISIONS
 from codec.networks.bundle import Bundle as Bundle
@@ -26,7 +27,8 @@ from codec.networks.shipped import TUNES as TUNES
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 SCORE_MAX = 100  # of SSIMULACRA 2
 THREADS_MAX = 1024
-AUTO, PHOTO, GRAPHICS = CONTENTS = ("auto", "photo", "graphics")
+PHOTO, GRAPHICS = "photo", "graphics"
+CONTENTS = (AUTO, PHOTO, GRAPHICS)
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 STRIPPABLE = tuple(METADATA_CHUNKS)
 # How good a file is to be.
@@ -38,7 +40,7 @@ EXCLUSIVE = (
     ("region", "scale"),
     ("head", "scale"),
     ("head", "precision"),
-    *(("salvage", other) for other in ("region", "scale", "precision", "head")),
+    *(("salvage", other) for other in ("region", "scale", "head")),
 )
 
 
@@ -125,7 +127,7 @@ class DecodeOptions:
 
     region: Region | None = None
     scale: float = 1
-    precision: str = EXACT
+    precision: str = AUTO
     head: str | None = None
     salvage: bool = False
     max_pixels: int = MAX_PIXELS
@@ -146,7 +148,7 @@ class DecodeOptions:
         asked = {
             "region": self.region is not None and "region",
             "scale": self.scale != 1 and f"scale {self.scale}",
-            "precision": self.precision != EXACT and f"precision {self.precision}",
+            "precision": self.precision == FAST and f"precision {self.precision}",
             "head": self.head and f"head {self.head}",
             "salvage": self.salvage and "salvage",
         }

@@ -51,7 +51,6 @@ def test_every_field_of_encoding_is_an_option_of_the_command():
         {"head": "denoise", "precision": "fast"},
         {"salvage": True, "region": (0, 0, 8, 8)},
         {"salvage": True, "scale": 1 / 8},
-        {"salvage": True, "precision": "fast"},
         {"salvage": True, "head": "upscale"},
     ],
 )
@@ -65,6 +64,8 @@ def test_what_does_not_exclude_each_other_is_taken():
     DecodeOptions(region=(0, 0, 8, 8), precision="fast")
     DecodeOptions(region=(0, 0, 8, 8), head="denoise")
     DecodeOptions(scale=1 / 2, precision="fast")
+    DecodeOptions(head="denoise", precision="exact")
+    DecodeOptions(salvage=True, precision="fast")
 
 
 def test_records_travel_to_other_processes():

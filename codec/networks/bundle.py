@@ -31,7 +31,8 @@ FAST = "fast"  # of analysis and synthesis: residual branches in int8
 # the latents, or the gradient of any distortion taken from the picture to the latents.
 GRADIENT = "gradient"  # for the tune psnr
 PULLBACK = "pullback"  # for other tunes
-PRECISIONS = (EXACT, FAST)
+AUTO = "auto"  # EXACT or FAST, whichever the model decodes in
+PRECISIONS = (AUTO, EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 
@@ -75,6 +76,7 @@ class Bundle:
     lmbda_max: float
     skip_below: int  # residuals with a lower table index are zero and not coded
     tune: str  # what it was trained for
+    precision: str  # EXACT or FAST: of the synthesis, unless another is asked for
     architecture: str  # a name in codec/training/architectures.py
     hyper_tables: tuple[Tables, ...]  # by range of qualities, then by channel
     residual_tables: Tables  # by table index

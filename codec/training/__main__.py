@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from codec.networks.bundle import EXACT, FAST
 from codec.networks.heads import HEADS
 from codec.networks.shipped import TUNE_DEFAULT, TUNES
 
@@ -185,6 +186,12 @@ def export_objective(tune, output):
     "--calibration-tiles",
     default=400,
     help="512-px tiles of DATA whose symbols are counted for the tables.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice([EXACT, FAST]),
+    default=EXACT,
+    help="What decoders compute the synthesis in; fast where nobody sees it.",
 )
 def export(run, data, output, **options):
     """Export the averaged weights of RUN as a bundle, its tables counted on DATA (needs

@@ -307,7 +307,14 @@ def export_objective(tune: str, file: Path):
 
 
 def export(
-    codec, folder: Path, *, model_id: int, data, calibration_tiles: int, tune: str
+    codec,
+    folder: Path,
+    *,
+    model_id: int,
+    data,
+    calibration_tiles: int,
+    tune: str,
+    precision: str,
 ):
     """Write the bundle to `folder` and print what it holds."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -346,6 +353,7 @@ def export(
         "lmbda_max": LMBDA_MAX,
         "skip_below": skip_below,
         "tune": tune,
+        "precision": precision,
         "architecture": codec.architecture,
         "halos": asdict(ARCHITECTURES[codec.architecture].halos),
         "hyper_table_sets": len(hyper_tables),

@@ -59,8 +59,8 @@ def suffix_of(name: str) -> str:
     type=click.Choice(PRECISIONS),
     default=DecodeOptions.precision,
     show_default=True,
-    help="fast: residual branches in int8, nearly the same colors sooner; of no matter "
-    "to --scale.",
+    help="fast: residual branches in int8, nearly the same colors sooner; exact: in "
+    "float32; auto: fast for files of --tune visual. Of no matter to --scale.",
 )
 @click.option(
     "--denoise",
