@@ -321,7 +321,7 @@ def test_the_integer_network_sees_integer_weights():
         assert np.array_equal(value, np.round(value))
 
 
-@pytest.mark.parametrize("start", ["run", "weights.npz"])
+@pytest.mark.parametrize("start", ["run", "weights.npz", "bundle"])
 def test_a_run_starts_from_the_averages_of_another(folder, start):
     training(folder, "weights", "run", "-o", "weights.npz")
     common = ("--batch", 2, "--steps", 1, "--learning-rate", 1e-9)

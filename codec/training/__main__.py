@@ -104,7 +104,7 @@ def options_of_training(command):
 @click.option(
     "--start",
     type=click.Path(exists=True, path_type=Path),
-    help="Run, or file of `weights`, whose weights a new run starts from.",
+    help="Run, file of `weights`, or bundle, whose weights a new run starts from.",
 )
 @click.option(
     "--int8",

@@ -6,6 +6,7 @@ import time
 import keras
 from keras import ops
 
+from codec.networks.bundle import CONFIG, read_bundle
 from codec.training.checkpoints import (
     averages,
     read_checkpoint,
@@ -20,6 +21,7 @@ from codec.training.schedule import Plateau
 from codec.training.soap import Soap
 from codec.training.training_model import TrainingModel
 from codec.training.validation import SIDE_MIN_PX
+from codec.training.warm_start import start_from
 
 EMA_MOMENTUM = 0.999
 WEIGHT_DECAY = 0.02  # times the rate of learning, a step
@@ -109,13 +111,15 @@ def train(
     **options,
 ):
     """Train for `steps` in all, going on from the checkpoint in `folder` if there is
-    one, else from the averaged weights of `start` if given, a run or a file of them;
-    with `int8`, to be computed in it; `options` are those of `fit`.
+    one, else from the averaged weights of `start` if given, a run, a file of them or a
+    bundle; with `int8`, to be computed in it; `options` are those of `fit`.
     """
     set_up(precision)
     pool, probability = load_pool(data)
     codec = build_codec(architecture)
-    if start:
+    if start and (start / CONFIG).exists():
+        start_from(codec, read_bundle(start))
+    elif start:
         set_weights(codec, start)
     model_class = TrainingModel
     if keras.backend.backend() == "torch":
