@@ -16,8 +16,8 @@ MODELS = Path(__file__).parent.parent / "models"
 # Model id -> (folder, SHA-256 of the bundle). Files hold the id, so none is used twice;
 # from the first release on none is removed.
 SHIPPED = {
-    7: ("psnr-7", "0459972a63925d2fe8be622a6769bab15cad83a5ede58a1bb3ba1436f71c3125"),
-    9: ("visual-9", "d1c6d381925e6cda07422e1076576ddeddd26c9db5edbe4f36331485ec439d11"),
+    10: ("psnr-10", "f9645d18fb8696b65b196189776279cd15d720d478599c7d152d15a6c2bdf2a1"),
+    11: ("visual-11", "41f463e7ffd64dcb32611fb24d53872aae9f88d39c497bab0acef472dde0ef3d"),
 }
 
 
@@ -30,24 +30,17 @@ class Tune:
 
 
 TUNES = {
-    "visual": Tune(9, "to look alike (SSIMULACRA 2, ColorVideoVDP)"),
-    "psnr": Tune(7, "its error (PSNR)"),
+    "visual": Tune(11, "to look alike (SSIMULACRA 2, ColorVideoVDP)"),
+    "psnr": Tune(10, "its error (PSNR)"),
 }
 TUNE_DEFAULT = "visual"
 DEFAULT_MODEL_ID = TUNES[TUNE_DEFAULT].model_id
 # Model id -> head -> SHA-256 of its file.
-HEAD_DIGESTS = {
-    7: {
-        "denoise": "86fd64d55ad160aa72670d22ef650f0f398978fc610056936c2e1e34d28b6223",
-        "restore": "4bb993cb6fe9a5bbbe1385c953b233c525d97b3775ac9921786cad9be3b12cb5",
-        "upscale": "d2a5c60fd0524dc08a2fec90e3998d1add4e970a32b5e23505fbf382e78e724a",
-        "colorize": "9c545b30295d974ab98dbecd2ee1a98edba0d7813d5383d0e9cc01c6dbb9deba",
-    },
-}
+HEAD_DIGESTS: dict[int, dict[str, str]] = {}
 # Tune -> SHA-256 of the graph of what its models are trained for, by which latents are
 # refined; not that of squared error.
 OBJECTIVE_DIGESTS = {
-    "visual": "83a45f862cfe40e05306731b520928b21f8cc45b92daf1021814f93821b6c2be"
+    "visual": "ec2d402c36e67ab8ebd2a14e20ee5b133a078f797f56adfb611b4c0e39e4ebfe"
 }
 
 
