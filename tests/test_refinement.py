@@ -10,7 +10,7 @@ import codec
 from codec.entropy.tables import Tables
 from codec.file.container import unpack
 from codec.networks import shipped
-from codec.networks.bundle import Bundle
+from codec.networks.bundle import EXACT, Bundle
 from codec.networks.distortions import ERROR_SHARE, OBJECTIVE_PX, segments
 from codec.networks.refinement import SLOPE_MAX, drawn_round, rate_slopes, soft_round
 from codec.networks.runtime import Networks
@@ -91,7 +91,8 @@ def test_the_gradient_of_the_error_is_that_of_small_differences(refinable):
 def test_the_gradient_of_any_distortion_is_taken_to_the_latents(bundle):
     """In int8 it is near: it guides the encoder, and that is all."""
     image = 64 + picture(128, 64)[None] // 2
-    networks, vectors = Networks(bundle), bundle.vectors(30000)
+    networks = Networks(bundle, synthesis=EXACT)
+    vectors = bundle.vectors(30000)
     decoder = vectors["inverse_gain"], vectors["block_scale"]
     latents = np.round(networks.analyze(image) * vectors["gain"])
     weights = networks.synthesize(latents, *decoder) - image.astype("float32")
@@ -101,9 +102,9 @@ def test_the_gradient_of_any_distortion_is_taken_to_the_latents(bundle):
         np.sum(
             networks.synthesize(latents + step * gradient / slope, *decoder) * weights
         )
-        for step in (3, -3)
+        for step in (1, -1)
     )
-    assert (ahead - behind) / 6 == pytest.approx(slope, rel=0.05)
+    assert (ahead - behind) / 2 == pytest.approx(slope, rel=0.1)
 
 
 def test_the_gradient_of_what_is_seen_is_that_of_small_differences(bundle):
@@ -172,7 +173,7 @@ def test_more_effort_never_raises_rate_plus_weighted_error(quality, refinable):
     assert costs[-1] < costs[0] or quality < 80
 
 
-@pytest.mark.parametrize(("quality", "effort"), [(20, 7), (60, 9), (80, 7)])
+@pytest.mark.parametrize(("quality", "effort"), [(40, 7), (60, 9), (80, 7)])
 def test_refined_for_the_eye_rate_plus_what_is_seen_falls(quality, effort, bundle):
     image = picture(OBJECTIVE_PX, OBJECTIVE_PX)
     before, after = (

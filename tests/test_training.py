@@ -31,6 +31,7 @@ from codec.file.container import unpack  # noqa: E402
 from codec.file.header import QUALITY_CODE_MAX  # noqa: E402
 from codec.networks.adaptation import patches_of  # noqa: E402
 from codec.networks.bundle import (  # noqa: E402
+    EXACT,
     bundle_digest,
     nearest_fraction,
     read_bundle,
@@ -370,7 +371,7 @@ def test_networks_that_start_from_a_bundle_compute_what_its_graphs_do(warm):
     bundle, warm = warm
     image = picture(128, 192)[None]
     code = QUALITY_CODE_MAX // 2
-    networks, vectors = Networks(bundle), bundle.vectors(code)
+    networks, vectors = Networks(bundle, synthesis=EXACT), bundle.vectors(code)
     gain, inverse_gain, block_scale = vectors.values()
     level = np.full(1, code / QUALITY_CODE_MAX, "float32")
     for found, expected in zip(
