@@ -52,7 +52,7 @@ class Halos:
         return self.mean + self.synthesis
 
 
-DESCRIPTOR_STEP = 0.042  # what descriptors take a step at the highest quality for
+DESCRIPTOR_STEP = 0.01  # what descriptors take a step at the highest quality for
 
 
 @dataclass(frozen=True)
