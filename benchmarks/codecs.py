@@ -14,8 +14,9 @@ from PIL import Image, features
 
 import codec
 from codec.file.header import DIGEST_BYTES
-from codec.networks.bundle import AUTO, EXACT
+from codec.networks.bundle import EXACT
 from codec.networks.shipped import TUNE_DEFAULT, TUNES, load_bundle, model_name
+from codec.options import AUTO
 
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401, adds the format to Pillow
@@ -151,7 +152,6 @@ CODECS = {
         aecodec("aecodec", "aecodec, shipped model"),
         aecodec("aecodec-psnr", "aecodec, tune psnr", tune="psnr"),
         aecodec("aecodec-exact", "aecodec, decoded exactly", EXACT),
-        aecodec("aecodec-fast", "aecodec, effort 1", effort=1),
         *(
             aecodec(
                 f"aecodec-e{effort}",
@@ -165,7 +165,7 @@ CODECS = {
             aecodec(
                 f"aecodec-visual-e{effort}", f"aecodec, effort {effort}", effort=effort
             )
-            for effort in (7, 8, 9)
+            for effort in (1, 7, 8, 9)
         ),
         pillow_codec(
             ANCHOR,

@@ -65,7 +65,7 @@ for kind in kinds:
 
 @dataclass(frozen=True)
 class Profiled:
-    """A stage of one direction, at the defaults or at effort 1 and `--precision fast`;
+    """A stage of one direction, decoded exactly, or at effort 1 and decoded fast;
     `arithmetic` is that of its residual branches. Bytes are those that the operators
     read and write, if nothing stays in caches; the share is that of the machine's peak
     in the same arithmetic.
@@ -127,7 +127,7 @@ def stage_seconds(
     paths: Sequence[Path], rounds: int
 ) -> dict[tuple[str, str, str], float]:
     """(direction, precision, stage) -> median seconds, of effort 1 and fast decoding,
-    and of the defaults.
+    and of effort 4 and exact decoding.
     """
     image = picture(paths, MEGAPIXELS)
     found: dict[tuple[str, str, str], list[float]] = {}

@@ -41,16 +41,18 @@ QUALITIES = {
     OURS: 60,
     "aecodec-psnr": 60,
     "aecodec-exact": 60,
-    "aecodec-fast": 60,
     **{f"aecodec-e{effort}": 60 for effort in (1, 7, 8, 9)},
-    **{f"aecodec-visual-e{effort}": 60 for effort in (7, 8, 9)},
+    **{f"aecodec-visual-e{effort}": 60 for effort in (1, 7, 8, 9)},
     "jpeg": 58,
     "webp": 66,
     "avif": 50,
     "avif-fast": 52,
     "jxl": 64,
 }
-USUAL = (OURS, "aecodec-exact", "aecodec-fast", "jpeg", "webp", "avif-fast", "jxl")
+USUAL = (
+    *(OURS, "aecodec-exact", "aecodec-visual-e1"),
+    *("jpeg", "webp", "avif-fast", "jxl"),
+)
 MEGAPIXELS = (0.4, 2, 24)
 THREADS = (1, 2)
 ROUNDS = 3

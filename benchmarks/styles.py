@@ -44,7 +44,7 @@ STYLES = {
     "aecodec": Style(VERMILION, width_px=3.5),
     "aecodec-psnr": Style(VERMILION, "dash", "square", 3),
     "aecodec-exact": Style(VERMILION, "dashdot", "circle"),
-    "aecodec-fast": Style(VERMILION, "dot", "triangle-up"),
+    "aecodec-visual-e1": Style(VERMILION, "dot", "triangle-up"),
     "aecodec-e1": Style(GRAY, "dashdot", "triangle-down"),
     "aecodec-e7": Style(SKY, "solid", "triangle-up"),
     "aecodec-e8": Style(BLUE, "dash", "diamond"),

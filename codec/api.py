@@ -119,7 +119,8 @@ def encode(
     lowest quality, or where what is drawn goes by the steps of AVIF's quality;
     `ssimulacra2`, a score of SSIMULACRA 2, at most 100, that of exact files: the
     decoded picture reaches it, mostly with 0.2 more at most. It is of colors by their
-    profile and, where there is alpha, the lower one on dark and on light gray.
+    profile and, where there is alpha, the lower one on dark and on light gray. Both are
+    of the picture as `decode` makes it unless told otherwise.
 
     `tune` chooses the model: "visual" for pictures that look alike (SSIMULACRA 2,
     ColorVideoVDP), "psnr" for the smallest error; `bundle` is another model instead.
@@ -285,6 +286,7 @@ def decode_file(
 def salvage(
     data: FileBytes | Path | str,
     *,
+    precision: str = AUTO,
     max_pixels: int = MAX_PIXELS,
     bundle: Bundle | None = None,
     threads: int | None = None,
@@ -293,11 +295,16 @@ def salvage(
     """(picture, what is wrong with it): all that a damaged or cut-off file still gives.
 
     Damaged tiles, and 24 pixels around them of what the networks make, are filled in
-    from what is beyond; damaged alpha or metadata are left out.
+    from what is beyond; damaged alpha or metadata are left out. The rest is as for
+    `decode`.
     Raises FormatError if the header is damaged, or the file not one of ours.
     """
     options = DecodeOptions(
-        salvage=True, max_pixels=max_pixels, bundle=bundle, threads=threads
+        salvage=True,
+        precision=precision,
+        max_pixels=max_pixels,
+        bundle=bundle,
+        threads=threads,
     )
     with told(progress, "salvage") as shown:
         return salvage_file(data, options, shown)

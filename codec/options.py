@@ -15,9 +15,7 @@ from codec.errors import UsageError
 from codec.file.chunks import METADATA_CHUNKS
 from codec.file.header import QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS, check_whole
-from codec.networks.bundle import AUTO as AUTO
 from codec.networks.bundle import EXACT, FAST
-from codec.networks.bundle import PRECISIONS as PRECISIONS
 from codec.networks.bundle import Bundle as Bundle
 from codec.networks.heads import HEADS as HEADS
 from codec.networks.refinement import Refinement
@@ -27,8 +25,8 @@ from codec.networks.shipped import TUNES as TUNES
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 SCORE_MAX = 100  # of SSIMULACRA 2
 THREADS_MAX = 1024
-PHOTO, GRAPHICS = "photo", "graphics"
-CONTENTS = (AUTO, PHOTO, GRAPHICS)
+AUTO, PHOTO, GRAPHICS = CONTENTS = ("auto", "photo", "graphics")
+PRECISIONS = (AUTO, EXACT, FAST)  # AUTO: the one that the model says
 SCALES = (1, 1 / 2, 1 / 4, 1 / 8)  # of decoded pictures
 STRIPPABLE = tuple(METADATA_CHUNKS)
 # How good a file is to be.
@@ -148,7 +146,7 @@ class DecodeOptions:
         asked = {
             "region": self.region is not None and "region",
             "scale": self.scale != 1 and f"scale {self.scale}",
-            "precision": self.precision == FAST and f"precision {self.precision}",
+            "precision": self.precision == FAST and f"precision {FAST}",
             "head": self.head and f"head {self.head}",
             "salvage": self.salvage and "salvage",
         }

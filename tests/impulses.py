@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.networks.bundle import Bundle
+from codec.networks.bundle import EXACT, Bundle
 from codec.networks.runtime import Networks
 
 CELLS, MIDDLE = 13, 6
@@ -25,7 +25,8 @@ def reaches(bundle: Bundle, quality_code: int) -> dict[str, tuple[int, int]]:
     """(cells that an impulse reaches, cells that the halos allow) by what it goes
     through, in a picture one cell wide.
     """
-    networks, vectors = Networks(bundle), bundle.vectors(quality_code)
+    networks = Networks(bundle, synthesis=EXACT)
+    vectors = bundle.vectors(quality_code)
     halos, found = bundle.halos, {}
     flat = np.full((1, 64 * CELLS, 64, 3), 128, np.uint8)
     impulse = flat.copy()

@@ -19,6 +19,7 @@ from codec.file.container import pack, unpack
 from codec.file.header import DIGEST_BYTES, QUALITY_CODE_MAX
 from codec.limits import MAX_PIXELS
 from codec.networks import shipped
+from codec.networks.bundle import EXACT
 from codec.networks.quantization import rounding_by_table
 from codec.networks.runtime import Networks
 from codec.options import TARGETS, quality_code
@@ -128,7 +129,7 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     data = codec.encode(original, quality=quality)
     container = unpack(data)
     code = container.header.quality_code
-    networks, vectors = Networks(bundle), bundle.vectors(code)
+    networks, vectors = Networks(bundle, synthesis=EXACT), bundle.vectors(code)
     gains = vectors["gain"], vectors["inverse_gain"]
 
     padded = np.pad(original, ((0, 58), (0, 62), (0, 0)), mode="edge")
@@ -143,7 +144,7 @@ def test_the_decoded_picture_is_what_the_networks_make_of_it(bundle, quality):
     found_hyper, found_residuals = decode_symbols(container, networks)
     assert np.array_equal(found_hyper, hyper)
     assert np.array_equal(found_residuals, residuals)
-    decoded = np.asarray(codec.decode(data), int)
+    decoded = np.asarray(codec.decode(data, precision=EXACT), int)
     assert np.abs(decoded - image[0, :70, :130]).max() <= 1
 
 
@@ -442,8 +443,10 @@ def four_tiles() -> bytes:
 )
 def test_a_region_is_that_part_of_the_whole_picture(four_tiles, region):
     left, top, width, height = region
-    part = np.asarray(codec.decode(four_tiles, region=region), int)
-    whole = np.asarray(codec.decode(four_tiles), int)
+    part, whole = (
+        np.asarray(codec.decode(four_tiles, precision=EXACT, **asked), int)
+        for asked in ({"region": region}, {})
+    )
     expected = whole[top : top + height, left : left + width]
     assert part.shape == expected.shape
     assert np.abs(part - expected).max() <= 1
@@ -482,9 +485,10 @@ def test_a_region_of_numpy_integers_is_one_too(small_file):
 def test_a_damaged_tile_is_filled_in_and_the_others_are_salvaged(four_tiles):
     data = bytearray(four_tiles)
     data[-5] ^= 1
-    image, faults = codec.salvage(bytes(data))
+    image, faults = codec.salvage(bytes(data), precision=EXACT)
     assert faults == ["tile 4 of 4 is damaged (checksum differs)"]
-    found, whole = np.asarray(image, int), np.asarray(codec.decode(four_tiles), int)
+    found = np.asarray(image, int)
+    whole = np.asarray(codec.decode(four_tiles, precision=EXACT), int)
     around = [found[999, 1024:], found[1024:, 999]]
     filled = [found[1000, 1024:], found[1024:, 1000]]
     for outside, inside in zip(around, filled, strict=True):

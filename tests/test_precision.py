@@ -8,9 +8,9 @@ from pictures import picture, psnr
 import codec
 from codec.networks import runtime
 from codec.networks import windows as win
-from codec.networks.bundle import AUTO, EXACT, FAST
+from codec.networks.bundle import EXACT, FAST
 from codec.networks.shipped import TUNES, load_bundle
-from codec.options import quality_code
+from codec.options import AUTO, quality_code
 
 
 @pytest.mark.parametrize("tune", TUNES)

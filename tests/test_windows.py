@@ -11,6 +11,7 @@ import codec
 from codec.coding import decoder, encoder, symbols
 from codec.file.container import unpack
 from codec.networks import windows as win
+from codec.networks.bundle import EXACT
 from codec.networks.outputs import synthesis_of
 from codec.networks.quantization import rounding_by_table
 from codec.networks.rows import Rows
@@ -105,7 +106,7 @@ def test_a_worker_makes_the_band_that_follows_once():
 def test_windows_change_nothing(bundle, monkeypatch):
     """Neither symbols, but for ties that a last bit of a sum decides, nor pixels."""
     rgb = picture(64 * GRID[0] - 10, 64 * GRID[1] - 20)
-    networks = Networks(bundle)
+    networks = Networks(bundle, synthesis=EXACT)
     vectors = bundle.vectors(CODE)
     region = slice(0, GRID[0]), slice(0, GRID[1])
     rounding = rounding_by_table(bundle.residual_tables, bundle.skip_below)
@@ -140,17 +141,19 @@ def test_files_and_pictures_are_the_same_in_small_windows(monkeypatch, tune, eff
     """Through all that encodes and decodes, over several rows of tiles."""
     image = picture(2200, 90)
     data = codec.encode(image, tune=tune, effort=effort)
-    whole = np.asarray(codec.decode(data), int)
+    whole = np.asarray(codec.decode(data, precision=EXACT), int)
     monkeypatch.setattr(win, "SPAN", 10)
     other = codec.encode(image, tune=tune, effort=effort)
     # Refinement stops where a window ends.
     assert len(other) == pytest.approx(len(data), rel=0.01 if effort == 7 else 0.001)
-    assert np.abs(np.asarray(codec.decode(data)) - whole).max() <= 1
-    part = np.asarray(codec.decode(data, region=(10, 900, 60, 500)))
+    again = codec.decode(data, precision=EXACT)
+    assert np.abs(np.asarray(again) - whole).max() <= 1
+    region = 10, 900, 60, 500
+    part = np.asarray(codec.decode(data, region=region, precision=EXACT))
     assert np.abs(part - whole[900:1400, 10:70]).max() <= 1
     broken = bytearray(data)
     broken[unpack(data).spans[2][1] + 5] ^= 1
-    salvaged, faults = codec.salvage(bytes(broken))
+    salvaged, faults = codec.salvage(bytes(broken), precision=EXACT)
     assert len(faults) == 1
     assert np.abs(np.asarray(salvaged)[:1700] - whole[:1700]).max() <= 1
 
@@ -193,10 +196,10 @@ def test_a_wide_picture_is_decoded_in_strips_to_the_same_pixels(
     monkeypatch, wide, asked
 ):
     _, file = wide
-    expected = codec.decode(file, **asked)
+    expected = codec.decode(file, precision=EXACT, **asked)
     shares = []
     monkeypatch.setattr(decoder, "STRIP_PX", 1024)
-    found = codec.decode(file, progress=shares.append, **asked)
+    found = codec.decode(file, precision=EXACT, progress=shares.append, **asked)
     difference = np.asarray(found, int) - np.asarray(expected)
     assert np.abs(difference).max() <= 1
     assert shares == sorted(shares)

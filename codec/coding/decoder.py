@@ -27,14 +27,14 @@ from codec.file.chunks import GRAY_CHUNK, NEUTRAL_CHUNK
 from codec.file.container import Container
 from codec.file.header import DIGEST_BYTES, Header
 from codec.limits import check_size
-from codec.networks.bundle import Bundle
+from codec.networks.bundle import EXACT, Bundle
 from codec.networks.heads import COLORIZE, head_of
 from codec.networks.outputs import Output, preview_of, synthesis_of
 from codec.networks.runtime import Networks
 from codec.networks.shipped import load_bundle
 from codec.networks.windowed import WindowedNetworks
 from codec.networks.windows import widened
-from codec.options import DecodeOptions, Region
+from codec.options import AUTO, DecodeOptions, Region
 from codec.picture.metadata import INFO_KEYS
 from codec.progress import Progress, no_progress
 
@@ -74,7 +74,9 @@ def networks_of(container: Container, options: DecodeOptions) -> Networks:
     """The networks that a file was made for; FormatError if they are not there."""
     bundle = options.bundle or load_bundle(container.header.model_id)
     check_bundle(container.header, bundle)
-    return Networks(bundle, options.threads, synthesis=options.precision)
+    precision = EXACT if options.head else options.precision
+    synthesis = None if precision == AUTO else precision
+    return Networks(bundle, options.threads, synthesis=synthesis)
 
 
 def check_bundle(header: Header, bundle: Bundle) -> None:

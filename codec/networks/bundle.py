@@ -31,8 +31,6 @@ FAST = "fast"  # of analysis and synthesis: residual branches in int8
 # the latents, or the gradient of any distortion taken from the picture to the latents.
 GRADIENT = "gradient"  # for the tune psnr
 PULLBACK = "pullback"  # for other tunes
-AUTO = "auto"  # EXACT or FAST, whichever the model decodes in
-PRECISIONS = (AUTO, EXACT, FAST)
 CONFIG = "config.json"
 ARRAYS = "arrays.npz"
 

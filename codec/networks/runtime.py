@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codec import machine
 from codec.errors import CodecError
-from codec.networks.bundle import AUTO, ENCODE, EXACT, GRADIENT, PULLBACK, Bundle
+from codec.networks.bundle import ENCODE, EXACT, GRADIENT, PULLBACK, Bundle
 
 Array = NDArray[Any]
 Patches = tuple[tuple[int, bytes], ...]  # (offset, bytes) in a file
@@ -113,8 +113,8 @@ class Networks:
 
     Shapes: image uint8 [1, H, W, 3]; latents float32 [1, H/16, W/16, C]; hyper-latents
     float32 [1, H/64, W/64, K]. H and W are multiples of the stride. `analysis` and
-    `synthesis` are the precisions of these networks, of `PRECISIONS`; for the synthesis
-    AUTO is the bundle's.
+    `synthesis` are the precisions of these networks, EXACT or FAST; for the synthesis
+    None is the bundle's.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class Networks:
         threads: int | None = None,
         *,
         analysis: str = EXACT,
-        synthesis: str = AUTO,
+        synthesis: str | None = None,
     ) -> None:
         self.bundle, self.threads = bundle, int(threads or machine.cpu_count())
         self.analysis = analysis
-        self.synthesis = bundle.precision if synthesis == AUTO else synthesis
+        self.synthesis = synthesis or bundle.precision
 
     def graph(self, name: str) -> Graph:
         patches = self.bundle.patches.get(name, ())

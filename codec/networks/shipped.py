@@ -17,7 +17,10 @@ MODELS = Path(__file__).parent.parent / "models"
 # from the first release on none is removed.
 SHIPPED = {
     10: ("psnr-10", "f9645d18fb8696b65b196189776279cd15d720d478599c7d152d15a6c2bdf2a1"),
-    11: ("visual-11", "41f463e7ffd64dcb32611fb24d53872aae9f88d39c497bab0acef472dde0ef3d"),
+    11: (
+        "visual-11",
+        "41f463e7ffd64dcb32611fb24d53872aae9f88d39c497bab0acef472dde0ef3d",
+    ),
 }
 
 

@@ -1,8 +1,8 @@
 """The float networks on pictures of any size, in overlapping windows.
 
 The halo of a window covers the receptive field of the network, so the results are those
-of the whole picture. Each network asks the one before it for the rows that its windows
-need.
+of the whole picture, but for the last bits of sums. Each network asks the one before it
+for the rows that its windows need.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,8 +2,8 @@
 straight-through gradients (after Jacob et al., "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3).
 
-As in `codec.training.int8`, but ranges are the largest magnitudes of the batch,
-kernels are rounded to the nearest, and activations, of which little is lost, are not.
+As in `codec.training.int8`, but ranges are the largest magnitudes of the batch, and
+kernels are rounded to the nearest.
 """
 
 from keras import ops
@@ -46,9 +46,8 @@ class Rounded:
     def __call__(self, x, scale=1.0):
         """(output, nothing), as a residual block."""
         before = convolved(x, range_of(x), self.block.wide)
-        ranges = range_of(before)
-        wide = activate(rounded(before, ranges), self.block.leak)
-        added = convolved(wide, ranges, self.block.out)
+        wide = activate(rounded(before, range_of(before)), self.block.leak)
+        added = convolved(wide, range_of(wide), self.block.out)
         return x + rounded(added, range_of(added)) * scale, None
 
 

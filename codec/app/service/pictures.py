@@ -77,7 +77,7 @@ def show(file: Path, view: View, known: str, max_pixels: int) -> Answer:
     data = file.read_bytes()
     facts = repr((__version__, view)).encode()
     tag = hashlib.sha256(facts + data).hexdigest()[:32]
-    # Weak, as pixels may differ by a gray level where another machine answers.
+    # Weak, as pixels may differ by gray levels where another machine answers.
     headers = {**HEADERS, "ETag": f'W/"{tag}"'}
     if is_known(tag, known):
         return Answer(status=304, headers=headers)
