@@ -66,14 +66,16 @@ class HeadModel(PoolModel):
             height, width = (side // step * step for side in image.shape[:2])
             image = image[:height, :width]
             pair = image, degrade(image, random)
-            pairs.append([p[None].astype("float32") / 255 - 0.5 for p in pair])
+            pairs.append([ops.cast(p[None], "float32") / 255 - 0.5 for p in pair])
         for level in VALIDATION_LEVELS:
-            quality = np.array([level], "float32")
+            quality = ops.convert_to_tensor([level], "float32")
             errors = [
-                float(self.trained.error(*self.decoded(encoded, quality), wanted))
+                ops.stop_gradient(
+                    self.trained.error(*self.decoded(encoded, quality), wanted)
+                )
                 for wanted, encoded in pairs
             ]
-            psnr = np.mean(-10 * np.log10(errors))
+            psnr = np.mean(-10 * np.log10([float(error) for error in errors]))
             yield {"level": level, "psnr": f"{psnr:.3f}"}
 
 
