@@ -21,8 +21,8 @@ from codec.progress import Progress, no_progress
 # SSIMULACRA 2 for the tune visual, PSNR for psnr. Read off kodak_summary.csv, codec
 # `avif`, which `tests/test_benchmarks.py` does again.
 AVIF_QUALITY = {
-    "visual": (5, 13, 23, 30, 37, 43, 50, 57, 63, 70, 75),
-    "psnr": (5, 12, 21, 29, 37, 45, 53, 62, 70, 77, 85),
+    "visual": (5, 10, 20, 29, 36, 43, 50, 57, 63, 70, 75),
+    "psnr": (6, 12, 21, 29, 37, 45, 54, 62, 70, 77, 85),
 }
 QUALITIES = (1, *range(10, 101, 10))
 EXACT_SHARE = 1.35  # of AVIF's bytes, that an exact tile may have
