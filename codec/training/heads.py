@@ -23,7 +23,6 @@ COLOR_STEP, COLOR_REACH = (
     6,
 )  # grid over either chroma, of as many steps each way
 COLOR_WEIGHT = 20.0  # how much more a color counts than gray, times its chroma
-SHARPNESS = 2.6  # exponent on probabilities before their mean is taken
 CHROMA_FACTOR = 8  # sides of the picture are as many times those of the chroma
 
 
@@ -122,8 +121,11 @@ class ColorHead(Network):
         return ops.depth_to_space(ops.cast(self.last(ops.relu(t)), "float32"), 2)
 
     def chroma(self, latents, scales):
-        """Cb and Cr [B, H / 8, W / 8, 2], 0 for gray, range 1."""
-        probability = ops.softmax(SHARPNESS * self(latents, scales))
+        """Cb and Cr [B, H / 8, W / 8, 2], 0 for gray, range 1: their mean, that is near
+        gray where many are likely.
+        """
+        weight = color_weight(np.linalg.norm(self.colors, axis=-1))
+        probability = ops.softmax(self(latents, scales) - np.log(weight))
         return ops.matmul(probability, self.colors)
 
     def loss(self, latents, scales, target):
@@ -134,7 +136,7 @@ class ColorHead(Network):
         logits = self(latents, scales)
         wanted = ops.reshape(wanted, ops.shape(logits))
         bits = -ops.sum(wanted * ops.log_softmax(logits), -1)
-        weight = 1 + COLOR_WEIGHT * ops.sqrt(ops.sum(chroma[..., 0] ** 2, -1))
+        weight = color_weight(ops.sqrt(ops.sum(chroma[..., 0] ** 2, -1)))
         return ops.sum(weight * bits) / ops.sum(weight)
 
     def start(self, synthesis):
@@ -143,6 +145,11 @@ class ColorHead(Network):
     def error(self, latents, scales, target):
         """Mean squared error of the chroma, range 1."""
         return ops.mean(ops.square(self.chroma(latents, scales) - chroma_of(target)))
+
+
+def color_weight(saturation):
+    """How much a color counts in training."""
+    return 1 + COLOR_WEIGHT * saturation
 
 
 def chroma_of(image):
