@@ -44,7 +44,7 @@ HEAD_DIGESTS = {
         "denoise": "5a8f54eb8e5de53a46c2f128b10d2088638a391bb02c43fdc91d386f472d5bef",
         "restore": "75829965545a7c352cd6b51a9b007bf18e24f46011d572eb62b0d03991e853af",
         "upscale": "b8adbe63ad3477cacfe0706935d487f8d5c33c85a1e5ad5b3922d6e10876370a",
-        "colorize": "13c80844848bdc841ae45fb71ff13cdd7a1a51a2804df96bd110d713972922d8",
+        "colorize": "6bd2ef46fc0d24ad3121fdee6925b23cf7f08826f56591e8376a067b8331ddfc",
     },
 }
 # Tune -> SHA-256 of the graph of what its models are trained for, by which latents are
