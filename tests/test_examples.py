@@ -13,11 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from command_line import names, succeeds
 from parts import PARTS
 from pictures import picture
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import codec
 from codec.app.cli import main
@@ -69,7 +70,8 @@ def inputs(tmp_path_factory):
     for name in ("photos", "coded"):
         (folder / name).mkdir()
     for number in range(3):
-        pixels = picture(64, 96, number)
+        image = Image.fromarray(picture(64, 96, number))
+        pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5)))
         Image.fromarray(pixels).save(folder / "photos" / f"{number}.jpg")
         data = codec.encode(pixels, content="photo")
         (folder / "coded" / f"{number}.aec").write_bytes(data)

@@ -85,7 +85,7 @@ def test_targets_out_of_reach_have_a_line_for_each_file_of_a_tree():
     Path("photo.png").rename("tree/photo.png")
     Image.fromarray(picture(200, 200)).save("tree/large.png")
     call = "encode", "-r", "tree", "-o", "coded", "-j", 1, "--size"
-    errors = [li for li in aecodec(*call, "50").stderr.splitlines() if "too few" in li]
+    errors = [li for li in aecodec(*call, "40").stderr.splitlines() if "too few" in li]
     assert len(errors) == 2
     assert all("; quality 1, the lowest, takes " in line for line in errors)
     lines = aecodec(*call, "1M", "-f").stderr.splitlines()
