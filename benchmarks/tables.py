@@ -161,8 +161,8 @@ def qualities(folder: Path) -> str:
 
 def efforts(folder: Path) -> str:
     averages = read_rows(existing(folder / "kodak_efforts_summary.csv"), Average)
-    seconds = {
-        row["codec"]: 1 / float(row["encode_mp_s"])
+    times = {  # the default's speed to this one's
+        row["codec"]: float(row["encode_ratio"])
         for row in csv_rows(folder, "efforts_speed.csv")
         if row["threads"] == "2"
     }
@@ -171,12 +171,12 @@ def efforts(folder: Path) -> str:
         return points((row for row in averages if row.codec == codec), "psnr")
 
     return table(
-        ["effort", "bytes for the same PSNR", "encode, s per megapixel"],
+        ["effort", "bytes for the same PSNR", "time to encode"],
         [
             [
                 text,
                 percent(bd_rate(*curve(UNREFINED), *curve(codec)).percent),
-                f"{seconds[codec]:.1f}",
+                f"{times[codec]:.2g}" if times[codec] < 10 else f"{times[codec]:.0f}",
             ]
             for codec, text in EFFORTS.items()
         ],
