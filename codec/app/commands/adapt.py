@@ -37,7 +37,7 @@ def is_picture(path: Path) -> bool:
     type=click.IntRange(min=1),
     default=300,
     show_default=True,
-    help="Length of the training; half a second each on 2 cores.",
+    help="Length of the training; some 0.4 s each on 2 cores.",
 )
 @force_option
 @dry_run_option
