@@ -29,8 +29,8 @@ TIMEOUT_S, REFINING_TIMEOUT_S = 600, 7200  # of a picture in a folder
 T = TypeVar("T")
 EFFORT_HELP = (
     "1 to 3 analyze in int8: +0.2 % bytes for the same PSNR, on two photographs, in "
-    "two thirds of the time; 4 to 6 in float; 7 to 9 refine. With --tune psnr: -2.3 % "
-    "in 15 times the time, -3.2 % in 51, -3.9 % in 180; with --tune visual several "
+    "two thirds of the time; 4 to 6 in float; 7 to 9 refine. With --tune psnr: -2.9 % "
+    "in 15 times the time, -3.3 % in 51, -3.9 % in 180; with --tune visual several "
     "times that. All decode alike."
 )
 OPTIONS = {  # by the keyword of the library
