@@ -42,8 +42,8 @@ DEFAULT_MODEL_ID = TUNES[TUNE_DEFAULT].model_id
 HEAD_DIGESTS = {
     10: {
         "denoise": "5a8f54eb8e5de53a46c2f128b10d2088638a391bb02c43fdc91d386f472d5bef",
-        "restore": "75829965545a7c352cd6b51a9b007bf18e24f46011d572eb62b0d03991e853af",
-        "upscale": "b8adbe63ad3477cacfe0706935d487f8d5c33c85a1e5ad5b3922d6e10876370a",
+        "restore": "9a0e3f1f555fee5e2ae8b11b03f9185fce9d334eac17c3f7d2cd1bf32f405a86",
+        "upscale": "80cea0755bd36f69eda676339134e5e52f07e7a020984e132a05b80b64d9d624",
         "colorize": "6bd2ef46fc0d24ad3121fdee6925b23cf7f08826f56591e8376a067b8331ddfc",
     },
 }
