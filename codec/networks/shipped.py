@@ -41,10 +41,10 @@ DEFAULT_MODEL_ID = TUNES[TUNE_DEFAULT].model_id
 # Model id -> head -> SHA-256 of its file.
 HEAD_DIGESTS = {
     10: {
-        "denoise": "5a8f54eb8e5de53a46c2f128b10d2088638a391bb02c43fdc91d386f472d5bef",
+        "denoise": "21f94b66c8c54cc18139d66aee81b3ba5aac12042fe2c0ab28293acc32d6c9a1",
         "restore": "9a0e3f1f555fee5e2ae8b11b03f9185fce9d334eac17c3f7d2cd1bf32f405a86",
         "upscale": "80cea0755bd36f69eda676339134e5e52f07e7a020984e132a05b80b64d9d624",
-        "colorize": "6bd2ef46fc0d24ad3121fdee6925b23cf7f08826f56591e8376a067b8331ddfc",
+        "colorize": "da878e3b5fea48044528e14200784c55e20cd92ae0aada5b2f5fefa44c6c30d7",
     },
 }
 # Tune -> SHA-256 of the graph of what its models are trained for, by which latents are

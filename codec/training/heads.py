@@ -22,6 +22,7 @@ COLOR_STEP, COLOR_REACH = (
     1 / 16,
     6,
 )  # grid over either chroma, of as many steps each way
+COLOR_FLOOR = 1e-6  # of the mean square of a chroma
 COLOR_WEIGHT = 20.0  # how much more a color counts than gray, times its chroma
 CHROMA_FACTOR = 8  # sides of the picture are as many times those of the chroma
 
@@ -121,12 +122,15 @@ class ColorHead(Network):
         return ops.depth_to_space(ops.cast(self.last(ops.relu(t)), "float32"), 2)
 
     def chroma(self, latents, scales):
-        """Cb and Cr [B, H / 8, W / 8, 2], 0 for gray, range 1: their mean, that is near
-        gray where many are likely.
+        """Cb and Cr [B, H / 8, W / 8, 2], 0 for gray, range 1: their mean, times the
+        share that its square has of the mean square, so unsure is gray.
         """
-        weight = color_weight(np.linalg.norm(self.colors, axis=-1))
-        probability = ops.softmax(self(latents, scales) - np.log(weight))
-        return ops.matmul(probability, self.colors)
+        weight = np.log(color_weight(np.linalg.norm(self.colors, axis=-1)))
+        probability = ops.softmax(ops.subtract(self(latents, scales), weight))
+        mean = ops.matmul(probability, self.colors)
+        squares = ops.matmul(probability, np.sum(self.colors**2, -1, keepdims=True))
+        sure = ops.sum(ops.square(mean), -1, keepdims=True) / (squares + COLOR_FLOOR)
+        return sure * mean
 
     def loss(self, latents, scales, target):
         """Cross entropy of the nearest four colors; colorful places weigh more."""

@@ -75,7 +75,11 @@ def suffix_of(name: str) -> str:
     "encoded.",
 )
 @click.option("--upscale", type=click.Choice(["2"]), help="Decode the picture larger.")
-@click.option("--colorize", is_flag=True, help="Make up colors for a gray picture.")
+@click.option(
+    "--colorize",
+    is_flag=True,
+    help="Make up colors for a gray picture; what is unsure stays gray, which is most.",
+)
 @click.option(
     "--format",
     "suffix",
