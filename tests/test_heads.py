@@ -8,7 +8,7 @@ from PIL import Image
 
 import codec
 from codec.errors import CodecError, FormatError, UsageError
-from codec.networks import heads, shipped
+from codec.networks import heads, runtime, shipped
 from codec.networks import windows as win
 from codec.networks.shipped import TUNES
 
@@ -60,6 +60,17 @@ def test_colors_are_put_over_the_same_luma(gray_file):
     assert made.mode == "RGB"
     difference = np.asarray(made.convert("L"), int) - np.asarray(plain, int)
     assert np.abs(difference).mean() < 1
+
+
+def test_colors_are_those_of_the_head(gray_file, monkeypatch):
+    def orange(_networks, _path, latents, _block_scale):
+        height, width = (2 * side for side in latents.shape[1:3])
+        chroma = np.array([118, 148], np.uint8)
+        return {"chroma": np.broadcast_to(chroma, (1, height, width, 2))}
+
+    monkeypatch.setattr(runtime.Networks, "head", orange)
+    made = np.asarray(codec.decode(gray_file, head="colorize").convert("YCbCr"), int)
+    assert np.abs(np.median(made[..., 1:], (0, 1)) - (118, 148)).max() <= 1
 
 
 def test_a_profile_of_gray_samples_is_not_put_on_colors():
