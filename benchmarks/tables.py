@@ -176,7 +176,7 @@ def efforts(folder: Path) -> str:
             [
                 text,
                 percent(bd_rate(*curve(UNREFINED), *curve(codec)).percent),
-                f"{times[codec]:.2g}" if times[codec] < 10 else f"{times[codec]:.0f}",
+                f"{times[codec]:.3g}",
             ]
             for codec, text in EFFORTS.items()
         ],
